@@ -1,0 +1,1 @@
+"""Simulated devices: datasheets, cost models, drivers and the simulated clock. Imports emu.ir."""

@@ -1,0 +1,1 @@
+"""What flows through the stack: types, ops, graph, tile programs, device programs, text, passes."""

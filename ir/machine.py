@@ -1,0 +1,36 @@
+"""What the compiler and the kernels may know of a device, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The shape of a chip that kernels tile for.
+
+    ``grid`` machines run any number of parallel tiles in waves (a GPU); others spread parallel
+    loops over at most ``cores`` cores. ``onchip_bytes`` is the on-chip memory of one core for the
+    buffers of a program, ``device_bytes`` the device memory, ``matrix_shape`` the granule (rows,
+    columns) of the matrix unit, ``max_threads`` the lanes that one tile may use.
+    """
+
+    name: str
+    grid: bool
+    cores: int
+    onchip_bytes: int
+    device_bytes: int
+    alignment_bytes: int
+    matrix_shape: tuple[int, int]
+    max_threads: int = 1024
+
+
+@dataclass(frozen=True)
+class Residency:
+    """What a shared cache holds: within one block of tiles each byte is fetched from memory once.
+
+    ``block`` gives, per parallel loop, how many neighbouring iterations form a block. An empty
+    block means that nothing is shared and every load goes to device memory.
+    """
+
+    block: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,75 @@
+"""The one table of ops: each entry declares its type rule, meaning, fusion class and work."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+from emu.ir.errors import UnsupportedOp
+from emu.ir.graph import Attrs
+from emu.ir.types import TensorType
+
+Types: TypeAlias = Sequence[TensorType | None]
+TypeRule: TypeAlias = Callable[[Types, Attrs], tuple[TensorType, ...]]
+Meaning: TypeAlias = Callable[..., Any]
+
+
+class Fusion(IntEnum):
+    """How far a node fuses; the class of a group is the largest in it."""
+
+    ELEMENTWISE = 0  # out[i] depends on in[i] of inputs of one shape
+    BROADCAST = 1  # the same, with inputs repeated along some dimensions
+    INJECTIVE = 2  # each output element is one input element, elsewhere: reshape, transpose, slice
+    REDUCTION = 3  # folds whole dimensions
+    ANCHOR = 4  # matmul, conv: multiply-accumulate with reuse
+    OPAQUE = 5  # never fuses
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """True operations of one node: simple ones (a multiply-add is 2), and exp, erf, tanh, ..."""
+
+    flops: int = 0
+    transcendentals: int = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.flops + other.flops, self.transcendentals + other.transcendentals)
+
+    def __mul__(self, times: int) -> "Work":
+        return Work(self.flops * times, self.transcendentals * times)
+
+
+WorkRule: TypeAlias = Callable[[Types, Sequence[TensorType], Attrs], Work]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation. ``run`` takes the input arrays (None if absent) and attributes by name."""
+
+    name: str
+    fusion: Fusion
+    infer: TypeRule
+    run: Meaning
+    work: WorkRule
+
+
+OPS: dict[str, Op] = {}
+
+
+def op(name: str, fusion: Fusion, infer: TypeRule, work: WorkRule) -> Callable[[Meaning], Meaning]:
+    """Enter the decorated function into the table as the meaning of op ``name``."""
+
+    def enter(run: Meaning) -> Meaning:
+        if name in OPS:
+            raise ValueError(f"op {name} is declared twice")
+        OPS[name] = Op(name, fusion, infer, run, work)
+        return run
+
+    return enter
+
+
+def find_op(name: str, where: str) -> Op:
+    """Return the entry of ``name``; raise UnsupportedOp that says ``where`` it was met."""
+    if name not in OPS:
+        raise UnsupportedOp(f"{where}: op '{name}' is not supported")
+    return OPS[name]

@@ -1,0 +1,191 @@
+"""Tile programs: what a kernel does on the device, as data that is priced and can be executed.
+
+A program is a tree of loops whose bodies load slices into buffers, compute on them and store them.
+It speaks of group-local numbers only, so equal programs hash, and each is built and priced once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from emu.ir.body import FrozenAttrs
+from emu.ir.types import TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How one dimension of a slice follows a loop (or, for an operand, an output dimension).
+
+    The interval [a, b) of ``of`` has the image [a*stride + offset, (b-1)*stride + offset + window).
+    ``of`` None means the whole dimension. With window 1 and stride > 1 only every stride-th element
+    is taken; otherwise the image is contiguous. Images compose, so halos of halos are images too.
+    """
+
+    of: int | None = None
+    stride: int = 1
+    offset: int = 0
+    window: int = 1
+
+    def image(self, start: int, stop: int) -> tuple[int, int]:
+        """The image of [start, stop) as a half-open interval, not yet clipped."""
+        return start * self.stride + self.offset, (stop - 1) * self.stride + self.offset + (
+            self.window
+        )
+
+    @property
+    def step(self) -> int:
+        """Distance of the elements taken within the image."""
+        return self.stride if self.window == 1 else 1
+
+
+WHOLE = Axis()
+Axes: TypeAlias = tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Steps of ``step`` over [0, extent), or over the current interval of loop ``parent``.
+
+    The last step may be shorter. The iterations of a parallel loop run on different cores.
+    """
+
+    extent: int
+    step: int
+    parallel: bool = False
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """On-chip room for a slice of a value: where the slice lies follows from the loops.
+
+    ``depth`` is the number of versions that can be alive (1 single, 2 double buffered).
+    """
+
+    value: int
+    axes: Axes
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What a compute reads from a buffer: for each dimension the image of an output dimension.
+
+    ``axes`` refer to dimensions of the output; WHOLE means all that the buffer holds. Where an
+    image leaves the domain of the value, ``fill`` is read (the padding of a conv or a pool).
+    """
+
+    buffer: int
+    axes: Axes
+    fill: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Copy the slice of a value from device memory into its buffer."""
+
+    buffer: int
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Copy a buffer to its place in device memory."""
+
+    buffer: int
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Start a new version of a state buffer from one number; takes no time of a unit."""
+
+    buffer: int
+    number: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Apply an op of the op table to operands; the result is the region that ``out`` now covers.
+
+    ``accumulate`` adds to the buffer instead of replacing it. ``kind`` is "matrix" or "vector":
+    which units may run it. ``node`` is the position, in the body, of the node that is charged.
+    """
+
+    op: str
+    attrs: FrozenAttrs
+    ins: tuple[Operand | None, ...]
+    out: int
+    kind: str
+    node: int
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """One loop and what it repeats."""
+
+    loop: int
+    body: "tuple[Step, ...]"
+
+
+Statement: TypeAlias = Load | Store | Fill | Compute
+Step: TypeAlias = Load | Store | Fill | Compute | Nest
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A value as the program sees it: ``type`` may be a reshape of the value's own type.
+
+    ``role`` is "weight", "input" or "output" for values in device memory, "local" for the rest.
+    ``value`` is its position in the body, None for state that the body does not have.
+    """
+
+    type: TensorType
+    role: str
+    value: int | None
+
+
+@dataclass(frozen=True)
+class TileProgram:
+    """A whole kernel. Parallel loops stand outermost; all the rest is inside of them.
+
+    ``load_width_bytes`` is what one lane moves at a time, ``threads`` the lanes of one tile.
+    """
+
+    name: str
+    views: tuple[View, ...]
+    loops: tuple[Loop, ...]
+    buffers: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    threads: int = 256
+    load_width_bytes: int = 16
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.views, self.loops, self.buffers, self.steps))
+
+    @cached_property
+    def statements(self) -> "tuple[Placed, ...]":
+        """Every statement, in order, with the loops around it."""
+        return tuple(_placed(self.steps, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A statement with the numbers of the loops around it, outermost first."""
+
+    statement: Statement
+    loops: tuple[int, ...]
+
+
+def _placed(steps: tuple[Step, ...], loops: tuple[int, ...]) -> Iterator[Placed]:
+    for step in steps:
+        if isinstance(step, Nest):
+            yield from _placed(step.body, (*loops, step.loop))
+        else:
+            yield Placed(step, loops)
