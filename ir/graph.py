@@ -47,7 +47,7 @@ class Node:
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    attrs: Attrs = NO_ATTRS
+    attrs: Attrs = field(default_factory=lambda: NO_ATTRS)
     source: tuple[str, ...] = ()
 
     @property

@@ -17,21 +17,23 @@ from emu.ir.types import TensorType
 class Axis:
     """How one dimension of a slice follows a loop (or, for an operand, an output dimension).
 
-    The interval [a, b) of ``of`` has the image [a*stride + offset, (b-1)*stride + offset + window).
-    ``of`` None means the whole dimension. With window 1 and stride > 1 only every stride-th element
-    is taken; otherwise the image is contiguous. Images compose, so halos of halos are images too.
+    The image of [a, b) of ``of`` is [a*stride + offset, (b-1)*stride + offset + window), divided by
+    ``divide`` (what a reshape or an upsampling shrinks; all that is touched belongs to it). ``of``
+    None means the whole dimension. With window 1 and stride > 1 only every stride-th element is
+    taken, otherwise the image is contiguous. Images compose, so halos of halos are images too.
     """
 
     of: int | None = None
     stride: int = 1
     offset: int = 0
     window: int = 1
+    divide: int = 1
 
     def image(self, start: int, stop: int) -> tuple[int, int]:
         """The image of [start, stop) as a half-open interval, not yet clipped."""
-        return start * self.stride + self.offset, (stop - 1) * self.stride + self.offset + (
-            self.window
-        )
+        low = start * self.stride + self.offset
+        high = (stop - 1) * self.stride + self.offset + self.window
+        return low // self.divide, -(-high // self.divide)
 
     @property
     def step(self) -> int:
@@ -90,10 +92,24 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """Fetch the rows of view ``table`` [P, V, S] that buffer ``index`` [I] names: [P, I, S].
+
+    Rows are fetched one by one and never shared, even if an index repeats.
+    """
+
+    table: int
+    index: int
+    buffer: int
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
-    """Copy a buffer to its place in device memory."""
+    """Copy a buffer to its place in a view that lies in device memory."""
 
     buffer: int
+    view: int
     node: int
 
 
@@ -130,8 +146,8 @@ class Nest:
     body: "tuple[Step, ...]"
 
 
-Statement: TypeAlias = Load | Store | Fill | Compute
-Step: TypeAlias = Load | Store | Fill | Compute | Nest
+Statement: TypeAlias = Load | Gather | Store | Fill | Compute
+Step: TypeAlias = Load | Gather | Store | Fill | Compute | Nest
 
 
 @dataclass(frozen=True, slots=True)

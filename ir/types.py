@@ -43,9 +43,14 @@ class TensorType:
         return prod(self.dims)
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return NUMPY[self.dtype].itemsize
+
+    @property
     def bytes(self) -> int:
         """Size in memory, dense, in bytes."""
-        return self.elements * NUMPY[self.dtype].itemsize
+        return self.elements * self.itemsize
 
     def __str__(self) -> str:
         dims = "".join(f"{d}x" if isinstance(d, int) else "?x" for d in self.shape)

@@ -1,1 +1,30 @@
-"""The op table, one file a family."""
+"""The op table, one file a family; importing the package enters every family into ``OPS``."""
+
+from emu.ir.ops import (
+    broadcast,
+    conv,
+    elementwise,
+    indexing,
+    matrix,
+    movement,
+    normalisation,
+    pooling,
+    reduction,
+    resize,
+)
+from emu.ir.ops.table import OPS, Fusion, Op, Work, find_op
+
+FAMILIES = (
+    elementwise,
+    broadcast,
+    movement,
+    indexing,
+    reduction,
+    normalisation,
+    matrix,
+    conv,
+    pooling,
+    resize,
+)
+
+__all__ = ["FAMILIES", "OPS", "Fusion", "Op", "Work", "find_op"]

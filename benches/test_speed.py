@@ -1,0 +1,75 @@
+"""How fast emu itself is, against the limits that it promises on two cores.
+
+Commands are timed in fresh processes, after one that fills the cache of compiled code.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from subprocess import DEVNULL, Popen
+from typing import Protocol
+
+import pytest
+
+import emu
+
+MAIN_JOB = ("-m", "emu", "run", "resnet50", "--device", "systolic", "--fusion", "global")
+MEMORY_LIMIT_BYTES = 1 << 30
+# ru_maxrss counts bytes on macOS and KiB elsewhere.
+RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+class Benchmark(Protocol):
+    """What these tests use of the fixture of pytest-benchmark."""
+
+    @property
+    def stats(self) -> Mapping[str, float]:
+        """Statistics in seconds by name."""
+        ...
+
+    def pedantic(self, target: Callable[[], object], *, rounds: int, warmup_rounds: int) -> object:
+        """Time ``target`` for a number of rounds."""
+        ...
+
+
+def fresh_process(arguments: tuple[str, ...]) -> int:
+    """Run Python and return the most memory that it held, in bytes."""
+    process = Popen([sys.executable, *arguments], stdout=DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, arguments
+    return usage.ru_maxrss * RSS_UNIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit_s"),
+    [
+        pytest.param(("-c", "import emu"), 0.2, id="import emu"),
+        pytest.param(("-m", "emu", "--help"), 0.2, id="emu --help"),
+        pytest.param(MAIN_JOB, 5.0, id="main job"),
+        pytest.param((*MAIN_JOB, "--no-values"), 1.5, id="main job --no-values"),
+    ],
+)
+def test_a_command_takes_no_longer_than_promised(
+    benchmark: Benchmark, arguments: tuple[str, ...], limit_s: float
+) -> None:
+    benchmark.pedantic(lambda: fresh_process(arguments), rounds=3, warmup_rounds=1)
+    assert benchmark.stats["median"] <= limit_s
+
+
+@pytest.mark.parametrize(
+    ("device", "fusion"),
+    [("gpu", "vertical"), ("systolic", "vertical"), ("npu", "vertical"), ("systolic", "global")],
+)
+def test_compiling_and_simulating_resnet50_once_more_takes_a_tenth_of_a_second(
+    benchmark: Benchmark, device: str, fusion: str
+) -> None:
+    def compile_and_simulate() -> object:
+        return emu.compile("resnet50", device=device, fusion=fusion).run(values=False)
+
+    benchmark.pedantic(compile_and_simulate, rounds=5, warmup_rounds=1)
+    assert benchmark.stats["median"] <= 0.1
+
+
+def test_the_main_job_stays_within_one_gibibyte() -> None:
+    assert fresh_process(MAIN_JOB) <= MEMORY_LIMIT_BYTES

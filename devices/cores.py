@@ -1,0 +1,119 @@
+"""Systolic and NPU chips: cores with scratchpads whose tiles are stepped through real resources."""
+
+from functools import cached_property
+
+from emu.devices.arrays import NATIVE, check_array_model
+from emu.devices.datasheet import Datasheet
+from emu.devices.device import Clock, Device, launch_footprint
+from emu.devices.marks import START, Mark, later
+from emu.devices.terms import fixed_ps, one
+from emu.devices.tile_cost import Shares, TileCost
+from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
+from emu.ir.machine import Machine, Residency
+from emu.ir.program import Launch
+from emu.ir.regions import footprint_bytes
+from emu.ir.tile import TileProgram
+
+KIB = 1024
+
+
+class CoreDevice(Device):
+    """A chip of identical cores with a matrix array, vector lanes and DMA engines each."""
+
+    def __init__(self, sheet: Datasheet, array_model: str = NATIVE) -> None:
+        """Take the facts of ``sheet``; ``array_model`` prices the matrix array."""
+        super().__init__(sheet)
+        self.array_model = check_array_model(array_model)
+        self.clockworks: dict[tuple[TileProgram, Shares, frozenset[str]], Clockwork] = {}
+
+    @cached_property
+    def machine(self) -> Machine:
+        """Cores over which parallel loops are spread, and one scratchpad each."""
+        matrix = self.sheet.unit("matrix")
+        shape = (1, 1) if matrix is None else (matrix.rows or 1, matrix.columns or 1)
+        return Machine(
+            name=self.name,
+            grid=False,
+            cores=self.sheet.compute.cores,
+            onchip_bytes=int(self.sheet.memory.onchip.capacity_kib * KIB),
+            device_bytes=int(self.sheet.memory.dram.capacity_gib * KIB**3),
+            alignment_bytes=self.sheet.memory.dram.alignment_bytes,
+            matrix_shape=shape,
+        )
+
+    def clockwork(
+        self, program: TileProgram, shares: Shares, free: frozenset[str] = frozenset()
+    ) -> Clockwork:
+        """The clockwork of a program; equal ones are made once."""
+        key = (program, shares, free)
+        if key not in self.clockworks:
+            cost = TileCost(program, self.rates, shares, self.array_model)
+            self.clockworks[key] = Clockwork(cost, free)
+        return self.clockworks[key]
+
+    def price(self, program: TileProgram) -> int:
+        """The end of a program on an idle chip, in ps."""
+        clockwork = self.clockwork(program, Shares())
+        entries = (0,) * (OPEN + 1 + len(clockwork.inputs))
+        return clockwork.passage(entries).end.ps
+
+    def run(self, free: frozenset[str]) -> Clock:
+        """A clock at zero."""
+        return _CoreClock(self, free)
+
+
+class _CoreClock(Clock):
+    """Resources carry over: the next launch loads while the last one computes, if memory allows."""
+
+    def __init__(self, device: CoreDevice, free: frozenset[str]) -> None:
+        super().__init__(device, free)
+        self.chip = device
+        self.resources = [START] * len(RESOURCES)
+        self.alive: list[tuple[int, Mark]] = []  # on-chip bytes of launches, and when they end
+
+    def launch(self, command: Launch, shares: Shares) -> None:
+        """Step the tile program from the state that the launches before left."""
+        index, program = command.index, command.program
+        clockwork = self.chip.clockwork(program, shares, self.free)
+        names = {i: command.ins[v] for i, v in self.input_values(program).items()}
+        ready = [self.ready.get(names[view], START) for view in clockwork.inputs]
+        entries = [*self.resources, self.open(index, program), *ready]
+        # Nothing starts before the first load, so what is earlier than its engine makes no odds.
+        base = entries[DMA_IN].ps
+        passage = clockwork.passage(tuple(max(mark.ps - base, 0) for mark in entries))
+
+        def mark(moment: Moment) -> Mark:
+            origin = later(entries[DMA_IN], entries[moment.origin])
+            return Mark(base + moment.ps, origin, index, None, clockwork, moment.path)
+
+        for i, moment in enumerate(passage.free):
+            if moment.origin != i or moment.path:
+                self.resources[i] = mark(moment)
+        outs = dict(zip(command.body.outputs, command.outs, strict=True))
+        for view, moment in passage.stored.items():
+            value = program.views[view].value
+            if value is not None:
+                self.ready[outs[value]] = mark(moment)
+        end = mark(passage.end)
+        self.alive.append((footprint_bytes(program), end))
+        cost = clockwork.cost
+        did = launch_footprint(program, shares, Residency(), cost.active, cost.array_cycles())
+        self.record(index, later(entries[DMA_IN], entries[OPEN]).ps, end, did)
+
+    def input_values(self, program: TileProgram) -> dict[int, int]:
+        """The body's values that the loaded views are."""
+        return {
+            i: view.value
+            for i, view in enumerate(program.views)
+            if view.role in ("input", "weight") and view.value is not None
+        }
+
+    def open(self, index: int, program: TileProgram) -> Mark:
+        """When a launch is issued and started, and the on-chip memory that it needs is free."""
+        start = self.settle(one(fixed_ps("launch", self.chip.sheet.launch.start_us)))
+        opened = self.issue(index).after(start, index)
+        room = self.chip.machine.onchip_bytes - footprint_bytes(program)
+        while self.alive and sum(size for size, _ in self.alive) > room:
+            _, end = self.alive.pop(0)
+            opened = later(opened, end)
+        return opened

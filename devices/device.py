@@ -1,0 +1,236 @@
+"""What every simulated chip does: say what fits, price tile programs, run programs on a clock."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+
+from emu.devices.datasheet import Datasheet
+from emu.devices.marks import START, Mark, follow, later
+from emu.devices.rates import Rates
+from emu.devices.terms import Phase, Settled, Term, exact, fixed_ps, one, settle
+from emu.devices.tile_cost import Shares
+from emu.ir.body import Body
+from emu.ir.count import count
+from emu.ir.machine import Machine, Residency
+from emu.ir.ops import OPS, Work
+from emu.ir.program import Command, Copy, HostCall, Launch, Program, Wait
+from emu.ir.regions import footprint_bytes
+from emu.ir.tile import TileProgram
+from emu.ir.trace import Footprint, Launched, Trace, Traffic
+
+
+class Device(ABC):
+    """One chip with its datasheet. A subclass says what a launch does to the clock."""
+
+    def __init__(self, sheet: Datasheet) -> None:
+        """Take the facts of ``sheet``."""
+        self.sheet = sheet
+        self.rates = Rates(sheet)
+
+    @property
+    def name(self) -> str:
+        """The name of the datasheet."""
+        return self.sheet.name
+
+    @cached_property
+    @abstractmethod
+    def machine(self) -> Machine:
+        """What compiler and kernels may know of the chip."""
+
+    @abstractmethod
+    def price(self, program: TileProgram) -> int:
+        """Picoseconds of a tile program alone on the chip, issue not counted."""
+
+    @abstractmethod
+    def run(self, free: frozenset[str]) -> "Clock":
+        """A clock at zero; the causes in ``free`` take no time."""
+
+    def residency(self, program: TileProgram) -> Residency:
+        """What a shared cache holds while ``program`` runs; nothing on a chip without one."""
+        del program
+        return Residency()
+
+    def refusal(self, body: Body) -> str | None:
+        """Why the chip cannot run a body, or None if it can."""
+        for node in body.nodes:
+            if why := self.sheet.ops.refusal(node.op, dict(node.attrs)):
+                return f"{node.op}: {why}"
+            dtype = body.types[node.out].dtype
+            if not any(self.rates.flops(unit, dtype) for unit in self.sheet.compute.units):
+                return f"{node.op}: no unit of {self.name} computes in {dtype}"
+        return None
+
+    def fits(self, program: TileProgram) -> bool:
+        """Whether the buffers of a program fit the on-chip memory of a core."""
+        return footprint_bytes(program) <= self.machine.onchip_bytes
+
+    def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
+        """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
+        clock = self.run(free)
+        calls = _host_calls(program.commands)
+        for command, index in zip(program.commands, calls, strict=True):
+            match command:
+                case Launch():
+                    clock.launch(command, _shares(program, command))
+                case HostCall():
+                    clock.host_call(command)
+                case Copy():
+                    clock.copy(command, index)
+                case Wait():
+                    clock.wait()
+                case _:
+                    pass
+        return clock.trace(program.peak_bytes)
+
+
+class Clock(ABC):
+    """One run: when values are ready, and when host, link and launch queue are free."""
+
+    def __init__(self, device: Device, free: frozenset[str]) -> None:
+        """Start at zero."""
+        self.device = device
+        self.free = free
+        self.host = self.link = self.end = START
+        self.ready: dict[str, Mark] = {}
+        self.spans: dict[int, tuple[int, int]] = {}
+        self.did: dict[int, Footprint] = {}
+
+    @abstractmethod
+    def launch(self, command: Launch, shares: Shares) -> None:
+        """Issue a launch and let it run when its resources, inputs and memory are there."""
+
+    def settle(self, phases: tuple[Phase, ...]) -> Settled:
+        """The duration of terms, without what is free."""
+        return settle(phases, self.free)
+
+    def issue(self, index: int) -> Mark:
+        """Put a launch into the queue: the host is busy with it, and the device starts it later."""
+        facts = self.device.sheet.launch
+        self.host = self.host.after(self.settle(one(fixed_ps("launch", facts.issue_us))), index)
+        return self.host
+
+    def record(self, index: int, start_ps: int, end: Mark, did: Footprint) -> None:
+        """Remember when a launch ran and what it did."""
+        self.spans[index] = (start_ps, end.ps)
+        self.did[index] = did
+        self.end = later(self.end, end)
+
+    def copy(self, command: Copy, index: int) -> None:
+        """Move a value over the link, after what came before on it; the host waits for none."""
+        source = self.host if command.to == "device" else self.ready.get(command.value, START)
+        facts = self.device.sheet.link
+        moved = Term("link", exact(command.size), self.device.rates.link)
+        cost = self.settle(one(fixed_ps("link", facts.latency_us), moved))
+        self.link = later(self.link, source).after(cost, index)
+        self.ready[command.value] = self.link
+        did = self.did.get(index, Footprint())
+        self.did[index] = Footprint(did.traffic, link_bytes=did.link_bytes + command.size)
+
+    def host_call(self, command: HostCall) -> None:
+        """Compute on the host, which issues nothing meanwhile."""
+        inputs = [self.ready.get(v, START) for v in command.ins]
+        start = later(self.host, *inputs)
+        self.host = start.after(self.settle(self.host_cost(command.body)), command.index)
+        for value in command.outs:
+            self.ready[value] = self.host
+        did = self.did.get(command.index, Footprint())
+        work = _work(command.body)
+        self.record(
+            command.index, start.ps, self.host, Footprint(link_bytes=did.link_bytes, work=work)
+        )
+
+    def host_cost(self, body: Body) -> tuple[Phase, ...]:
+        """Dispatch, then the larger of operations and bytes at the host's rates."""
+        facts = self.device.sheet.host
+        simple = self.device.rates.simple(_work(body))
+        moved = sum(body.types[v].bytes for v in (*range(body.inputs), *body.outputs))
+        operations = Term("host", simple, exact(facts.gflops) / 1000)
+        memory = Term("host", exact(moved), exact(facts.memory_bandwidth_gb_s) / 1000)
+        dispatch = fixed_ps("host", facts.dispatch_us)
+        return (Phase(((dispatch, operations), (dispatch, memory))),)
+
+    def wait(self) -> None:
+        """Let the host wait for all that was issued."""
+        self.host = later(self.host, self.end, self.link)
+
+    def trace(self, peak_device_bytes: int) -> Trace:
+        """Everything that happened; the charges sum to the latest moment."""
+        last = later(self.end, self.link, self.host)
+        charges = follow(last)
+        launches = tuple(
+            Launched(index, *self.spans[index], charges.get(index, {}), self.did[index])
+            for index in sorted(self.spans)
+        )
+        return Trace(last.ps, launches, peak_device_bytes)
+
+
+def launch_footprint(
+    program: TileProgram, shares: Shares, residency: Residency, cores: int, array_cycles: int
+) -> Footprint:
+    """What one launch does, from the closed counts of its tile program."""
+    counts = count(program, tuple(residency.block.items()))
+    traffic = Traffic()
+    for view, fetched in counts.fetched.items():
+        traffic += _traffic(shares.cause(view), min(counts.unique[view], fetched), fetched)
+    for view, stored in counts.stored.items():
+        once = program.views[view].type.bytes
+        traffic += _traffic(shares.cause(view), min(once, stored), stored)
+    moved = sum(counts.loaded.values()) + sum(counts.stored.values())
+    return Footprint(
+        traffic=traffic,
+        l2_bytes=moved if residency.block else 0,
+        onchip_bytes=moved + counts.touched,
+        work=counts.total_work,
+        peak_onchip_bytes=footprint_bytes(program) * cores,
+        cores=cores,
+        array_cycles=array_cycles,
+    )
+
+
+def _traffic(cause: str, once: int, moved: int) -> Traffic:
+    if cause == "compulsory":
+        return Traffic(compulsory=once, reload=moved - once)
+    return Traffic(intermediate=once, reload=moved - once)
+
+
+def _shares(program: Program, command: Launch) -> Shares:
+    """Which views of a launch are weights, or inputs and outputs of the whole model."""
+    own = {*program.inputs, *program.outputs}
+    names: Mapping[int, str] = dict(enumerate(command.ins))
+    outs = dict(zip(command.body.outputs, command.outs, strict=True))
+    return Shares(
+        frozenset(
+            i
+            for i, view in enumerate(command.program.views)
+            if view.role == "weight"
+            or (view.role == "input" and view.value is not None and names[view.value] in own)
+            or (view.role == "output" and view.value is not None and outs[view.value] in own)
+        )
+    )
+
+
+def _host_calls(commands: tuple[Command, ...]) -> list[int]:
+    """For each command the launch it belongs to: a copy to the host to the next host call."""
+    indices: list[int] = []
+    coming = -1
+    for command in reversed(commands):
+        if isinstance(command, HostCall):
+            coming = command.index
+        indices.append(coming)
+    indices.reverse()
+    past = -1
+    for i, command in enumerate(commands):
+        if isinstance(command, HostCall):
+            past = command.index
+        if isinstance(command, Copy) and command.to == "device":
+            indices[i] = past
+    return indices
+
+
+def _work(body: Body) -> Work:
+    total = Work()
+    for node in body.nodes:
+        ins = [None if v < 0 else body.types[v] for v in node.ins]
+        outs = [body.types[v] for v in node.outs]
+        total += OPS[node.op].work(ins, outs, dict(node.attrs))
+    return total

@@ -1,0 +1,107 @@
+"""Strict reading of nested tables into frozen dataclasses; each message names file and key."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
+from math import isfinite
+from types import MappingProxyType, NoneType
+from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from emu.ir.errors import DatasheetError
+from emu.ir.types import NUMPY
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A place in a file, for messages."""
+
+    file: str
+    path: str = ""
+
+    def to(self, key: str) -> "At":
+        """Return the place of an entry of this one."""
+        return At(self.file, f"{self.path}.{key}" if self.path else key)
+
+    def error(self, why: str) -> DatasheetError:
+        """Return the error that something is wrong here."""
+        return DatasheetError(f"{self.file}: {self.path or 'file'}: {why}")
+
+
+Reader: TypeAlias = Callable[[object, At], Any]
+T = TypeVar("T")
+
+
+def read(kind: type[T], value: object, at: At) -> T:
+    """Return the dataclass ``kind`` that a table describes, or raise DatasheetError."""
+    table, hints = _table(value, at), get_type_hints(kind)
+    if unknown := next((key for key in table if key not in hints), None):
+        raise at.to(unknown).error(f"unknown key{_near(unknown, hints)}")
+    if missing := next((key for key in _needed(kind) if key not in table), None):
+        raise at.to(missing).error("is missing")
+    return kind(**{key: _read(hints[key], entry, at.to(key)) for key, entry in table.items()})
+
+
+def _needed(kind: type[Any]) -> Iterable[str]:
+    return (f.name for f in fields(kind) if f.default is MISSING)
+
+
+def _near(key: str, known: Iterable[str]) -> str:
+    close = get_close_matches(key, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(known))}"
+
+
+def _read(hint: Any, value: object, at: At) -> object:
+    kinds = [kind for kind in get_args(hint) if kind not in (NoneType, Ellipsis)]
+    if get_origin(hint) is tuple:
+        return _blocks(kinds[0], value, at)
+    if get_origin(hint) is Mapping:
+        return _rates(value, at)
+    kind: type[Any] = kinds[0] if kinds else hint
+    return _SCALARS[kind](value, at) if kind in _SCALARS else read(kind, value, at)
+
+
+def _blocks(kind: type[Any], value: object, at: At) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise at.error("must be a list of tables")
+    blocks = cast("list[object]", value)
+    return tuple(read(kind, block, at.to(f"[{i}]")) for i, block in enumerate(blocks))
+
+
+def _table(value: object, at: At) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise at.error("must be a table")
+    return cast("dict[str, object]", value)
+
+
+def _rates(value: object, at: At) -> Mapping[str, float]:
+    table = _table(value, at)
+    if not table:
+        raise at.error("must give a rate for one dtype at least")
+    if unknown := next((dtype for dtype in table if dtype not in NUMPY), None):
+        raise at.to(unknown).error(f"unknown dtype{_near(unknown, NUMPY)}")
+    return MappingProxyType({dtype: _number(rate, at.to(dtype)) for dtype, rate in table.items()})
+
+
+def _number(value: object, at: At) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise at.error(f"must be a number, not {value!r}")
+    if not (value > 0 and isfinite(value)):
+        raise at.error(f"must be a number over 0, not {value}")
+    return float(value)
+
+
+def _count(value: object, at: At) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise at.error(f"must be a whole number, not {value!r}")
+    if value <= 0:
+        raise at.error(f"must be over 0, not {value}")
+    return value
+
+
+def _text(value: object, at: At) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise at.error(f"must be a text, not {value!r}")
+    return " ".join(value.split())
+
+
+_SCALARS: Mapping[type, Reader] = MappingProxyType({int: _count, float: _number, str: _text})

@@ -1,0 +1,138 @@
+"""GPUs: an asynchronous launch queue feeds launches whose inside is the wave model."""
+
+from functools import cached_property
+from math import prod
+
+from emu.devices.datasheet import Datasheet
+from emu.devices.device import Clock, Device, launch_footprint
+from emu.devices.marks import START, later
+from emu.devices.terms import Settled, fixed_ps, one
+from emu.devices.tile_cost import Shares
+from emu.devices.waves import Waves
+from emu.ir.machine import Machine, Residency
+from emu.ir.program import Launch
+from emu.ir.regions import span, trips
+from emu.ir.tile import TileProgram
+
+KIB = 1024
+
+
+class GpuDevice(Device):
+    """A chip of many cores behind a shared cache."""
+
+    def __init__(self, sheet: Datasheet) -> None:
+        """Take the facts of ``sheet``."""
+        super().__init__(sheet)
+        self.settled: dict[tuple[TileProgram, Shares, frozenset[str]], tuple[Settled, int]] = {}
+        self.blocks: dict[TileProgram, Residency] = {}
+
+    @cached_property
+    def machine(self) -> Machine:
+        """A grid of tiles; buffers lie in shared memory and registers."""
+        limits = self.sheet.limits
+        registers = 0.0 if limits is None else limits.registers_kib_per_core
+        return Machine(
+            name=self.name,
+            grid=True,
+            cores=self.sheet.compute.cores,
+            onchip_bytes=int((self.sheet.memory.onchip.capacity_kib + registers) * KIB),
+            device_bytes=int(self.sheet.memory.dram.capacity_gib * KIB**3),
+            alignment_bytes=self.sheet.memory.dram.alignment_bytes,
+            matrix_shape=(1, 1),
+            max_threads=1024 if limits is None else limits.max_threads_per_tile,
+        )
+
+    def residency(self, program: TileProgram) -> Residency:
+        """The largest blocks of neighbouring tiles whose loads fit the shared cache.
+
+        Blocks grow by doubling, the loop that grows the loads least first: the raster order in
+        which a kernel visits its tiles.
+        """
+        if program not in self.blocks:
+            self.blocks[program] = self.raster(program)
+        return self.blocks[program]
+
+    def raster(self, program: TileProgram) -> Residency:
+        """Work out the blocks of a program."""
+        capacity = 0 if self.sheet.memory.l2 is None else self.sheet.memory.l2.capacity_mib
+        limit = int(capacity * KIB**2)
+        loops = [i for i, loop in enumerate(program.loops) if loop.parallel]
+        block = dict.fromkeys(loops, 1)
+        if not loops or not limit:
+            return Residency()
+        while True:
+            grown = [
+                {**block, i: min(2 * block[i], trips(program.loops[i], {}))}
+                for i in loops
+                if block[i] < trips(program.loops[i], {})
+            ]
+            fitting = [(self.held(program, b), n, b) for n, b in enumerate(grown)]
+            fitting = [f for f in fitting if f[0] <= limit]
+            if not fitting:
+                return Residency(block)
+            block = min(fitting, key=lambda f: f[:2])[2]
+
+    def held(self, program: TileProgram, block: dict[int, int]) -> int:
+        """Bytes of all inputs that one block of tiles loads."""
+        size = 0
+        for buffer in program.buffers:
+            view = program.views[buffer.value]
+            if view.role not in ("input", "weight"):
+                continue
+            lengths: list[int] = []
+            for axis, extent in zip(buffer.axes, view.type.dims, strict=True):
+                loop = None if axis.of is None else program.loops[axis.of]
+                if axis.of is None or loop is None:
+                    lengths.append(extent)
+                    continue
+                wide = min(loop.step * block.get(axis.of, loop.extent), loop.extent)
+                lengths.append(span(axis, {axis.of: (0, wide)}, extent).length)
+            size += view.type.itemsize * prod(lengths)
+        return size
+
+    def waves(self, program: TileProgram, shares: Shares) -> Waves:
+        """The wave model of a program."""
+        return Waves(program, self.sheet, self.rates, shares, self.residency(program))
+
+    def duration(
+        self, program: TileProgram, shares: Shares, free: frozenset[str] = frozenset()
+    ) -> tuple[Settled, int]:
+        """How long a launch computes, and on how many cores."""
+        key = (program, shares, free)
+        if key not in self.settled:
+            self.settled[key] = self.waves(program, shares).best(free)
+        return self.settled[key]
+
+    def price(self, program: TileProgram) -> int:
+        """The duration of a launch, in ps."""
+        return self.duration(program, Shares())[0].ps
+
+    def run(self, free: frozenset[str]) -> Clock:
+        """A clock at zero."""
+        return _GpuClock(self, free)
+
+
+class _GpuClock(Clock):
+    """Launches run one after the other; issuing them overlaps with running those before."""
+
+    def __init__(self, device: GpuDevice, free: frozenset[str]) -> None:
+        super().__init__(device, free)
+        self.chip = device
+        self.stream = START
+
+    def launch(self, command: Launch, shares: Shares) -> None:
+        """Start when the stream, the queue and the inputs are ready."""
+        index, program = command.index, command.program
+        issued = self.issue(index)
+        inputs = [self.ready.get(value, START) for value in command.ins]
+        start = later(self.stream, issued, *inputs)
+        started = start.after(
+            self.settle(one(fixed_ps("launch", self.chip.sheet.launch.start_us))), index
+        )
+        settled, cores = self.chip.duration(program, shares, self.free)
+        self.stream = started.after(settled, index)
+        for value in command.outs:
+            self.ready[value] = self.stream
+        residency = self.chip.residency(program)
+        did = launch_footprint(program, shares, residency, cores, array_cycles=0)
+        self.record(index, start.ps, self.stream, did)

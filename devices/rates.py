@@ -1,0 +1,118 @@
+"""Rates of a chip in work per picosecond, from the facts of its datasheet."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from emu.devices.datasheet import Datasheet, Unit
+from emu.devices.terms import PS_PER_S, Term, exact, positive
+from emu.ir.errors import NoKernel
+from emu.ir.ops import Work
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The rates that cost models use; all per picosecond, of one core unless said otherwise."""
+
+    sheet: Datasheet
+
+    @property
+    def cores(self) -> int:
+        """Cores of the chip."""
+        return self.sheet.compute.cores
+
+    @property
+    def clock(self) -> Fraction:
+        """Cycles."""
+        return exact(self.sheet.compute.clock_mhz) * 10**6 / PS_PER_S
+
+    @property
+    def dram(self) -> Fraction:
+        """Bytes of device memory, whole chip."""
+        return _gb_s(self.sheet.memory.dram.bandwidth_gb_s)
+
+    @property
+    def port(self) -> Fraction:
+        """Bytes into or out of the on-chip memory of one core."""
+        return exact(self.sheet.memory.onchip.bytes_per_cycle_per_core) * self.clock
+
+    @property
+    def l2(self) -> Fraction:
+        """Bytes of the shared cache, whole chip; raises ValueError on a chip without one."""
+        if self.sheet.memory.l2 is None:
+            raise ValueError(f"{self.sheet.name} has no l2")
+        return _gb_s(self.sheet.memory.l2.bandwidth_gb_s)
+
+    @property
+    def link(self) -> Fraction:
+        """Bytes between host and device, one direction."""
+        return _gb_s(self.sheet.link.bandwidth_gb_s)
+
+    @property
+    def dram_latency(self) -> Term:
+        """The time from asking device memory to the first byte."""
+        return Term("wait", exact(self.sheet.memory.dram.latency_ns) * 1000, Fraction(1))
+
+    def flops(self, unit: Unit, dtype: str) -> Fraction:
+        """Operations of a unit, 0 if it cannot compute in ``dtype``."""
+        return exact(unit.flops_per_cycle_per_core.get(dtype, 0)) * self.clock
+
+    def best_product(self, dtype: str) -> Fraction:
+        """Operations of the best unit for multiply-adds."""
+        return max((self.flops(u, dtype) for u in self.sheet.compute.units), default=Fraction())
+
+    def vector(self, dtype: str) -> Fraction:
+        """Operations of the vector unit; raises NoKernel if it has no such dtype."""
+        unit = self.sheet.unit("vector")
+        rate = Fraction() if unit is None else self.flops(unit, dtype)
+        if not rate:
+            raise NoKernel(f"{self.sheet.name}: no vector unit computes in {dtype}")
+        return rate
+
+    def matrix(self, dtype: str) -> Unit | None:
+        """The matrix unit, if it computes in ``dtype``."""
+        unit = self.sheet.unit("matrix")
+        return unit if unit is not None and self.flops(unit, dtype) else None
+
+    def simple(self, work: Work) -> Fraction:
+        """Work in simple operations: a transcendental is worth what the datasheet says."""
+        unit = self.sheet.unit("vector")
+        each = unit.transcendental_cycles if unit is not None else None
+        return work.flops + work.transcendentals * exact(each or 1)
+
+    def vector_terms(
+        self,
+        work: Work,
+        again: Fraction,
+        moved: int,
+        dtype: str,
+        active: int,
+        lanes_used: Fraction,
+        products: bool = False,
+    ) -> tuple[Term, ...]:
+        """Terms of vector work that ``active`` of the chip's cores do side by side.
+
+        ``work`` is that of all of them; ``again`` the share of it that is done a second time;
+        ``moved`` elements that are only moved; ``lanes_used`` the share of lanes that have work.
+        A lane does a multiply-add a cycle, so an operation that is none uses half of it; the
+        ``products`` of a chip without a matrix unit are multiply-adds.
+        """
+        peak = self.vector(dtype) * self.cores
+        best = max(peak, self.best_product(dtype) * self.cores) if products else peak
+        simple = self.simple(work)
+        slots = simple if products else 2 * simple
+        only_moved = max(2 * Fraction(moved) - slots, Fraction())
+        padded = (slots + only_moved) / lanes_used
+        return positive(
+            (
+                Term("useful", simple * (1 - again), best),
+                Term("recompute", simple * again, best),
+                Term("slower_path", slots / peak - simple / best, Fraction(1)),
+                Term("layout", only_moved, peak),
+                Term("padding", padded - slots - only_moved, peak),
+                Term("idle", padded * (self.cores - active), peak * active),
+            )
+        )
+
+
+def _gb_s(figure: float) -> Fraction:
+    return exact(figure) * 10**9 / PS_PER_S

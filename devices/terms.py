@@ -1,0 +1,107 @@
+"""Typed terms: what an event consists of, from which its duration and its charges follow.
+
+An event keeps amounts and rates, never a bare duration, so that a cause can be made free, or a
+rate changed, without compiling anything again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import TypeAlias
+
+from emu.ir.trace import CAUSES
+
+PS_PER_S = 10**12
+Key: TypeAlias = tuple[int, str]  # position of a node in the body, cause
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """``amount`` of work (operations, bytes, cycles, ...) done at ``rate`` per picosecond.
+
+    ``node`` is the position in the body of the node that it is charged to.
+    """
+
+    cause: str
+    amount: Fraction
+    rate: Fraction
+    node: int = 0
+
+    @property
+    def ps(self) -> Fraction:
+        """Exact time in picoseconds."""
+        return self.amount / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """``times`` repetitions of the slowest of several alternatives, each a sum of terms."""
+
+    alternatives: tuple[tuple[Term, ...], ...]
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A duration in whole picoseconds; its shares by node and cause sum to it exactly."""
+
+    ps: int
+    shares: tuple[tuple[Key, int], ...] = ()
+
+
+ORDER = {cause: i for i, cause in enumerate(CAUSES)}
+
+
+@lru_cache(maxsize=65536)
+def settle(phases: tuple[Phase, ...], free: frozenset[str] = frozenset()) -> Settled:
+    """Return the duration of phases one after the other; the causes in ``free`` cost nothing.
+
+    Of equally slow alternatives the first is charged. The sum is rounded up once; shares become
+    integers by cumulative rounding in the order of the causes.
+    """
+    exact: dict[Key, Fraction] = {}
+    for phase in phases:
+        sums = [
+            sum((t.ps for t in a if t.cause not in free), Fraction()) for a in phase.alternatives
+        ]
+        slowest = max(range(len(sums)), key=lambda i: (sums[i], -i))
+        for term in phase.alternatives[slowest]:
+            if term.cause not in free:
+                key = term.node, term.cause
+                exact[key] = exact.get(key, Fraction()) + term.ps * phase.times
+    return Settled(*_rounded(exact))
+
+
+def _rounded(exact: dict[Key, Fraction]) -> tuple[int, tuple[tuple[Key, int], ...]]:
+    total = sum(exact.values(), Fraction())
+    whole = -(-total.numerator // total.denominator)
+    shares: list[tuple[Key, int]] = []
+    reached, given = Fraction(), 0
+    for key in sorted(exact, key=lambda k: (ORDER[k[1]], k[0])):
+        reached += exact[key]
+        # The last share ends at the total that was rounded up, all others at the nearest below.
+        upto = whole if reached == total else reached.numerator // reached.denominator
+        shares.append((key, upto - given))
+        given = upto
+    return whole, tuple((key, ps) for key, ps in shares if ps)
+
+
+def one(*terms: Term) -> tuple[Phase, ...]:
+    """A single phase that is a sum of terms; terms of no amount are left out."""
+    return (Phase((positive(terms),)),)
+
+
+def positive(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """The terms that have an amount."""
+    return tuple(term for term in terms if term.amount)
+
+
+def exact(number: float) -> Fraction:
+    """A figure of a datasheet as the decimal number that was written there."""
+    return Fraction(str(number))
+
+
+def fixed_ps(cause: str, us: float) -> Term:
+    """A fixed time of ``us`` microseconds."""
+    return Term(cause, exact(us) * 10**6, Fraction(1))

@@ -1,0 +1,322 @@
+"""What one statement of a tile program costs on a core, as typed terms.
+
+All active cores run in step, so a statement stands for the same one on each of them: bytes share
+the device memory of the chip, operations are those of all active cores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+
+from emu.devices.arrays import FORMULAS, NATIVE
+from emu.devices.datasheet import Unit
+from emu.devices.rates import Rates
+from emu.devices.terms import Phase, Term, one, positive
+from emu.ir.count import count
+from emu.ir.ops import OPS, Work
+from emu.ir.regions import Frame, region, runs, shape, span, trips
+from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
+from emu.ir.types import TensorType
+from emu.ir.work import gemm_shape, tile_attrs
+
+Phases = tuple[Phase, ...]
+MOVES = frozenset(("Transpose", "Identity", "Expand", "Resize"))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Which views of a program are the model's own, so that moving them once cannot be avoided."""
+
+    compulsory: frozenset[int] = frozenset()
+
+    def cause(self, view: int) -> str:
+        """The cause that the first move of a view is charged to."""
+        return "compulsory" if view in self.compulsory else "intermediate"
+
+
+def active_cores(program: TileProgram) -> int:
+    """How many cores have tiles: the iterations of all parallel loops."""
+    return prod(trips(loop, {}) for loop in program.loops if loop.parallel)
+
+
+@dataclass(frozen=True)
+class TileCost:
+    """Prices the statements of one program on one chip."""
+
+    program: TileProgram
+    rates: Rates
+    shares: Shares
+    array_model: str = NATIVE
+
+    @cached_property
+    def active(self) -> int:
+        """Cores that have tiles."""
+        return active_cores(self.program)
+
+    def busy(self, number: int, statement: Statement, frame: Frame) -> Phases:
+        """The terms for which statement ``number`` holds its resource in ``frame``."""
+        match statement:
+            case Load() | Gather():
+                return self.load(statement, frame)
+            case Store():
+                return self.store(statement, frame)
+            case Compute():
+                return self.compute(number, statement, frame)
+            case _:
+                return ()
+
+    def latency(self, statement: Statement) -> Phases:
+        """The terms from the end of holding the resource until the result can be used."""
+        if isinstance(statement, Load | Gather):
+            return one(self.rates.dram_latency)
+        if not isinstance(statement, Compute) or self.array_model != NATIVE:
+            return ()
+        unit = self.unit(statement)
+        if unit is None or unit.rows is None or unit.columns is None:
+            return ()
+        return one(Term("fill_drain", Fraction(unit.rows + unit.columns - 2), self.rates.clock))
+
+    def unit(self, statement: Compute) -> Unit | None:
+        """The matrix unit, if it runs this statement."""
+        if statement.kind != "matrix":
+            return None
+        return self.rates.matrix(self.type(statement.out).dtype)
+
+    def type(self, buffer: int) -> TensorType:
+        """The type of the value that a buffer holds slices of."""
+        return self.program.views[self.program.buffers[buffer].value].type
+
+    def load(self, statement: Load | Gather, frame: Frame) -> Phases:
+        """Bytes from device memory, those loaded before apart, or through the port if slower."""
+        if isinstance(statement, Load):
+            view = self.program.buffers[statement.buffer].value
+        else:
+            view = statement.table
+        counts = count(self.program)
+        again = 1 - Fraction(counts.unique[view], counts.loaded[view])
+        return self.moved(statement.buffer, view, again, frame)
+
+    def store(self, statement: Store, frame: Frame) -> Phases:
+        """Bytes to device memory, or the port if that is slower."""
+        written = count(self.program).stored[statement.view]
+        once = self.program.views[statement.view].type.bytes
+        again = 1 - Fraction(min(once, written), written)
+        return self.moved(statement.buffer, statement.view, again, frame)
+
+    def moved(self, buffer: int, view: int, again: Fraction, frame: Frame) -> Phases:
+        """Terms of moving a buffer between device memory and every active core."""
+        item = self.type(buffer).itemsize
+        mine = item * prod(shape(region(self.program, self.program.buffers[buffer], frame)))
+        size = Fraction(mine * self.active)
+        first = Term(self.shares.cause(view), size * (1 - again), self.rates.dram)
+        repeated = Term("reload", size * again, self.rates.dram)
+        through_port = Term("slower_path", Fraction(mine), self.rates.port)
+        return (Phase((positive((first, repeated)), positive((through_port,)))),)
+
+    def compute(self, number: int, statement: Compute, frame: Frame) -> Phases:
+        """Operations on the matrix array if there is one for them, else on the vector lanes."""
+        ins, out = self.tile_types(statement, frame)
+        unit = self.unit(statement)
+        if unit is not None:
+            return self.array(number, statement, unit, ins, out, frame)
+        attrs = dict(
+            tile_attrs(
+                statement.op,
+                statement.attrs,
+                [t.dims if t is not None else () for t in ins],
+                out.dims,
+            )
+        )
+        work = OPS[statement.op].work(ins, (out,), attrs)
+        elements = max([out.elements, *(t.elements for t in ins if t is not None)])
+        return one(*self.on_lanes(number, statement, work, elements, out))
+
+    def on_lanes(
+        self, number: int, statement: Compute, work: Work, elements: int, out: TensorType
+    ) -> tuple[Term, ...]:
+        """Terms of vector work, or of a product on a chip that has no matrix unit for it."""
+        rate = self.rates.vector(out.dtype)
+        lanes = max(1, int(rate / self.rates.clock / 2))
+        used = Fraction(elements, -(-elements // lanes) * lanes)
+        moved = out.elements * self.active if statement.op in MOVES else 0
+        return self.rates.vector_terms(
+            work * self.active,
+            self.again(number, statement),
+            moved,
+            out.dtype,
+            self.active,
+            used,
+            products=statement.kind == "matrix",
+        )
+
+    def array(
+        self,
+        number: int,
+        statement: Compute,
+        unit: Unit,
+        ins: tuple[TensorType | None, ...],
+        out: TensorType,
+        frame: Frame,
+    ) -> Phases:
+        """Terms of folds of stationary weights, each streaming the rows of the tile through."""
+        batch, m, n, k = gemm_shape(statement.op, _dims(ins), out.dims)
+        held = self.held(number, statement, unit, frame)
+        streamed = min(held, self.folds(unit, batch, n, k) * m * self.slowness(unit, out.dtype))
+        flops = Fraction(2 * batch * m * n * k)
+        again = self.again(number, statement)
+        return one(*self.array_terms(again, flops, streamed, held, unit, out))
+
+    def folds(self, unit: Unit, batch: int, n: int, k: int) -> int:
+        """How many tiles of stationary weights a product has."""
+        return batch * -(-k // (unit.rows or 1)) * -(-n // (unit.columns or 1))
+
+    def slowness(self, unit: Unit, dtype: str) -> Fraction:
+        """Cycles per row of a fold: more than 1 for a dtype below the rate of the array."""
+        cycle_flops = self.rates.flops(unit, dtype) / self.rates.clock
+        return Fraction(2 * (unit.rows or 1) * (unit.columns or 1)) / cycle_flops
+
+    def held(self, number: int, statement: Compute, unit: Unit, frame: Frame) -> Fraction:
+        """Cycles for which one tile holds the array: a fold cannot be shorter than its preload."""
+        if self.array_model != NATIVE:
+            return Fraction(self.formula_cycles(number, statement, unit, frame))
+        ins, out = self.tile_types(statement, frame)
+        batch, m, n, k = gemm_shape(statement.op, _dims(ins), out.dims)
+        folds = self.folds(unit, batch, n, k)
+        return folds * max(m, unit.rows or 1) * self.slowness(unit, out.dtype)
+
+    def array_terms(
+        self,
+        again: Fraction,
+        flops: Fraction,
+        streamed: Fraction,
+        held: Fraction,
+        unit: Unit,
+        out: TensorType,
+    ) -> tuple[Term, ...]:
+        """Split the ``held`` cycles of an array: true operations, edges, idle cores, filling."""
+        peak, cores = self.rates.flops(unit, out.dtype), self.rates.cores
+        best = self.rates.best_product(out.dtype)
+        clock = self.rates.clock
+        true = flops / peak * clock  # cycles that the operations of one core take at its peak
+        slower = true * (1 - peak / best)
+        spare = Fraction(cores - self.active, cores)
+        return positive(
+            (
+                Term("useful", flops * self.active * (1 - again), best * cores),
+                Term("recompute", flops * self.active * again, best * cores),
+                Term("padding", (streamed - true) * (1 - spare), clock),
+                Term("idle", streamed * spare - slower * spare, clock),
+                Term("slower_path", slower, clock),
+                Term("fill_drain", held - streamed, clock),
+            )
+        )
+
+    def formula_cycles(self, number: int, statement: Compute, unit: Unit, frame: Frame) -> int:
+        """The share of one tile, by operations, of the cycles of the whole product.
+
+        An array model prices a fold over its whole stream, however the stream is tiled in memory;
+        what integer shares leave over is paid by the first tile.
+        """
+        total = self.whole_cycles(statement, unit)
+        whole = self.whole_product(statement)
+        total = total * self.executed(number).flops // max(1, self.true(statement).flops)
+        total = -(-total // self.active)
+        share = self.tile_share(statement, frame, total, whole)
+        if any(start for start, _ in frame.values()):
+            return share
+        given = sum(
+            self.tile_share(statement, f, total, whole) * times
+            for f, times in self.lead_frames(number)
+        )
+        return share + total - given
+
+    def tile_share(self, statement: Compute, frame: Frame, total: int, whole: int) -> int:
+        """Cycles of one tile in proportion to its multiply-adds, rounded down."""
+        ins, out = self.tile_types(statement, frame)
+        return total * prod(gemm_shape(statement.op, _dims(ins), out.dims)) * self.active // whole
+
+    def whole_product(self, statement: Compute) -> int:
+        """Multiply-adds of the product, done again or not."""
+        ins, out = self.whole_types(statement)
+        return prod(gemm_shape(statement.op, _dims(ins), out.dims))
+
+    def whole_cycles(self, statement: Compute, unit: Unit) -> int:
+        """Cycles of the whole product by the named array model."""
+        ins, out = self.whole_types(statement)
+        batch, m, n, k = gemm_shape(statement.op, _dims(ins), out.dims)
+        formula = FORMULAS[self.array_model]
+        return batch * formula(m, n, k, unit.rows or 1, unit.columns or 1)
+
+    def array_cycles(self) -> int:
+        """Cycles for which the matrix array of the first core is held in all."""
+        cycles = Fraction()
+        for number, placed in enumerate(self.program.statements):
+            statement = placed.statement
+            if isinstance(statement, Compute) and (unit := self.unit(statement)) is not None:
+                for frame, times in self.lead_frames(number):
+                    cycles += self.held(number, statement, unit, frame) * times
+        return -(-cycles.numerator // cycles.denominator)
+
+    def lead_frames(self, number: int) -> list[tuple[Mapping[int, tuple[int, int]], int]]:
+        """The kinds of iterations of a statement on the first core, and how often each occurs."""
+        found: list[tuple[Mapping[int, tuple[int, int]], int]] = [({}, 1)]
+        for loop in self.program.statements[number].loops:
+            parallel = self.program.loops[loop].parallel
+            found = [
+                ({**frame, loop: run.interval}, times * (1 if parallel else run.count))
+                for frame, times in found
+                for run in runs(self.program, loop, frame)[: 1 if parallel else None]
+            ]
+        return found
+
+    def tile_types(
+        self, statement: Compute, frame: Frame
+    ) -> tuple[tuple[TensorType | None, ...], TensorType]:
+        """The types of operands (fill included) and result of one execution."""
+        spans = region(self.program, self.program.buffers[statement.out], frame)
+        out = TensorType(self.type(statement.out).dtype, shape(spans))
+        inner = {d: (s.start, s.stop) for d, s in enumerate(spans)}
+        ins = tuple(None if o is None else self.tile_type(o, inner, frame) for o in statement.ins)
+        return ins, out
+
+    def tile_type(self, operand: Operand, out: Frame, frame: Frame) -> TensorType:
+        """The type of what an operand reads."""
+        view = self.type(operand.buffer)
+        buffer = self.program.buffers[operand.buffer]
+        lengths: list[int] = []
+        for need, have, extent in zip(operand.axes, buffer.axes, view.dims, strict=True):
+            if need.of is None:
+                lengths.append(span(have, frame, extent).length)
+            else:
+                low, high = need.image(*out[need.of])
+                lengths.append(-(-(high - low) // need.step))
+        return TensorType(view.dtype, tuple(lengths))
+
+    def whole_types(self, statement: Compute) -> tuple[tuple[TensorType | None, ...], TensorType]:
+        """The types of operands and result if nothing were cut."""
+        ins = tuple(None if o is None else self.type(o.buffer) for o in statement.ins)
+        return ins, self.type(statement.out)
+
+    def true(self, statement: Compute) -> Work:
+        """The work of a statement if nothing were cut."""
+        ins, out = self.whole_types(statement)
+        attrs = tile_attrs(statement.op, statement.attrs, _dims(ins), out.dims)
+        return OPS[statement.op].work(ins, (out,), dict(attrs))
+
+    def executed(self, number: int) -> Work:
+        """The work of all executions of statement ``number``."""
+        return count(self.program).work[number]
+
+    def again(self, number: int, statement: Compute) -> Fraction:
+        """The share of a statement's operations that is done more than once."""
+        true, done = (
+            self.rates.simple(self.true(statement)),
+            self.rates.simple(self.executed(number)),
+        )
+        return max(Fraction(), 1 - true / done) if done else Fraction()
+
+
+def _dims(types: tuple[TensorType | None, ...]) -> list[tuple[int, ...]]:
+    return [t.dims if t is not None else () for t in types]

@@ -1,0 +1,412 @@
+"""Step a tile program through the in-order resources of a core, exactly and yet not all of it.
+
+An event starts when its resource, its operands and the room for its result are there: a time is
+the largest of some earlier times, plus a duration. Besides its value each time keeps where it comes
+from: the entry it starts at, and how often each kind of statement lies on its critical path, so
+nothing has to be followed backwards. Times of that form become periodic in a uniform loop: once the
+state of the resources repeats, relative to itself, whole periods are jumped (notes in docs/).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+
+from emu.devices.terms import Key, Settled, settle
+from emu.devices.tile_cost import TileCost
+from emu.ir.regions import Frame, Interval, Run, runs
+from emu.ir.tile import Compute, Fill, Gather, Load, Nest, Placed, Statement, Step, Store
+
+RESOURCES = ("dma_in", "dma_out", "matrix", "vector")
+DMA_IN, DMA_OUT, MATRIX, VECTOR = range(4)
+OPEN = len(RESOURCES)  # entry: when the launch is issued and its memory is free
+FIRST_INPUT = OPEN + 1
+DIGIT = 48  # bits of a path for how often one kind of statement lies on it
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time, the entry or variable that its critical path comes from, and the path's statements.
+
+    ``path`` holds one count per kind of statement, DIGIT bits each: adding paths adds all counts,
+    and multiplying one repeats it.
+    """
+
+    ps: int
+    origin: int
+    path: int = 0
+
+    def after(self, ps: int, step: int) -> "Moment":
+        """The moment ``ps`` later, with one more statement on its path."""
+        return Moment(self.ps + ps, self.origin, self.path + step)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Executions of one statement that cost the same: what they hold, and their latency."""
+
+    resource: int
+    busy: Settled
+    latency: Settled
+    busy_step: int
+    latency_step: int
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What a program does to the clock, from one relative state of its entries.
+
+    ``free`` are the resources when it is done with them, ``stored`` when each output view is in
+    device memory, ``end`` when everything is done. Origins are entries.
+    """
+
+    free: tuple[Moment, ...]
+    stored: Mapping[int, Moment]
+    end: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A loop and its body, with statements as numbers."""
+
+    loop: int
+    body: "tuple[int | Branch, ...]"
+
+
+class Clockwork:
+    """One program on one kind of core, with its kinds and passages; ``free`` causes cost nothing."""
+
+    def __init__(self, cost: TileCost, free: frozenset[str] = frozenset()) -> None:
+        """Prepare to step the program of ``cost``; the causes in ``free`` take no time."""
+        self.cost = cost
+        self.program = cost.program
+        self.free = free
+        self.charged: list[tuple[tuple[Key, int], ...]] = []
+        self.kinds: dict[tuple[int, tuple[Interval, ...]], Kind] = {}
+        self.passages: dict[tuple[int, ...], Passage] = {}
+
+    @cached_property
+    def tree(self) -> "tuple[int | Branch, ...]":
+        """The steps of the program with every statement as its number."""
+        return _numbered(self.program.steps, count())
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """The views that are loaded, in the order of their entries."""
+        return tuple(
+            i for i, view in enumerate(self.program.views) if view.role in ("input", "weight")
+        )
+
+    def passage(self, entries: tuple[int, ...], stepwise: bool = False) -> Passage:
+        """Step the program from entry times in ps: RESOURCES, OPEN, then one per view of inputs.
+
+        ``stepwise`` jumps nothing; it gives the same passage, slowly.
+        """
+        if stepwise:
+            return _Stepper(self, entries, stepwise=True).passage()
+        if entries not in self.passages:
+            self.passages[entries] = _Stepper(self, entries, stepwise=False).passage()
+        return self.passages[entries]
+
+    def kind(self, number: int, placed: Placed, frame: Frame) -> Kind:
+        """The kind of an execution of statement ``number`` in ``frame``."""
+        key = (number, tuple(frame[loop] for loop in placed.loops))
+        if key not in self.kinds:
+            self.kinds[key] = self.new_kind(number, placed.statement, frame)
+        return self.kinds[key]
+
+    def new_kind(self, number: int, statement: Statement, frame: Frame) -> Kind:
+        """Price an execution of a statement that was not met in such a frame before."""
+        busy = settle(self.cost.busy(number, statement, frame), self.free)
+        latency = settle(self.cost.latency(statement), self.free)
+        node = -1 if isinstance(statement, Fill) else statement.node
+        resource = self.resource(statement)
+        return Kind(resource, busy, latency, self.step(node, busy), self.step(node, latency))
+
+    def step(self, node: int, settled: Settled) -> int:
+        """The path of one statement alone; what takes no time leaves no trace."""
+        if settled.ps == 0:
+            return 0
+        entry = tuple(((node, cause), ps) for (_, cause), ps in settled.shares)
+        if entry not in self.charged:
+            self.charged.append(entry)
+        return 1 << (DIGIT * self.charged.index(entry))
+
+    def resource(self, statement: Statement) -> int:
+        """The resource that a statement holds, -1 for none."""
+        match statement:
+            case Load() | Gather():
+                return DMA_IN
+            case Store():
+                return DMA_OUT
+            case Compute():
+                return VECTOR if self.cost.unit(statement) is None else MATRIX
+            case Fill():
+                return -1
+
+    def charges(self, path: int) -> dict[Key, int]:
+        """Picoseconds by (node, cause) of the statements on a path."""
+        found: dict[Key, int] = {}
+        for shares in self.charged:
+            times = path & ((1 << DIGIT) - 1)
+            path >>= DIGIT
+            for key, ps in shares if times else ():
+                found[key] = found.get(key, 0) + times * ps
+        return found
+
+
+@dataclass
+class _State:
+    """All times of a core as one list, so that they can be compared, kept and composed.
+
+    First the resources, then for each buffer and version, oldest first, when it is ready and when
+    its last reader is done, then when each output is stored, and the end of everything.
+    """
+
+    moments: list[Moment]
+    slots: list[int]  # position of the oldest version of each buffer
+    depths: list[int]
+    stored: dict[int, int] = field(default_factory=dict[int, int])
+
+    @property
+    def end(self) -> int:
+        return len(self.moments) - 1
+
+
+class _Stepper:
+    """One pass through the program."""
+
+    def __init__(self, clockwork: Clockwork, entries: tuple[int, ...], stepwise: bool) -> None:
+        self.clockwork = clockwork
+        self.program = clockwork.program
+        self.stepwise = stepwise
+        self.entries = {
+            view: Moment(entries[FIRST_INPUT + i], FIRST_INPUT + i)
+            for i, view in enumerate(clockwork.inputs)
+        }
+        self.state = self.start(entries)
+
+    def start(self, entries: tuple[int, ...]) -> _State:
+        moments = [Moment(entries[i], i) for i in range(len(RESOURCES))]
+        opened = Moment(entries[OPEN], OPEN)
+        slots: list[int] = []
+        for buffer in self.program.buffers:
+            slots.append(len(moments))
+            moments += [opened, opened] * buffer.depth
+        stored: dict[int, int] = {}
+        for placed in self.program.statements:
+            if isinstance(placed.statement, Store) and placed.statement.view not in stored:
+                stored[placed.statement.view] = len(moments)
+                moments.append(opened)
+        moments.append(opened)
+        return _State(moments, slots, [b.depth for b in self.program.buffers], stored)
+
+    def passage(self) -> Passage:
+        self.steps(self.clockwork.tree, {})
+        moments = self.state.moments
+        return Passage(
+            tuple(moments[: len(RESOURCES)]),
+            {view: moments[i] for view, i in self.state.stored.items()},
+            moments[self.state.end],
+        )
+
+    def steps(self, body: tuple[int | Branch, ...], frame: dict[int, Interval]) -> None:
+        for step in body:
+            if isinstance(step, Branch):
+                self.nest(step, frame)
+            else:
+                self.execute(step, frame)
+
+    def nest(self, nest: Branch, frame: dict[int, Interval]) -> None:
+        """The first core does the first iteration of each parallel loop, and all of the others."""
+        found = runs(self.program, nest.loop, frame)
+        for run in found[:1] if self.program.loops[nest.loop].parallel else found:
+            self.repeat(nest, run, {**frame, nest.loop: run.interval})
+
+    def execute(self, number: int, frame: Frame) -> None:
+        placed = self.program.statements[number]
+        kind = self.clockwork.kind(number, placed, frame)
+        match statement := placed.statement:
+            case Load():
+                self.load(statement.buffer, self.entries[self.view(statement.buffer)], kind)
+            case Gather():
+                self.gather(statement, kind)
+            case Fill():
+                self.renew(statement.buffer, self.room(statement.buffer, None))
+            case Store():
+                self.store(statement, kind)
+            case Compute():
+                self.compute(statement, kind)
+
+    def view(self, buffer: int) -> int:
+        return self.program.buffers[buffer].value
+
+    def load(self, buffer: int, arrived: Moment, kind: Kind) -> None:
+        start = _later(self.state.moments[DMA_IN], arrived)
+        done = self.hold(kind, self.room(buffer, start))
+        self.renew(buffer, self.ready(kind, done))
+
+    def gather(self, statement: Gather, kind: Kind) -> None:
+        ready, _ = self.current(statement.index)
+        moments = self.state.moments
+        start = _later(moments[DMA_IN], self.entries[statement.table])
+        start = _later(start, moments[ready])
+        done = self.hold(kind, self.room(statement.buffer, start))
+        self.used(statement.index, done)
+        self.renew(statement.buffer, self.ready(kind, done))
+
+    def store(self, statement: Store, kind: Kind) -> None:
+        moments = self.state.moments
+        ready, _ = self.current(statement.buffer)
+        done = self.hold(kind, _later(moments[DMA_OUT], moments[ready]))
+        self.used(statement.buffer, done)
+        place = self.state.stored[statement.view]
+        moments[place] = _later(moments[place], done)
+
+    def compute(self, statement: Compute, kind: Kind) -> None:
+        moments = self.state.moments
+        start = moments[kind.resource]
+        read = [o.buffer for o in statement.ins if o is not None]
+        for buffer in read:
+            start = _later(start, moments[self.current(buffer)[0]])
+        updates = statement.accumulate or statement.out in read
+        if updates:
+            ready, used = self.current(statement.out)
+            start = _later(_later(start, moments[ready]), moments[used])
+        else:
+            start = self.room(statement.out, start)
+        done = self.hold(kind, start)
+        for buffer in read:
+            self.used(buffer, done)
+        result = self.ready(kind, done)
+        if updates:
+            self.update(statement.out, result)
+        else:
+            self.renew(statement.out, result)
+
+    def hold(self, kind: Kind, start: Moment) -> Moment:
+        """Take the resource from ``start`` on; it is free again when the event is done."""
+        done = start.after(kind.busy.ps, kind.busy_step)
+        self.state.moments[kind.resource] = done
+        return done
+
+    def ready(self, kind: Kind, done: Moment) -> Moment:
+        """When the result can be read; nothing ends later than that."""
+        result = done.after(kind.latency.ps, kind.latency_step) if kind.latency.ps else done
+        end = self.state.end
+        self.state.moments[end] = _later(self.state.moments[end], result)
+        return result
+
+    def current(self, buffer: int) -> tuple[int, int]:
+        """Where the newest version of a buffer keeps its ready time and its last use."""
+        place = self.state.slots[buffer] + 2 * (self.state.depths[buffer] - 1)
+        return place, place + 1
+
+    def room(self, buffer: int, start: Moment | None) -> Moment:
+        """The first moment from ``start`` on at which the oldest version may be overwritten."""
+        moments, place = self.state.moments, self.state.slots[buffer]
+        first = moments[place] if start is None else _later(start, moments[place])
+        return _later(first, moments[place + 1])
+
+    def renew(self, buffer: int, ready: Moment) -> None:
+        """Put a new version in the place of the oldest."""
+        moments, place = self.state.moments, self.state.slots[buffer]
+        last = place + 2 * (self.state.depths[buffer] - 1)
+        moments[place:last] = moments[place + 2 : last + 2]
+        moments[last] = moments[last + 1] = ready
+
+    def update(self, buffer: int, ready: Moment) -> None:
+        place, used = self.current(buffer)
+        self.state.moments[place] = ready
+        self.state.moments[used] = _later(self.state.moments[used], ready)
+
+    def used(self, buffer: int, done: Moment) -> None:
+        _, used = self.current(buffer)
+        moments, end = self.state.moments, self.state.end
+        moments[used] = _later(moments[used], done)
+        moments[end] = _later(moments[end], done)
+
+    def repeat(self, nest: Branch, run: Run, frame: dict[int, Interval]) -> None:
+        """Do the iterations of a run; when the state repeats, jump over whole periods."""
+        done = 0
+        seen: dict[tuple[int, ...], int] = {}
+        while done < run.count:
+            if run.count - done > 3 and not self.stepwise:
+                state = self.relative(nest)
+                period = done - seen[state] if state in seen else 0
+                if period and (run.count - done) // period > 2:
+                    done += self.jump(nest, frame, period, (run.count - done) // period)
+                    seen.clear()
+                    continue
+                seen[state] = done
+            self.steps(nest.body, frame)
+            done += 1
+
+    def relative(self, nest: Branch) -> tuple[int, ...]:
+        """The state as the loop sees it: times before all resources that it uses are the same."""
+        moments = self.state.moments
+        resources = self.resources(nest)
+        last = moments[self.state.end].ps
+        floor = min((moments[r].ps for r in resources), default=last)
+        frees = [moments[r].ps - last for r in resources]
+        rest = (max(m.ps, floor) - last for m in moments[len(RESOURCES) :])
+        return (*frees, *rest)
+
+    def resources(self, nest: Branch) -> tuple[int, ...]:
+        """The resources that the body of a loop uses."""
+        found: set[int] = set()
+        for step in nest.body:
+            if isinstance(step, Branch):
+                found.update(self.resources(step))
+            else:
+                found.add(self.clockwork.resource(self.program.statements[step].statement))
+        return tuple(sorted(found - {-1}))
+
+    def jump(self, nest: Branch, frame: dict[int, Interval], period: int, times: int) -> int:
+        """Advance by ``times`` periods: step one to learn how paths run through it, then repeat it.
+
+        A time whose path through a period comes from another time has that one's past, so the map
+        of pasts is applied once per period, by squaring.
+        """
+        before = self.state.moments
+        self.state.moments = [Moment(m.ps, i) for i, m in enumerate(before)]
+        for _ in range(period):
+            self.steps(nest.body, frame)
+        one = [(m.origin, m.path) for m in self.state.moments]
+        grown = [m.ps - b.ps for m, b in zip(self.state.moments, before, strict=True)]
+        whole = _power(one, times)
+        self.state.moments = [
+            Moment(b.ps + times * by, before[origin].origin, before[origin].path + path)
+            for b, by, (origin, path) in zip(before, grown, whole, strict=True)
+        ]
+        return period * times
+
+
+def _numbered(steps: tuple[Step, ...], numbers: Iterator[int]) -> tuple[int | Branch, ...]:
+    return tuple(
+        Branch(step.loop, _numbered(step.body, numbers))
+        if isinstance(step, Nest)
+        else next(numbers)
+        for step in steps
+    )
+
+
+def _power(one: list[tuple[int, int]], times: int) -> list[tuple[int, int]]:
+    """The map of origins and paths of ``times`` periods from that of one."""
+    result = [(i, 0) for i in range(len(one))]
+    while times:
+        if times & 1:
+            result = _join(result, one)
+        one = _join(one, one)
+        times >>= 1
+    return result
+
+
+def _join(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Go through ``first``, then through ``second``."""
+    return [(first[origin][0], first[origin][1] + path) for origin, path in second]
+
+
+def _later(a: Moment, b: Moment) -> Moment:
+    """The later of two moments; of equals the first, which fixes the critical path."""
+    return b if b.ps > a.ps else a

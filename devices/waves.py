@@ -1,0 +1,272 @@
+"""The wave model of a GPU: tiles run in waves, and in each wave the slowest resource counts.
+
+A wave is as many tiles as cores hold at once. In it, cores compute, tiles load and store through
+the shared cache, and the cache fetches what it does not hold; only bytes that are new in a block of
+tiles that fits the cache come from device memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+
+from emu.devices.datasheet import Datasheet
+from emu.devices.rates import Rates
+from emu.devices.terms import Phase, Settled, Term, positive, settle
+from emu.devices.tile_cost import Shares, TileCost
+from emu.ir.count import Counts, count
+from emu.ir.machine import Residency
+from emu.ir.ops import OPS
+from emu.ir.regions import footprint_bytes, itemsize, largest, trips
+from emu.ir.tile import Compute, Gather, Load, Operand, Placed, Store, TileProgram
+from emu.ir.types import TensorType
+from emu.ir.work import tile_attrs
+
+
+@dataclass(frozen=True)
+class Waves:
+    """One tile program on the cores of one chip."""
+
+    program: TileProgram
+    sheet: Datasheet
+    rates: Rates
+    shares: Shares
+    residency: Residency
+
+    @cached_property
+    def tiles(self) -> int:
+        """Tiles in all: the iterations of all parallel loops."""
+        return prod(trips(loop, {}) for loop in self.program.loops if loop.parallel)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """What all tiles move and compute."""
+        return count(self.program, tuple(self.residency.block.items()))
+
+    @cached_property
+    def cost(self) -> TileCost:
+        """Knows the true work of statements."""
+        return TileCost(self.program, self.rates, self.shares)
+
+    @cached_property
+    def occupancy(self) -> int:
+        """Tiles that one core holds at once, by on-chip memory and threads."""
+        limits = self.sheet.limits
+        if limits is None:
+            return 1
+        onchip = self.sheet.memory.onchip.capacity_kib + limits.registers_kib_per_core
+        by_memory = int(onchip * 1024) // max(1, footprint_bytes(self.program))
+        by_threads = limits.max_threads_per_core // self.program.threads
+        return max(1, min(by_memory, by_threads, limits.max_tiles_per_core))
+
+    def best(self, free: frozenset[str]) -> tuple[Settled, int]:
+        """The duration of the launch, and how many cores are used for it.
+
+        A launch may leave cores idle: every smaller count that changes the number of waves is a
+        candidate, up to the first that could not be faster even if nothing else took time.
+        """
+        found: tuple[Settled, int] | None = None
+        for cores in self.candidates():
+            if found is not None and self.at_least(cores, free) >= found[0].ps:
+                break
+            settled = settle(self.phases(cores), free)
+            if found is None or settled.ps < found[0].ps:
+                found = settled, cores
+        assert found is not None
+        return found
+
+    def candidates(self) -> Iterator[int]:
+        """Counts of cores, most first, that do the tiles in different numbers of waves."""
+        cores = min(self.rates.cores, -(-self.tiles // self.occupancy))
+        while cores:
+            waves = -(-self.tiles // (cores * self.occupancy))
+            cores = -(-self.tiles // (waves * self.occupancy))
+            yield cores
+            cores -= 1
+
+    def at_least(self, cores: int, free: frozenset[str]) -> int:
+        """A bound on the time with ``cores`` or fewer, whatever the waves are."""
+        latency = self.latency()
+        computed = sum(
+            (
+                t.ps
+                for t in self.computed(self.tiles, Fraction(self.tiles, cores))
+                if t.cause not in free
+            ),
+            Fraction(),
+        )
+        fetched = sum((t.ps for t in self.fetched(self.tiles) if t.cause not in free), Fraction())
+        wait = Fraction() if latency.cause in free else latency.ps
+        bound = max(computed, fetched) + wait
+        return -(-bound.numerator // bound.denominator)
+
+    def latency(self) -> Term:
+        """From the first request to the first byte; a core with a second tile hides it."""
+        return self.rates.dram_latency
+
+    def phases(self, cores: int) -> tuple[Phase, ...]:
+        """Full waves, then the last one."""
+        wide = cores * self.occupancy
+        waves = -(-self.tiles // wide)
+        last = self.tiles - (waves - 1) * wide
+        exposed = waves if self.occupancy == 1 else 1
+        full = (self.wave(wide, cores, times=waves - 1),) if waves > 1 else ()
+        return (
+            Phase(((self.latency(),),), exposed),
+            *full,
+            self.wave(last, min(cores, last), times=1),
+        )
+
+    def wave(self, tiles: int, cores: int, times: int) -> Phase:
+        """One wave of ``tiles`` on ``cores``: compute, shared cache, core ports, or memory."""
+        per_core = Fraction(-(-tiles // cores))
+        return Phase(
+            (
+                positive(self.computed(tiles, per_core)),
+                positive(self.fetched(tiles, self.in_flight(tiles, cores))),
+                positive(self.through(tiles, self.rates.l2)),
+                positive(self.through(per_core, self.rates.port)),
+            ),
+            times,
+        )
+
+    def in_flight(self, tiles: int, cores: int) -> Fraction:
+        """Bytes per ps that requests in flight sustain: bytes in flight / latency (Little's law).
+
+        A tile has one request per lane in flight, or the next stage of its buffers if that is more.
+        """
+        staged = sum(
+            prod(largest(self.program, b)) * itemsize(self.program, b)
+            for b in self.program.buffers
+            if b.depth > 1 and self.program.views[b.value].role in ("input", "weight")
+        )
+        lanes = self.program.threads * self.program.load_width_bytes
+        per_core = min(-(-tiles // cores), self.occupancy)
+        return Fraction(cores * per_core * max(lanes, staged)) / self.rates.dram_latency.ps
+
+    def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
+        """Bytes between cache and device memory that belong to a number of tiles."""
+        share = Fraction(tiles, self.tiles)
+        terms: list[Term] = []
+        for view, size in self.counts.fetched.items():
+            once = min(size, self.counts.unique[view])
+            terms.append(self.bytes(self.shares.cause(view), once * share, self.reader(view)))
+            terms.append(self.bytes("reload", (size - once) * share, self.reader(view)))
+        for view, size in self.counts.stored.items():
+            once = min(size, self.program.views[view].type.bytes)
+            terms.append(self.bytes(self.shares.cause(view), once * share, self.writer(view)))
+            terms.append(self.bytes("reload", (size - once) * share, self.writer(view)))
+        if sustained is not None and sustained < self.rates.dram:
+            moved = sum((t.amount for t in terms), Fraction())
+            lost = moved / sustained - moved / self.rates.dram
+            terms.append(Term("wait", lost, Fraction(1)))
+        return tuple(terms)
+
+    def bytes(self, cause: str, amount: Fraction, node: int) -> Term:
+        """Bytes at the rate of device memory."""
+        return Term(cause, amount, self.rates.dram, node)
+
+    def through(self, tiles: Fraction | int, rate: Fraction) -> tuple[Term, ...]:
+        """Bytes that tiles load and store; what other tiles load as well counts as reload."""
+        share = Fraction(tiles) / self.tiles
+        terms: list[Term] = []
+        for view, size in self.counts.loaded.items():
+            once, node = self.counts.unique[view], self.reader(view)
+            terms.append(Term(self.shares.cause(view), once * share, rate, node))
+            terms.append(Term("reload", (size - once) * share, rate, node))
+        for view, size in self.counts.stored.items():
+            terms.append(Term(self.shares.cause(view), size * share, rate, self.writer(view)))
+        return tuple(terms)
+
+    @cached_property
+    def touching(self) -> dict[tuple[str, int], int]:
+        """The node that is charged for loading or storing each view."""
+        found: dict[tuple[str, int], int] = {}
+        for placed in self.program.statements:
+            match placed.statement:
+                case Load(buffer, node):
+                    found.setdefault(("load", self.program.buffers[buffer].value), node)
+                case Gather(table, _, _, node):
+                    found.setdefault(("load", table), node)
+                case Store(_, view, node):
+                    found.setdefault(("store", view), node)
+                case _:
+                    pass
+        return found
+
+    def reader(self, view: int) -> int:
+        """The node that a load of a view is charged to."""
+        return self.touching["load", view]
+
+    def writer(self, view: int) -> int:
+        """The node that a store of a view is charged to."""
+        return self.touching["store", view]
+
+    def computed(self, tiles: int, per_core: Fraction) -> tuple[Term, ...]:
+        """Operations of ``tiles`` tiles; every core takes its time for ``per_core`` full ones."""
+        terms: list[Term] = []
+        for number, (placed, full) in enumerate(self.full_tile):
+            if isinstance(placed.statement, Compute):
+                terms += self.operations(number, placed.statement, full, tiles, per_core)
+        return tuple(terms)
+
+    def operations(
+        self, number: int, statement: Compute, full: Fraction, tiles: int, per_core: Fraction
+    ) -> tuple[Term, ...]:
+        """Terms of one statement. Lanes do a multiply-add a cycle, other operations use half."""
+        node, chip = statement.node, self.rates.vector(self.dtype(statement)) * self.rates.cores
+        products = statement.kind == "matrix"
+        simple = self.rates.simple(self.counts.work[number]) * tiles / self.tiles
+        again = self.cost.again(number, statement)
+        slots = simple if products else 2 * simple
+        padded = full * tiles
+        return (
+            Term("useful", simple * (1 - again), chip, node),
+            Term("recompute", simple * again, chip, node),
+            Term("slower_path", slots - simple, chip, node),
+            Term("padding", padded - slots, chip, node),
+            Term("idle", full * per_core * self.rates.cores - padded, chip, node),
+        )
+
+    def dtype(self, statement: Compute) -> str:
+        """The element type that a statement computes in."""
+        return self.program.views[self.program.buffers[statement.out].value].type.dtype
+
+    @cached_property
+    def full_tile(self) -> tuple[tuple[Placed, Fraction], ...]:
+        """Each statement with the lane slots of all its executions in a tile away from all edges.
+
+        A kernel computes whole tiles: what lies beyond an edge is computed and thrown away.
+        """
+        return tuple((placed, self.slots(placed)) for placed in self.program.statements)
+
+    def slots(self, placed: Placed) -> Fraction:
+        """Lane slots of the executions of a statement in one full tile; moving takes them too."""
+        statement = placed.statement
+        if not isinstance(statement, Compute):
+            return Fraction()
+        out_buffer = self.program.buffers[statement.out]
+        out = TensorType(self.dtype(statement), largest(self.program, out_buffer))
+        ins = [None if o is None else self.full_type(o, out) for o in statement.ins]
+        shapes = [t.dims if t is not None else () for t in ins]
+        attrs = dict(tile_attrs(statement.op, statement.attrs, shapes, out.dims))
+        simple = self.rates.simple(OPS[statement.op].work(ins, (out,), attrs))
+        moved = 2 * out.elements if statement.op in ("Transpose", "Identity", "Expand") else 0
+        times = prod(
+            trips(self.program.loops[n], {})
+            for n in placed.loops
+            if not self.program.loops[n].parallel
+        )
+        each = simple if statement.kind == "matrix" else max(2 * simple, Fraction(moved))
+        return each * times
+
+    def full_type(self, operand: Operand, out: TensorType) -> TensorType:
+        """The type of an operand in a full tile."""
+        buffer = self.program.buffers[operand.buffer]
+        have = largest(self.program, buffer)
+        lengths: list[int] = []
+        for axis, extent in zip(operand.axes, have, strict=True):
+            low, high = (0, extent) if axis.of is None else axis.image(0, out.dims[axis.of])
+            lengths.append(-(-(high - low) // (1 if axis.of is None else axis.step)))
+        return TensorType(self.program.views[buffer.value].type.dtype, tuple(lengths))

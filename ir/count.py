@@ -1,0 +1,229 @@
+"""What a tile program moves and computes in all, in closed form.
+
+A dimension of a slice follows one loop only, so a sum over all iterations of a product of lengths
+is the product, over the loops, of sums of lengths. Work rules are additive over tiles in the same
+way, so work is counted on the summed lengths. The literal executor counts the same one by one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+from emu.ir.machine import Residency
+from emu.ir.ops import OPS, Work
+from emu.ir.regions import Frame, lineage, runs, span, trips
+from emu.ir.tile import Axis, Compute, Gather, Load, Loop, Operand, Placed, Store, TileProgram
+from emu.ir.types import TensorType
+from emu.ir.work import tile_attrs
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Bytes by view and work by statement; the fields have the meanings of ``run_tiles.Moved``.
+
+    ``unique`` are the bytes of each loaded view that are loaded at least once.
+    """
+
+    loaded: dict[int, int]
+    fetched: dict[int, int]
+    unique: dict[int, int]
+    stored: dict[int, int]
+    touched: int
+    work: tuple[Work, ...]
+
+    @property
+    def total_work(self) -> Work:
+        """The work of all statements."""
+        return sum(self.work, Work())
+
+
+@lru_cache(maxsize=8192)
+def count(program: TileProgram, block: tuple[tuple[int, int], ...] = ()) -> Counts:
+    """Count ``program`` under a cache that holds ``block`` (the items of a Residency's block)."""
+    residency = Residency(dict(block))
+    loaded: dict[int, int] = {}
+    fetched: dict[int, int] = {}
+    unique: dict[int, int] = {}
+    stored: dict[int, int] = {}
+    work: list[Work] = []
+    touched = 0
+    for placed in program.statements:
+        statement, done = placed.statement, Work()
+        if isinstance(statement, Load):
+            view = program.buffers[statement.buffer].value
+            _add(loaded, view, moved_bytes(program, placed, statement.buffer))
+            _add(fetched, view, _fetched(program, placed, statement.buffer, residency))
+            _add(unique, view, _unique(program, statement.buffer))
+        elif isinstance(statement, Gather):
+            size = moved_bytes(program, placed, statement.buffer)
+            for counts in (loaded, fetched, unique):
+                _add(counts, statement.table, size)
+        elif isinstance(statement, Store):
+            _add(stored, statement.view, moved_bytes(program, placed, statement.buffer))
+        elif isinstance(statement, Compute):
+            done, read = _computed(program, placed, statement)
+            touched += read
+        work.append(done)
+    return Counts(loaded, fetched, unique, stored, touched, tuple(work))
+
+
+def moved_bytes(program: TileProgram, placed: Placed, number: int) -> int:
+    """Bytes that a load or store of buffer ``number`` moves over all iterations."""
+    lengths = _lengths(program, number)
+    others = _unindexed(program, placed.loops, program.buffers[number].axes)
+    item = program.views[program.buffers[number].value].type.itemsize
+    return item * prod(lengths) * _trips(program, others)
+
+
+def _computed(program: TileProgram, placed: Placed, statement: Compute) -> tuple[Work, int]:
+    """The work of all executions of a compute, and the bytes of buffers that they touch."""
+    out = program.buffers[statement.out]
+    out_lengths = _lengths(program, statement.out)
+    indexed = [*out.axes]
+    ins: list[TensorType | None] = []
+    for operand in statement.ins:
+        if operand is not None:
+            indexed += [*program.buffers[operand.buffer].axes]
+        ins.append(_operand_type(program, operand, statement.out, out_lengths))
+    result = TensorType(program.views[out.value].type.dtype, out_lengths)
+    times = _trips(program, _unindexed(program, placed.loops, indexed))
+    shapes = [t.dims if t is not None else () for t in ins]
+    attrs = dict(tile_attrs(statement.op, statement.attrs, shapes, out_lengths))
+    work = OPS[statement.op].work(ins, (result,), attrs) * times
+    read = sum(
+        _executions_bytes(program, placed, t, program.buffers[o.buffer].axes, o, out.axes)
+        for t, o in zip(ins, statement.ins, strict=True)
+        if t is not None and o is not None
+    )
+    written = result.bytes * _trips(program, _unindexed(program, placed.loops, out.axes))
+    return work, read + written * (2 if statement.accumulate else 1)
+
+
+def _executions_bytes(
+    program: TileProgram,
+    placed: Placed,
+    summed: TensorType,
+    axes: tuple[Axis, ...],
+    operand: Operand,
+    out: tuple[Axis, ...],
+) -> int:
+    """Bytes of an operand over all executions; loops that no length sums over repeat it."""
+    follows = [
+        have if need.of is None else out[need.of]
+        for have, need in zip(axes, operand.axes, strict=True)
+    ]
+    return summed.bytes * _trips(program, _unindexed(program, placed.loops, follows))
+
+
+def _operand_type(
+    program: TileProgram, operand: Operand | None, out: int, out_lengths: tuple[int, ...]
+) -> TensorType | None:
+    """The type of an operand with each length summed over the loop that it follows."""
+    if operand is None:
+        return None
+    have = _lengths(program, operand.buffer)
+    out_axes = program.buffers[out].axes
+    lengths = tuple(
+        whole if axis.of is None else _image(program, axis, out_axes[axis.of], out_lengths[axis.of])
+        for axis, whole in zip(operand.axes, have, strict=True)
+    )
+    return TensorType(program.views[program.buffers[operand.buffer].value].type.dtype, lengths)
+
+
+def _image(program: TileProgram, axis: Axis, out: Axis, length: int) -> int:
+    """The summed lengths of images (fill included) of intervals whose summed length is known."""
+    if axis.step > 1:
+        return length
+    if axis.divide > 1:
+        return length // axis.divide
+    times = 1 if out.of is None else _trips(program, (out.of,))
+    return length * axis.stride + times * (axis.window - axis.stride)
+
+
+@lru_cache(maxsize=65536)
+def _lengths(program: TileProgram, number: int) -> tuple[int, ...]:
+    """The lengths of a buffer's region, each summed over the iterations of the loop it follows."""
+    buffer = program.buffers[number]
+    dims = program.views[buffer.value].type.dims
+    return tuple(_summed(program, a, d) for a, d in zip(buffer.axes, dims, strict=True))
+
+
+def _summed(program: TileProgram, axis: Axis, extent: int) -> int:
+    if axis.of is None:
+        return extent
+    chain = tuple(lineage(program, axis.of))[::-1]
+    return sum(times * span(axis, frame, extent).length for frame, times in frames(program, chain))
+
+
+def frames(
+    program: TileProgram, chain: tuple[int, ...], frame: Frame | None = None, times: int = 1
+) -> Iterable[tuple[Frame, int]]:
+    """Yield a frame of loops ``chain`` (outermost first) for each kind, and how often it occurs."""
+    if not chain:
+        yield frame or {}, times
+        return
+    for run in runs(program, chain[0], frame or {}):
+        inner = {**(frame or {}), chain[0]: run.interval}
+        yield from frames(program, chain[1:], inner, times * run.count)
+
+
+def _unindexed(
+    program: TileProgram, loops: tuple[int, ...], axes: Iterable[Axis]
+) -> tuple[int, ...]:
+    """The loops around a statement that none of the axes follows, directly or inside of them."""
+    indexed = {number for axis in axes for number in lineage(program, axis.of)}
+    return tuple(number for number in loops if number not in indexed)
+
+
+def _trips(program: TileProgram, loops: tuple[int, ...]) -> int:
+    """How many iterations loops have in all; a loop and its parent count as one chain."""
+    chains = {tuple(lineage(program, n))[::-1] for n in loops}
+    inner = [c for c in chains if not any(c != d and c == d[: len(c)] for d in chains)]
+    return prod(sum(times for _, times in frames(program, chain)) for chain in inner)
+
+
+def _unique(program: TileProgram, number: int) -> int:
+    """Bytes of a buffer's value that lie in at least one slice."""
+    buffer = program.buffers[number]
+    view = program.views[buffer.value].type
+    size = view.itemsize
+    for axis, extent in zip(buffer.axes, view.dims, strict=True):
+        size *= _unions(program, axis, extent, Residency())
+    return size
+
+
+def _fetched(program: TileProgram, placed: Placed, number: int, residency: Residency) -> int:
+    """Bytes of a load that a cache holding one block of tiles at a time has to fetch."""
+    if not residency.block:
+        return moved_bytes(program, placed, number)
+    buffer = program.buffers[number]
+    view = program.views[buffer.value].type
+    size = view.itemsize
+    for axis, extent in zip(buffer.axes, view.dims, strict=True):
+        size *= _unions(program, axis, extent, residency)
+    for n in _unindexed(program, placed.loops, buffer.axes):
+        if n not in residency.block:
+            continue
+        size *= -(-trips(program.loops[n], {}) // residency.block[n])
+    return size
+
+
+def _unions(program: TileProgram, axis: Axis, extent: int, residency: Residency) -> int:
+    """The summed lengths, over blocks, of what the iterations of one block cover."""
+    if axis.of is None:
+        return extent
+    if axis.window <= axis.stride:  # the slices of different iterations share nothing
+        return _summed(program, axis, extent)
+    outer = tuple(lineage(program, axis.of))[-1]
+    loop = program.loops[outer]
+    width = residency.block.get(outer, trips(loop, {}))
+    wide = Loop(loop.extent, loop.step * width)
+    return sum(
+        span(axis, {axis.of: (start, min(start + wide.step, wide.extent))}, extent).length
+        for start in range(0, wide.extent, wide.step)
+    )
+
+
+def _add(counts: dict[int, int], key: int, amount: int) -> None:
+    counts[key] = counts.get(key, 0) + amount

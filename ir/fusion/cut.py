@@ -1,0 +1,64 @@
+"""Cut a graph into groups: inputs, outputs, order and names follow from the sets of nodes alone."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from emu.ir.graph import Graph, Node
+from emu.ir.group import Decision, Fused, Group
+
+NAMED_OPS = 4
+
+
+def cut(
+    graph: Graph, scope: str, members: Iterable[Sequence[int]], decisions: Iterable[Decision]
+) -> Fused:
+    """Return the groups whose nodes stand at the given positions of ``graph``.
+
+    Only the last node of a group may be read outside, so the order of the last nodes is an order
+    in which the groups can run.
+    """
+    ordered = sorted((sorted(m) for m in members), key=lambda m: m[-1])
+    outputs = frozenset(graph.outputs)
+    groups = tuple(
+        _group(graph, [graph.nodes[i] for i in m], outputs, number)
+        for number, m in enumerate(ordered)
+    )
+    return Fused(graph, scope, groups, tuple(decisions))
+
+
+def _group(graph: Graph, nodes: Sequence[Node], ends: frozenset[str], number: int) -> Group:
+    inside = frozenset(node.id for node in nodes)
+    made = dict.fromkeys(v for node in nodes for v in node.outputs)
+    return Group(
+        name=f"{_name(nodes)}.{number}",
+        nodes=tuple(node.id for node in nodes),
+        inputs=tuple(dict.fromkeys(v for n in nodes for v in n.inputs if v and v not in made)),
+        outputs=tuple(v for v in made if v in ends or _leaves(graph, v, inside)),
+    )
+
+
+def _leaves(graph: Graph, value: str, inside: frozenset[str]) -> bool:
+    return any(reader.id not in inside for reader in graph.readers.get(value, ()))
+
+
+def _name(nodes: Sequence[Node]) -> str:
+    ops = list(_without_repeats(node.op.lower() for node in nodes))
+    shown = ops if len(ops) <= NAMED_OPS else [*ops[: NAMED_OPS - 2], "..", ops[-1]]
+    return "+".join(shown)
+
+
+def _without_repeats(ops: Iterable[str]) -> Iterator[str]:
+    last = ""
+    for op in ops:
+        if op != last:
+            yield op
+        last = op
+
+
+def saved_bytes(graph: Graph, values: Iterable[str]) -> dict[str, int]:
+    """Bytes that stay on chip when ``values`` do: one write each, and one read by each reader."""
+    write = read = 0
+    for value in values:
+        size = graph.types[value].bytes
+        write += size
+        read += size * len(graph.readers.get(value, ()))
+    return {"write_bytes": write, "read_bytes": read}

@@ -1,0 +1,150 @@
+"""Where the slices of a tile program lie: intervals of loops and regions of buffers."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import TypeAlias
+
+from emu.ir.tile import Axis, Buffer, Loop, TileProgram
+
+Interval: TypeAlias = tuple[int, int]
+Frame: TypeAlias = Mapping[int, Interval]  # the current interval of each loop
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The elements of one dimension that a slice takes: start, stop (exclusive) and step."""
+
+    start: int
+    stop: int
+    step: int = 1
+
+    @property
+    def length(self) -> int:
+        """Number of elements, 0 if empty."""
+        return max(0, -(-(self.stop - self.start) // self.step))
+
+
+def span(axis: Axis, frame: Frame, extent: int) -> Span:
+    """The part of [0, extent) that a slice takes in ``frame``."""
+    if axis.of is None:
+        return Span(0, extent)
+    low, high = axis.image(*frame[axis.of])
+    # Below 0 the elements keep their distance, and an image outside of the domain is empty.
+    start = low % axis.step if low < 0 else min(low, extent)
+    return Span(start, max(start, min(high, extent)), axis.step)
+
+
+def region(program: TileProgram, buffer: Buffer, frame: Frame) -> tuple[Span, ...]:
+    """The spans of a buffer's value that the buffer holds in ``frame``."""
+    dims = program.views[buffer.value].type.dims
+    return tuple(span(axis, frame, d) for axis, d in zip(buffer.axes, dims, strict=True))
+
+
+def shape(spans: tuple[Span, ...]) -> tuple[int, ...]:
+    """Number of elements of each span."""
+    return tuple(s.length for s in spans)
+
+
+def steps(loop: Loop, frame: Frame) -> Iterator[Interval]:
+    """The intervals that a loop takes, one after the other, inside of its parent's interval."""
+    low, high = (0, loop.extent) if loop.parent is None else frame[loop.parent]
+    for start in range(low, high, loop.step):
+        yield start, min(start + loop.step, high)
+
+
+def trips(loop: Loop, frame: Frame) -> int:
+    """Number of iterations of a loop in ``frame``."""
+    low, high = (0, loop.extent) if loop.parent is None else frame[loop.parent]
+    return -(-(high - low) // loop.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``count`` neighbouring iterations whose slices all have the sizes that ``interval`` gives."""
+
+    interval: Interval
+    count: int
+
+
+def runs(program: TileProgram, number: int, frame: Frame) -> tuple[Run, ...]:
+    """Cut the iterations of loop ``number`` into runs; the first iteration is always alone.
+
+    Only iterations whose slices are clipped at an edge differ, and the last, shorter one, so all
+    between the first and the last full and unclipped iteration are one run.
+    """
+    loop = program.loops[number]
+    bounds = (0, loop.extent) if loop.parent is None else frame[loop.parent]
+    return _runs(loop, bounds, followers(program)[number])
+
+
+@lru_cache(maxsize=4096)
+def followers(program: TileProgram) -> tuple[tuple[tuple[Axis, int], ...], ...]:
+    """For each loop the axes that follow it or a loop inside of it, with their extents."""
+    found: list[dict[tuple[Axis, int], None]] = [{} for _ in program.loops]
+    for buffer in program.buffers:
+        dims = program.views[buffer.value].type.dims
+        for axis, extent in zip(buffer.axes, dims, strict=True):
+            for number in lineage(program, axis.of):
+                found[number][(axis, extent)] = None
+    return tuple(tuple(axes) for axes in found)
+
+
+def lineage(program: TileProgram, number: int | None) -> Iterator[int]:
+    """A loop and the loops that it divides further, inside out."""
+    while number is not None:
+        yield number
+        number = program.loops[number].parent
+
+
+@lru_cache(maxsize=4096)
+def _runs(loop: Loop, bounds: Interval, axes: tuple[tuple[Axis, int], ...]) -> tuple[Run, ...]:
+    low, high = bounds
+    count = -(-(high - low) // loop.step)
+
+    def interval(j: int) -> Interval:
+        return low + j * loop.step, min(low + (j + 1) * loop.step, high)
+
+    def unclipped_below(j: int) -> bool:
+        return all(axis.image(*interval(j))[0] >= 0 for axis, _ in axes)
+
+    def clipped_above(j: int) -> bool:
+        start, stop = interval(j)
+        return stop - start < loop.step or any(
+            axis.image(start, stop)[1] > extent for axis, extent in axes
+        )
+
+    first = bisect_left(range(count), True, key=unclipped_below)
+    last = bisect_right(range(count), False, key=clipped_above)
+    first, last = max(first, 1), max(last, 1)
+    if first >= last:
+        return tuple(Run(interval(j), 1) for j in range(count))
+    edges_before = (Run(interval(j), 1) for j in range(first))
+    edges_after = (Run(interval(j), 1) for j in range(last, count))
+    return (*edges_before, Run(interval(first), last - first), *edges_after)
+
+
+def footprint_bytes(program: TileProgram) -> int:
+    """On-chip bytes that the buffers of one core need, all versions of each at its largest."""
+    return sum(b.depth * prod(largest(program, b)) * itemsize(program, b) for b in program.buffers)
+
+
+def itemsize(program: TileProgram, buffer: Buffer) -> int:
+    """Bytes of one element of a buffer."""
+    return program.views[buffer.value].type.itemsize
+
+
+def largest(program: TileProgram, buffer: Buffer) -> tuple[int, ...]:
+    """The shape of a buffer in a full iteration, away from all edges."""
+    dims = program.views[buffer.value].type.dims
+    return tuple(
+        extent if axis.of is None else min(extent, _full(axis, program.loops[axis.of]))
+        for axis, extent in zip(buffer.axes, dims, strict=True)
+    )
+
+
+def _full(axis: Axis, loop: Loop) -> int:
+    low, high = axis.image(0, min(loop.step, loop.extent))
+    return -(-(high - low) // axis.step)

@@ -1,0 +1,127 @@
+"""What a simulated run leaves: when each launch ran, what it moved, and what every picosecond was."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from emu.ir.ops import Work
+
+CAUSES = (
+    "useful",
+    "recompute",
+    "padding",
+    "idle",
+    "slower_path",
+    "fill_drain",
+    "compulsory",
+    "intermediate",
+    "reload",
+    "launch",
+    "layout",
+    "link",
+    "host",
+    "wait",
+)
+MEANING = {
+    "useful": "true operations at the peak of the whole chip",
+    "recompute": "operations done again (halos)",
+    "padding": "operations on tile and array edges",
+    "idle": "cores without work: too few tiles, last waves",
+    "slower_path": "a slower unit or path than the best able one",
+    "fill_drain": "arrays filling and draining",
+    "compulsory": "weights, model inputs and outputs moved once",
+    "intermediate": "values moved between groups",
+    "reload": "bytes moved again because of tiling",
+    "launch": "issuing and starting groups",
+    "layout": "moving elements without computing",
+    "link": "copies between host and device",
+    "host": "computing on the host",
+    "wait": "exposed latency",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes of device memory that moved, by why."""
+
+    compulsory: int = 0
+    intermediate: int = 0
+    reload: int = 0
+    layout: int = 0
+
+    def __add__(self, other: "Traffic") -> "Traffic":
+        return Traffic(
+            self.compulsory + other.compulsory,
+            self.intermediate + other.intermediate,
+            self.reload + other.reload,
+            self.layout + other.layout,
+        )
+
+    @property
+    def total(self) -> int:
+        """All bytes."""
+        return self.compulsory + self.intermediate + self.reload + self.layout
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one launch did, whatever the time: traffic, bytes per level, operations, memory.
+
+    ``cores`` worked on it; ``array_cycles`` is how long the matrix units were held, 0 without one.
+    """
+
+    traffic: Traffic = Traffic()
+    l2_bytes: int = 0
+    onchip_bytes: int = 0
+    link_bytes: int = 0
+    work: Work = Work()
+    peak_onchip_bytes: int = 0
+    cores: int = 0
+    array_cycles: int = 0
+
+
+@dataclass(frozen=True)
+class Launched:
+    """One launch on the clock. ``charges`` are its shares of the critical path, in picoseconds.
+
+    They are keyed by (position of the node in the body, cause) and may be zero although the launch
+    took time, where other work hid it.
+    """
+
+    index: int
+    start_ps: int
+    end_ps: int
+    charges: Mapping[tuple[int, str], int]
+    did: Footprint
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A whole run on the clock; the charges of all launches sum to ``total_ps`` exactly."""
+
+    total_ps: int
+    launches: tuple[Launched, ...]
+    peak_device_bytes: int
+
+    @property
+    def ledger(self) -> dict[str, int]:
+        """Picoseconds by cause, in the order of CAUSES; they sum to the latency."""
+        sums = dict.fromkeys(CAUSES, 0)
+        for launch in self.launches:
+            for (_, cause), ps in launch.charges.items():
+                sums[cause] += ps
+        return sums
+
+    @property
+    def did(self) -> Footprint:
+        """The sums of what the launches did; memory is the largest of any."""
+        all_did = [launch.did for launch in self.launches]
+        return Footprint(
+            sum((d.traffic for d in all_did), Traffic()),
+            sum(d.l2_bytes for d in all_did),
+            sum(d.onchip_bytes for d in all_did),
+            sum(d.link_bytes for d in all_did),
+            sum((d.work for d in all_did), Work()),
+            max((d.peak_onchip_bytes for d in all_did), default=0),
+            max((d.cores for d in all_did), default=0),
+            sum(d.array_cycles for d in all_did),
+        )

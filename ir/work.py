@@ -1,0 +1,50 @@
+"""How the work of a statement follows from the shapes of its tile."""
+
+from collections.abc import Sequence
+
+from emu.ir.body import FrozenAttrs
+
+Shape = tuple[int, ...]
+
+
+def tile_attrs(op: str, attrs: FrozenAttrs, ins: Sequence[Shape], out: Shape) -> FrozenAttrs:
+    """Return the attributes that an op has on a tile: target shapes and groups follow the tile."""
+    if op in ("Reshape", "Expand"):
+        return (("shape", out),)
+    if op == "Conv":
+        groups = ins[0][1] // ins[1][1]
+        return tuple((k, groups if k == "group" else v) for k, v in attrs)
+    return attrs
+
+
+def gemm_shape(op: str, ins: Sequence[Shape], out: Shape) -> tuple[int, int, int, int]:
+    """Return (batch, M, N, K) of the matrix products that an anchor on tiles of these shapes is.
+
+    A conv is an implicit product of [N*OH*OW, C/g*kh*kw] and [C/g*kh*kw, O/g], once a group.
+    """
+    if op == "Conv":
+        groups = ins[0][1] // ins[1][1]
+        k = 1
+        for extent in ins[1][1:]:
+            k *= extent
+        m = out[0]
+        for extent in out[2:]:
+            m *= extent
+        return groups, m, out[1] // groups, k
+    if op == "ConvTranspose":
+        return _transposed(ins, out)
+    batch = 1
+    for extent in out[:-2]:
+        batch *= extent
+    k = ins[0][-1] if op == "MatMul" else ins[0][0] * ins[0][1] // out[-2]
+    return batch, out[-2], out[-1], k
+
+
+def _transposed(ins: Sequence[Shape], out: Shape) -> tuple[int, int, int, int]:
+    """A transposed conv multiplies every input pixel [C] by [C, O/g*kh*kw] and scatters."""
+    m, n = ins[0][0], out[1]
+    for extent in ins[0][2:]:
+        m *= extent
+    for extent in ins[1][2:]:
+        n *= extent
+    return 1, m, n, ins[0][1]

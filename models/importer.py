@@ -1,0 +1,195 @@
+"""Nodes of an ONNX graph, one after the other, into nodes of emu's graph."""
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emu.ir.errors import ModelError, UnsupportedOp
+from emu.ir.graph import Constant, Graph, Node
+from emu.ir.ops import find_op
+from emu.ir.types import NUMPY, Array, TensorType
+from emu.models.dims import declared_type
+from emu.models.model import Model
+from emu.models.rules import constant, elementwise, norm, resize, shape, window
+from emu.models.rules.site import Call, OnnxAttr, Rule, Site
+from emu.models.tensors import array_of, inline
+
+if TYPE_CHECKING:
+    import onnx
+
+FAMILIES = (elementwise, shape, norm, window, resize, constant)
+RULES: Mapping[str, Rule] = {
+    name: rule for family in FAMILIES for name, rule in family.RULES.items()
+}
+
+# Arithmetic on shapes is small; anything larger is left to the passes.
+FOLD_ELEMENTS = 1024
+
+# AttributeProto.AttributeType as numbers.
+FLOAT, INT, STRING, TENSOR, FLOATS, INTS = 1, 2, 3, 4, 6, 7
+
+
+class Importer:
+    """The graph of a model while it grows node by node."""
+
+    def __init__(self, model: Model, opset: int, inputs: Mapping[str, TensorType]) -> None:
+        """Start with the inputs and constants; raise ModelError if a value is defined twice."""
+        self.model, self.opset, self.inputs = model, opset, tuple(inputs)
+        self.constants = _initializers(model)
+        self.types = {**{n: c.type for n, c in self.constants.items()}, **inputs}
+        self.nodes: list[Node] = []
+        self.folded: list[str] = []
+        self.ids: set[str] = set()
+        graph = model.proto.graph
+        self.used = frozenset(
+            chain((v.name for v in graph.output), *(node.input for node in graph.node))
+        )
+        self.later = frozenset(chain.from_iterable(node.output for node in graph.node))
+
+    def add(self, proto: "onnx.NodeProto") -> None:
+        """Read the next node; raise UnsupportedOp or ModelError that names it."""
+        site = self._site(proto)
+        self._check(site)
+        answer = RULES[site.op](site)
+        if isinstance(answer, Constant):
+            self._define(site.outputs[0], answer)
+            self.folded.append(site.id)
+            return
+        for i, call in enumerate(answer):
+            self._emit(site, call, i, len(answer))
+        if site.outputs[0] in self.constants:
+            self.folded.append(site.id)
+
+    def finish(self) -> Graph:
+        """Return the graph; raise ModelError when an output is missing or has another type."""
+        outputs = tuple(value.name for value in self.model.proto.graph.output)
+        if not outputs:
+            raise ModelError(f"{self.model.origin}: the model has no outputs")
+        for value in self.model.proto.graph.output:
+            self._check_output(value)
+        return Graph(
+            self.model.name,
+            self.inputs,
+            outputs,
+            tuple(self.nodes),
+            self.types,
+            self.constants,
+            tuple(self.folded),
+        )
+
+    def _site(self, proto: "onnx.NodeProto") -> Site:
+        id = self._fresh(proto.name or f"{proto.op_type}_{len(self.ids)}")
+        if proto.domain not in ("", "ai.onnx") or proto.op_type not in RULES:
+            domain = proto.domain or "ai.onnx"
+            raise UnsupportedOp(
+                f"node '{id}': op '{proto.op_type}' of domain '{domain}', opset {self.opset},"
+                f" is not supported"
+            )
+        return Site(
+            id,
+            proto.op_type,
+            self.opset,
+            _trimmed(tuple(proto.input)),
+            _trimmed(tuple(proto.output)),
+            {a.name: _attr(a, id) for a in proto.attribute},
+            self.types,
+            self.constants,
+            self.used,
+        )
+
+    def _fresh(self, wanted: str) -> str:
+        id, count = wanted, 1
+        while id in self.ids:
+            count += 1
+            id = f"{wanted}#{count}"
+        self.ids.add(id)
+        return id
+
+    def _check(self, site: Site) -> None:
+        for value in site.inputs:
+            if value and value not in self.types:
+                raise ModelError(f"{site.where}: {self._why_missing(value)}")
+        if not site.outputs or not site.outputs[0]:
+            raise ModelError(f"{site.where}: has no output")
+        for value in site.outputs:
+            if value in self.types or site.outputs.count(value) > 1:
+                raise ModelError(f"{site.where}: value '{value}' is defined twice")
+
+    def _why_missing(self, value: str) -> str:
+        if value in self.later:
+            return f"input '{value}' is defined later: the nodes are not in order or form a cycle"
+        return f"input '{value}' is defined nowhere"
+
+    def _emit(self, site: Site, call: Call, part: int, parts: int) -> None:
+        op = find_op(call.op, site.where)
+        types = [self.types[v] if v else None for v in call.inputs]
+        try:
+            results = op.infer(types, call.attrs)
+        except ModelError as error:
+            raise ModelError(f"{site.where}: {error}") from error
+        if len(results) != len(call.outputs):
+            raise ModelError(f"{site.where}: makes {len(results)} outputs, not {len(call.outputs)}")
+        self.types.update(zip(call.outputs, results, strict=True))
+        if self._is_shape_arithmetic(call, results):
+            return self._fold(call)
+        id = site.id if part == parts - 1 else self._fresh(f"{site.id}#{part}")
+        self.nodes.append(Node(id, call.op, call.inputs, call.outputs, call.attrs, (site.id,)))
+
+    def _is_shape_arithmetic(self, call: Call, results: tuple[TensorType, ...]) -> bool:
+        known = [self.constants.get(v) for v in call.inputs if v]
+        small = all(type.elements <= FOLD_ELEMENTS for type in results)
+        return small and bool(known) and all(c and c.inline is not None for c in known)
+
+    def _fold(self, call: Call) -> None:
+        arrays = [self.constants[v].inline if v else None for v in call.inputs]
+        result: Array | tuple[Array, ...] = find_op(call.op, call.op).run(*arrays, **call.attrs)
+        made = result if isinstance(result, tuple) else (result,)
+        for name, array in zip(call.outputs, made, strict=True):
+            self._define(name, inline(np.array(array, NUMPY[self.types[name].dtype])))
+
+    def _define(self, name: str, constant: Constant) -> None:
+        self.constants[name] = constant
+        self.types[name] = constant.type
+
+    def _check_output(self, value: "onnx.ValueInfoProto") -> None:
+        where = f"{self.model.origin}: output '{value.name}'"
+        if value.name not in self.types:
+            raise ModelError(f"{where} is defined nowhere")
+        made = self.types[value.name]
+        if value.type.tensor_type.elem_type == 0 or not value.type.tensor_type.HasField("shape"):
+            return
+        declared = declared_type(value, self.model.origin)
+        if declared.dtype != made.dtype or len(declared.shape) != len(made.shape):
+            raise ModelError(f"{where} is declared as {declared} but the nodes make {made}")
+
+
+def _initializers(model: Model) -> dict[str, Constant]:
+    found: dict[str, Constant] = {}
+    for tensor in model.proto.graph.initializer:
+        if tensor.name in found or not tensor.name:
+            raise ModelError(f"{model.origin}: initializer '{tensor.name}' is defined twice")
+        found[tensor.name] = model.weights.get(tensor.name) or inline(
+            array_of(tensor, model.origin)
+        )
+    return found
+
+
+def _trimmed(names: tuple[str, ...]) -> tuple[str, ...]:
+    while names and not names[-1]:
+        names = names[:-1]
+    return names
+
+
+def _attr(attr: "onnx.AttributeProto", id: str) -> OnnxAttr:
+    simple = {FLOAT: attr.f, INT: attr.i, TENSOR: attr.t}
+    if attr.type in simple:
+        return simple[attr.type]
+    if attr.type == STRING:
+        return attr.s.decode("utf-8", "replace")
+    if attr.type in (FLOATS, INTS):
+        return tuple(attr.floats if attr.type == FLOATS else attr.ints)
+    raise UnsupportedOp(
+        f"node '{id}': attribute '{attr.name}' of type {attr.type} is not supported"
+    )

@@ -1,0 +1,77 @@
+"""Input values: random ones that any model accepts, and checks of what a user brings."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from hashlib import blake2b
+
+import numpy as np
+
+from emu.ir.errors import BadValues
+from emu.ir.graph import Graph
+from emu.ir.types import NUMPY, Array, TensorType
+
+DEFAULT_BOUND = 10  # integers are 0 to 9 where nothing says how many there are
+
+# Ops that hand an index on unchanged.
+PASSES_ON = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+
+def random_inputs(graph: Graph, seed: int) -> dict[str, Array]:
+    """Return a value for every input: standard normal, or integers that stay in range as indices.
+
+    Each input has a seed of its own, from ``seed`` and its name.
+    """
+    return {name: _random(graph, name, seed) for name in graph.inputs}
+
+
+def _random(graph: Graph, name: str, seed: int) -> Array:
+    type = graph.types[name]
+    digest = blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
+    random = np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
+    if type.dtype == "i1":
+        return random.integers(0, 2, type.dims).astype(np.bool_)
+    if type.dtype.startswith("f"):
+        return random.standard_normal(type.dims).astype(NUMPY[type.dtype])
+    bound = min(index_bound(graph, name), np.iinfo(NUMPY[type.dtype].name).max)
+    return random.integers(0, bound, type.dims).astype(NUMPY[type.dtype])
+
+
+def index_bound(graph: Graph, name: str) -> int:
+    """Return how many rows the smallest table has that ``name`` is an index of, 10 if none."""
+    return min(_tables(graph, name), default=DEFAULT_BOUND)
+
+
+def _tables(graph: Graph, name: str) -> list[int]:
+    found: list[int] = []
+    for node in graph.readers.get(name, ()):
+        if node.op == "Gather" and node.inputs[1] == name:
+            axis = node.attrs.get("axis", 0)
+            found.append(graph.types[node.inputs[0]].dims[axis if isinstance(axis, int) else 0])
+        if node.op in PASSES_ON:
+            found += _tables(graph, node.output)
+    return found
+
+
+def check_inputs(graph: Graph, arrays: Mapping[str, Array]) -> None:
+    """Raise BadValues unless ``arrays`` has every input, no other, each of its shape and dtype."""
+    for name in arrays:
+        if name not in graph.inputs:
+            raise BadValues(f"{graph.name} has no input '{name}'; {_hint(name, graph.inputs)}")
+    for name in graph.inputs:
+        if name not in arrays:
+            raise BadValues(f"input '{name}' of {graph.name} has no value ({graph.types[name]})")
+        _check_array(name, arrays[name], graph.types[name])
+
+
+def _hint(name: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+def _check_array(name: str, array: Array, type: TensorType) -> None:
+    if array.dtype != NUMPY[type.dtype]:
+        raise BadValues(
+            f"input '{name}' must be {type.dtype} ({NUMPY[type.dtype]}), not {array.dtype}"
+        )
+    if array.shape != type.dims:
+        raise BadValues(f"input '{name}' must have the shape {type.dims}, not {array.shape}")

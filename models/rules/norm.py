@@ -1,0 +1,73 @@
+"""Ops that fold whole dimensions, and the normalisations built on them."""
+
+from collections.abc import Mapping
+from math import prod
+from types import MappingProxyType
+
+from emu.models.rules.site import Call, Calls, Rule, Site
+
+
+def reduce(axes_input_from: int) -> Rule:
+    """Return the rule of a reduction whose axes are an input from that opset on."""
+
+    def rule(site: Site) -> Calls:
+        axes = site.list("axes", ())
+        if site.opset >= axes_input_from:
+            axes = site.ints(1, "the axes") if site.has(1) else ()
+        if not axes and site.integer("noop_with_empty_axes", 0):
+            return site.call("Identity", site.inputs[:1])
+        every = tuple(range(site.rank))
+        inside = tuple(sorted(site.axes(axes))) or every
+        keepdims = site.integer("keepdims", 1)
+        return site.call(site.op, site.inputs[:1], axes=inside, keepdims=keepdims)
+
+    return rule
+
+
+def softmax(site: Site) -> Calls:
+    """Along one axis since opset 13; before, over all dimensions from ``axis`` on together."""
+    if site.opset >= 13:
+        return site.call(site.op, axis=site.axis(site.integer("axis", -1)))
+    axis = site.axis(site.integer("axis", 1))
+    if prod(site.type().dims[axis + 1 :]) == 1:
+        return site.call(site.op, axis=axis)
+    return _as_matrix(site, axis)
+
+
+def _as_matrix(site: Site, axis: int) -> Calls:
+    flat, done = f"{site.outputs[0]}#flat", f"{site.outputs[0]}/done"
+    shape = {"shape": site.type().dims}
+    return (
+        Call("Flatten", site.inputs, {"axis": axis}, (flat,)),
+        Call(site.op, (flat,), {"axis": 1}, (done,)),
+        Call("Reshape", (done,), shape, site.outputs),
+    )
+
+
+def layer_normalization(site: Site) -> Calls:
+    """Over the dimensions from ``axis`` on, computed in the element type of the input."""
+    if site.integer("stash_type", 1) != 1:
+        raise site.refuse("stash_type other than float32 is not supported")
+    axis, epsilon = site.axis(site.integer("axis", -1)), site.number("epsilon", 1e-5)
+    return site.call("LayerNormalization", axis=axis, epsilon=epsilon)
+
+
+def batch_normalization(site: Site) -> Calls:
+    """The inference form: mean and variance are inputs."""
+    if site.integer("training_mode", 0):
+        raise site.refuse("training_mode is not supported")
+    if not site.integer("spatial", 1):
+        raise site.refuse("spatial=0 is not supported")
+    return site.call("BatchNormalization", epsilon=site.number("epsilon", 1e-5))
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "ReduceSum": reduce(13),
+        **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceMin"), reduce(18)),
+        "Softmax": softmax,
+        "LogSoftmax": softmax,
+        "LayerNormalization": layer_normalization,
+        "BatchNormalization": batch_normalization,
+    }
+)

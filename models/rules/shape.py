@@ -1,0 +1,168 @@
+"""Ops that move elements without computing: reshape, transpose, slice, gather, pad."""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from math import prod
+from types import MappingProxyType
+
+from emu.ir.errors import ModelError
+from emu.models.rules.site import Call, Calls, Rule, Site
+
+
+def reshape(site: Site) -> Calls:
+    """0 copies a dimension and -1 takes what is left; both become numbers here."""
+    asked = site.ints(1, "the shape") if site.opset >= 5 else site.list("shape", ())
+    dims = site.type().dims
+    if 0 in asked and site.integer("allowzero", 0):
+        raise site.refuse("a shape with an empty dimension is not supported")
+    if any(a == 0 and i >= len(dims) for i, a in enumerate(asked)):
+        raise ModelError(f"{site.where}: shape {list(asked)} copies a dimension that is not there")
+    shape = tuple(dims[i] if a == 0 else a for i, a in enumerate(asked))
+    return site.call("Reshape", site.inputs[:1], shape=_resolved(site, shape))
+
+
+def _resolved(site: Site, shape: tuple[int, ...]) -> tuple[int, ...]:
+    elements = site.type().elements
+    known = prod(s for s in shape if s != -1)
+    impossible = shape.count(-1) > 1 or any(s < -1 for s in shape)
+    if -1 in shape and (known == 0 or elements % known):
+        impossible = True
+    if impossible:
+        raise ModelError(f"{site.where}: {site.type()} cannot take the shape {list(shape)}")
+    return tuple(elements // known if s == -1 else s for s in shape)
+
+
+def transpose(site: Site) -> Calls:
+    """Without ``perm`` the dimensions are reversed."""
+    perm = site.axes(site.list("perm", tuple(reversed(range(site.rank)))))
+    return site.call("Transpose", perm=perm)
+
+
+def flatten(site: Site) -> Calls:
+    """To a matrix, split before ``axis``; the axis may equal the rank."""
+    axis = site.integer("axis", 1)
+    inside = axis if axis == site.rank else site.axis(axis)
+    return site.call("Flatten", axis=inside)
+
+
+def squeeze(site: Site) -> Calls:
+    """Axes are an attribute before opset 13; without them every dimension of 1 goes."""
+    axes = _axes(site, 13)
+    if axes is None:
+        axes = tuple(i for i, d in enumerate(site.type().dims) if d == 1)
+    return site.call("Squeeze", site.inputs[:1], axes=site.axes(axes))
+
+
+def unsqueeze(site: Site) -> Calls:
+    """Axes are an attribute before opset 13; they count in the result."""
+    axes = _axes(site, 13)
+    if axes is None:
+        raise ModelError(f"{site.where}: has no axes")
+    inserted = tuple(sorted(site.axes(axes, site.rank + len(axes))))
+    return site.call("Unsqueeze", site.inputs[:1], axes=inserted)
+
+
+def _axes(site: Site, input_from: int) -> tuple[int, ...] | None:
+    if site.opset >= input_from:
+        return site.ints(1, "the axes") if site.has(1) else None
+    return site.list("axes", ()) if "axes" in site.attrs else None
+
+
+def slice_(site: Site) -> Calls:
+    """Starts and ends are attributes before opset 10; they are clamped to the tensor here."""
+    starts, ends, axes, steps = _slice_lists(site)
+    if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
+        raise ModelError(f"{site.where}: starts, ends, axes and steps do not fit together")
+    axes = site.axes(axes)
+    dims = [site.type().dims[a] for a in axes]
+    bounds = [_bounds(*s) for s in zip(starts, ends, steps, dims, strict=True)]
+    first, last = tuple(b[0] for b in bounds), tuple(b[1] for b in bounds)
+    return site.call("Slice", site.inputs[:1], starts=first, ends=last, axes=axes, steps=steps)
+
+
+def _slice_lists(site: Site) -> tuple[tuple[int, ...], ...]:
+    if site.opset < 10:
+        starts, ends = site.list("starts", ()), site.list("ends", ())
+        return starts, ends, site.list("axes", tuple(range(len(starts)))), (1,) * len(starts)
+    starts, ends = site.ints(1, "starts"), site.ints(2, "ends")
+    axes = site.ints(3, "axes") if site.has(3) else tuple(range(len(starts)))
+    return starts, ends, axes, site.ints(4, "steps") if site.has(4) else (1,) * len(starts)
+
+
+def _bounds(start: int, end: int, step: int, dim: int) -> tuple[int, int]:
+    low, high, _ = slice(start, end, step).indices(dim)
+    # Before the first element is -1 for a range but the last element for a slice.
+    return (low, high) if high >= 0 else (low, -dim - 1)
+
+
+def expand(site: Site) -> Calls:
+    """The asked shape and the tensor's own broadcast both ways; the result is what is kept."""
+    asked = site.ints(1, "the shape")
+    pairs = zip_longest(reversed(site.type().dims), reversed(asked), fillvalue=1)
+    shape = tuple(reversed([b if a == 1 else a for a, b in pairs]))
+    return site.call("Expand", site.inputs[:1], shape=shape)
+
+
+def split(site: Site) -> Calls:
+    """Sizes are an attribute, an input from opset 13, or follow from the number of outputs."""
+    axis = site.axis(site.integer("axis", 0))
+    attrs = {"axis": axis, "sizes": _sizes(site, site.type().dims[axis])}
+    return (Call("Split", site.inputs[:1], attrs, site.outputs),)
+
+
+def _sizes(site: Site, dim: int) -> tuple[int, ...]:
+    if site.opset < 13 and "split" in site.attrs:
+        return site.list("split", ())
+    if site.opset >= 13 and site.has(1):
+        return site.ints(1, "the sizes")
+    count = site.integer("num_outputs", len(site.outputs))
+    if count < 1 or ("num_outputs" not in site.attrs and dim % count):
+        raise ModelError(f"{site.where}: {dim} elements do not split into {count} equal parts")
+    part = -(-dim // count)
+    return (*(part,) * (count - 1), dim - part * (count - 1))
+
+
+def gather(site: Site) -> Calls:
+    """Rows of the first input along ``axis``, by the second."""
+    return site.call("Gather", axis=site.axis(site.integer("axis", 0)))
+
+
+def concat(site: Site) -> Calls:
+    """All inputs behind each other along ``axis``."""
+    return site.call("Concat", axis=site.axis(site.integer("axis", 0)))
+
+
+def pad(site: Site) -> Calls:
+    """Pads are an attribute before opset 11; given for some axes only, the others get none."""
+    pads = site.ints(1, "the pads") if site.opset >= 11 else site.list("pads", ())
+    axes = site.axes(site.ints(3, "the axes")) if site.has(3) else tuple(range(site.rank))
+    if len(pads) != 2 * len(axes):
+        raise ModelError(f"{site.where}: {len(pads)} pads do not fit {len(axes)} axes")
+    begin = dict(zip(axes, pads, strict=False))
+    end = dict(zip(axes, pads[len(axes) :], strict=True))
+    full = tuple(side.get(i, 0) for side in (begin, end) for i in range(site.rank))
+    mode = site.text("mode", "constant")
+    return site.call("Pad", site.inputs[:1], pads=full, mode=mode, value=_pad_value(site))
+
+
+def _pad_value(site: Site) -> float:
+    if site.opset < 11:
+        return site.number("value", 0.0)
+    return site.scalar(2, "the value") if site.has(2) else 0.0
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "Reshape": reshape,
+        "Transpose": transpose,
+        "Flatten": flatten,
+        "Squeeze": squeeze,
+        "Unsqueeze": unsqueeze,
+        "Slice": slice_,
+        "Expand": expand,
+        "Split": split,
+        "Gather": gather,
+        "Concat": concat,
+        "Pad": pad,
+    }
+)

@@ -1,0 +1,110 @@
+"""ONNX tensors as constants of the graph: element types, inline contents, stubs for weights."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+from weakref import ref
+
+import numpy as np
+
+from emu.ir.errors import ModelError, Unsupported
+from emu.ir.graph import Constant
+from emu.ir.types import NUMPY, Array, TensorType, type_of
+
+if TYPE_CHECKING:
+    import onnx
+
+# TensorProto.DataType as numbers, so that nothing here has to import onnx.
+DTYPES = {
+    1: "f32",
+    2: "ui8",
+    3: "i8",
+    5: "i16",
+    6: "i32",
+    7: "i64",
+    9: "i1",
+    10: "f16",
+    11: "f64",
+}
+ELEM_TYPES = {dtype: number for number, dtype in DTYPES.items()}
+
+EXTERNAL = 1  # TensorProto.DataLocation
+
+# Scalars and tiny scales are part of the model text; longer float tensors are weights.
+INLINE_FLOATS = 16
+# Integers and booleans are shapes, axes, indices and masks; only huge tables count as weights.
+INLINE_BYTES = 1 << 20
+
+
+def dtype_of(elem_type: int, where: str) -> str:
+    """Return the MLIR name of an ONNX element type; raise Unsupported that says ``where``."""
+    if elem_type not in DTYPES:
+        raise Unsupported(f"{where}: ONNX element type {elem_type} is not supported")
+    return DTYPES[elem_type]
+
+
+def is_structural(type: TensorType) -> bool:
+    """Whether a constant of this type belongs to the model text rather than to its weights."""
+    if type.dtype.startswith("f"):
+        return type.elements <= INLINE_FLOATS
+    return type.bytes <= INLINE_BYTES
+
+
+def stub_type(tensor: "onnx.TensorProto", where: str) -> TensorType:
+    """Return the type that a tensor declares; raise ModelError for an impossible shape."""
+    shape = tuple(tensor.dims)
+    if any(dim < 0 for dim in shape):
+        raise ModelError(f"{where}: tensor '{tensor.name}' has the shape {list(shape)}")
+    return TensorType(dtype_of(tensor.data_type, f"{where}: tensor '{tensor.name}'"), shape)
+
+
+def array_of(tensor: "onnx.TensorProto", where: str) -> Array:
+    """Return the contents that a tensor carries; raise ModelError when they do not fit its type."""
+    from onnx import numpy_helper
+
+    type = stub_type(tensor, where)
+    try:
+        return np.array(numpy_helper.to_array(tensor), NUMPY[type.dtype])
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{where}: tensor '{tensor.name}' has bad contents: {error}") from error
+
+
+def inline(array: Array) -> Constant:
+    """Return a constant that carries its contents; equal contents have equal keys."""
+    type = type_of(array)
+    digest = blake2b(np.ascontiguousarray(array).tobytes(), digest_size=12).hexdigest()
+    return Constant(type, f"inline:{type}:{digest}", lambda: array, array)
+
+
+def stub(name: str, type: TensorType) -> "onnx.TensorProto":
+    """Return an initializer without data, as ``Model.proto`` has for every weight."""
+    from onnx import TensorProto
+
+    tensor = TensorProto(name=name, dims=type.dims, data_type=ELEM_TYPES[type.dtype])
+    mark_external(tensor, "weights", 0, type.bytes)
+    return tensor
+
+
+def mark_external(tensor: "onnx.TensorProto", location: str, offset: int, length: int) -> None:
+    """Make a tensor say that its ``length`` bytes lie at ``offset`` of the file ``location``."""
+    from onnx import TensorProto
+
+    tensor.data_location = TensorProto.EXTERNAL
+    del tensor.external_data[:]
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+
+
+def shared(make: Callable[[], Array]) -> Callable[[], Array]:
+    """Return ``make`` such that, while an array it made is in use, no second one is made."""
+    alive: list[ref[Array]] = []
+
+    def load() -> Array:
+        found = alive[0]() if alive else None
+        if found is not None:
+            return found
+        array = make()
+        alive[:] = [ref(array)]
+        return array
+
+    return load

@@ -1,0 +1,270 @@
+"""The device binary: what goes in comes out, and damage is named, never misread."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emu.devices.driver import decode, encode, load
+from emu.devices.driver.container import DIGEST_AT, HEADER
+from emu.devices.driver.layout import CLASSES, PLAIN, fingerprint, form
+from emu.ir.body import Body, BodyNode
+from emu.ir.errors import ContainerError
+from emu.ir.program import Alloc, Copy, Free, HostCall, Launch, Program, Wait
+from emu.ir.tile import (
+    WHOLE,
+    Axis,
+    Buffer,
+    Compute,
+    Fill,
+    Gather,
+    Load,
+    Loop,
+    Nest,
+    Operand,
+    Store,
+    TileProgram,
+    View,
+)
+from emu.ir.types import TensorType
+
+F32 = TensorType("f32", (64, 64))
+BODY = Body(
+    nodes=(
+        BodyNode("MatMul", (0, 1), (2,)),
+        BodyNode("Clip", (2, -1), (3,), (("max", 6.0), ("min", -0.0), ("pads", (0, -1)))),
+    ),
+    types=(F32, F32, F32, F32),
+    inputs=2,
+    weights=frozenset({1}),
+    outputs=(3,),
+)
+TILE = TileProgram(
+    name="matmul",
+    views=(View(F32, "input", 0), View(F32, "weight", 1), View(F32, "output", 3)),
+    loops=(Loop(64, 16, parallel=True), Loop(64, 32), Loop(16, 4, parent=0)),
+    buffers=(
+        Buffer(0, (Axis(0), Axis(1, 2, -1, 3)), depth=2),
+        Buffer(1, (Axis(1), WHOLE), depth=2),
+        Buffer(2, (Axis(0), WHOLE)),
+    ),
+    steps=(
+        Fill(2, -0.0),
+        Nest(
+            0,
+            (
+                Nest(1, (Load(0, 0), Load(1, 0), Gather(1, 0, 0, 0))),
+                Compute(
+                    op="MatMul",
+                    attrs=(("alpha", 1), ("beta", 1.0), ("mode", "x")),
+                    ins=(Operand(0, (WHOLE,)), None, Operand(1, (WHOLE,), float("-inf"))),
+                    out=2,
+                    kind="matrix",
+                    node=0,
+                    accumulate=True,
+                ),
+                Store(2, 2, 1),
+            ),
+        ),
+    ),
+)
+COMMANDS = (
+    *(Alloc("x", 0, 512), Alloc("w", 512, 512), Alloc("t", 1024, 512)),
+    Launch(0, "deep.matmul", ("x", "w"), ("t",), BODY, TILE),
+    *(Copy("t", "host", 400), HostCall(1, "host", ("t", "w"), ("y",), BODY), Free("t")),
+    *(Alloc("y", 1024, 512), Copy("y", "device", 400), Wait()),
+)
+PROGRAM = Program("net", "chip", ("x",), ("y",), COMMANDS, 1536)
+DATA = encode(PROGRAM, "chip")
+
+
+def resealed(data: bytes) -> bytes:
+    """The same bytes with the digest that they should have."""
+    rest = data[HEADER.size :]
+    return data[:DIGEST_AT] + sha256(data[:DIGEST_AT] + rest).digest() + rest
+
+
+def with_commands(*commands: Any) -> Program:
+    return replace(PROGRAM, commands=commands, peak_bytes=0)
+
+
+def with_tile(**changes: Any) -> Program:
+    return with_commands(Launch(0, "k", ("x", "w"), ("t",), BODY, replace(TILE, **changes)))
+
+
+def with_body(**changes: Any) -> Program:
+    return with_commands(HostCall(0, "k", ("x", "w"), ("t",), replace(BODY, **changes)))
+
+
+def test_a_decoded_program_is_the_encoded_one() -> None:
+    assert decode(DATA, "chip") == PROGRAM
+    assert repr(decode(DATA, "chip")) == repr(PROGRAM)
+    assert encode(decode(DATA, "chip"), "chip") == DATA
+
+
+def test_loading_accepts_what_the_planner_may_make() -> None:
+    assert load(DATA, "chip") == PROGRAM
+
+
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_program_comes_back_exactly(data: st.DataObject) -> None:
+    st.register_type_strategy(int, NUMBERS)
+    st.register_type_strategy(float, st.floats(allow_nan=False))
+    program = data.draw(st.from_type(Program))
+    assert repr(decode(encode(program, "chip"), "chip")) == repr(program)
+
+
+def test_equal_bodies_and_tile_programs_are_stored_once() -> None:
+    launch = COMMANDS[3]
+    again = [replace(launch, index=i, program=replace(TILE), body=replace(BODY)) for i in range(50)]
+    assert len(encode(with_commands(*again), "chip")) < len(DATA) + 50 * 16
+
+
+def test_numbers_that_only_compare_equal_stay_apart() -> None:
+    tiles = [replace(TILE, steps=(Fill(0, number),)) for number in (0.0, -0.0)]
+    program = with_commands(*(Launch(0, "k", (), (), BODY, tile) for tile in tiles))
+    assert repr(decode(encode(program, "chip"), "chip")) == repr(program)
+
+
+def test_what_the_format_cannot_hold_is_refused_by_field() -> None:
+    with pytest.raises(
+        ContainerError, match=r"Program\.peak_bytes cannot hold 1844674407370955161"
+    ):
+        encode(replace(PROGRAM, peak_bytes=2**64), "chip")
+    with pytest.raises(ContainerError, match=r"Program\.inputs cannot hold \('x', 1\)"):
+        encode(replace(PROGRAM, inputs=("x", 1)), "chip")
+    with pytest.raises(ContainerError, match="no bytes are defined for a field of type"):
+        form(dict[str, int])
+
+
+def test_tags_of_classes_and_of_other_alternatives_are_distinct() -> None:
+    assert len(CLASSES) == len(set(CLASSES)) <= PLAIN
+    assert fingerprint() == fingerprint()
+
+
+def at(offset: int, *new: int) -> Callable[[bytes], bytes]:
+    return lambda data: resealed(data[:offset] + bytes(new) + data[offset + len(new) :])
+
+
+TABLE = HEADER.size + len("chip")
+SECTIONS = TABLE + 2 * 17
+DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
+    (lambda data: b"", "magic at byte 0: this is no device binary"),
+    (lambda data: data[:40], "magic at byte 0: this is no device binary"),
+    (at(0, 7), "magic at byte 0: this is no device binary"),
+    (at(8, 2), "version at byte 8: format 2, but this driver reads 1"),
+    (at(10, 1, 2, 3, 4), "ABI at byte 10: 0x04030201, but this driver has"),
+    (at(14, 9), "features at byte 14: unknown bits 0x8"),
+    (at(14, 0), "features at byte 14: 0x0 is not what it uses"),
+    (lambda data: data[:-1], "digest at byte 22: the contents were changed"),
+    (at(TABLE - 1, 10), "ISA at byte 54: made for 'chi\\n', but this device is 'chip'"),
+    (at(20, 3), "section table at byte 58: 3 sections, not 2"),
+    (at(TABLE, 9), "section kind at byte 58: 9 is unknown or doubled"),
+    (at(TABLE + 17, 1), "section kind at byte 75: 1 is unknown or doubled"),
+    (at(TABLE + 1, 0), "section offset at byte 58: 0 + "),
+    (at(TABLE + 24, 0, 4), "is not where a section may lie"),
+    (lambda data: resealed(data + b"x"), "1 bytes are left over"),
+    (at(SECTIONS, 0), "portable section at byte 93:"),
+    (at(SECTIONS, 127, 255), "portable section at byte"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES)
+def test_damage_is_named_with_field_and_offset(
+    damage: Callable[[bytes], bytes], message: str
+) -> None:
+    with pytest.raises(ContainerError) as caught:
+        decode(damage(DATA), "chip")
+    assert str(caught.value).startswith("container: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_binary_of_another_device_is_refused() -> None:
+    with pytest.raises(ContainerError, match="made for 'chip', but this device is 'gpu'"):
+        load(DATA, "gpu")
+
+
+def mutated(data: bytes, random: Random) -> bytes:
+    """The bytes with one to three places overwritten, cut out or doubled."""
+    for _ in range(random.randint(1, 3)):
+        place, size = random.randrange(len(data)), random.randint(1, 4)
+        new = random.choice([random.randbytes(size), b"", data[place : place + 2 * size]])
+        data = data[:place] + new + data[place + size :]
+    return data
+
+
+def outcome(data: bytes) -> Program | None:
+    """What the driver makes of the bytes: a program, or None for a refusal in one line."""
+    try:
+        return load(data, "chip")
+    except ContainerError as error:
+        assert "\n" not in str(error)
+        return None
+
+
+def test_no_mutation_is_read_as_another_program() -> None:
+    random = Random(1)
+    found = [outcome(mutated(DATA, random)) for _ in range(2000)]
+    assert set(found) <= {None, PROGRAM}
+
+
+def test_mutations_with_a_right_digest_are_refused_or_make_a_sound_program() -> None:
+    random = Random(2)
+    found = [outcome(resealed(mutated(DATA, random))) for _ in range(4000)]
+    sound = [program for program in found if program is not None]
+    assert 0 < len(sound) < 1000
+    assert all(decode(encode(program, "chip"), "chip") for program in sound)
+
+
+def test_nesting_without_end_is_refused() -> None:
+    steps: tuple[Any, ...] = ()
+    for _ in range(80):
+        steps = (Nest(0, steps),)
+    with pytest.raises(ContainerError, match="is nested over 64 deep"):
+        decode(encode(with_tile(steps=steps), "chip"), "chip")
+
+
+BAD_TYPE = TensorType("f33", (1,))
+UNSOUND: list[tuple[Program, str]] = [
+    (replace(PROGRAM, peak_bytes=7), "peak is 1,536 bytes, not 7"),
+    (with_commands(Alloc("a", 0, 1), Alloc("a", 1, 1)), "command 1: %'a' cannot be allocated"),
+    (with_commands(Alloc("a", -1, 1)), "command 0: %'a' cannot be allocated"),
+    (with_commands(Free("a")), "command 0: %'a' is not allocated"),
+    (with_commands(Copy("a", "moon", 1)), "is no copy"),
+    (with_commands(HostCall(0, "k", (), (), BODY)), "values that its body does not have"),
+    (with_body(outputs=(4,)), "the body refers to a value that it does not have"),
+    (with_body(types=(BAD_TYPE,) * 4), "the body has a value of type"),
+    (with_tile(views=(View(BAD_TYPE, "input", 0),)), "a view has an impossible type"),
+    (with_tile(views=(View(F32, "input", 4),)), "a view is of a value that the body"),
+    (with_tile(loops=(Loop(4, 1, parent=1),)), "a loop follows a loop that does not exist"),
+    (with_tile(loops=(Loop(4, 0),)), "a loop never ends"),
+    (with_tile(buffers=(Buffer(3, ()),)), "a buffer is of a view that does not exist"),
+    (with_tile(buffers=(Buffer(0, (Axis(3),)),)), "an axis of a buffer follows no loop"),
+    (with_tile(buffers=(Buffer(0, (Axis(0, divide=0),)),)), "an axis of a buffer follows no loop"),
+    (with_tile(steps=(Nest(3, ()),)), "loop 3 does not exist"),
+    (with_tile(steps=(Nest(0, (Load(3, 0),)),)), "Load(buffer=3, node=0) names what does not"),
+    (with_tile(steps=(Load(0, 2),)), "names what does not exist"),
+    (with_tile(steps=(Store(0, 3, 0),)), "names what does not exist"),
+    (with_tile(steps=(Fill(3, 0.0),)), "names what does not exist"),
+    (with_tile(steps=(Gather(3, 0, 0, 0),)), "names what does not exist"),
+    (with_tile(steps=(Compute("Add", (), (Operand(3, ()),), 0, "vector", 0),)), "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("program", "message"), UNSOUND)
+def test_references_to_nothing_are_refused(program: Program, message: str) -> None:
+    data = encode(program, "chip")
+    assert decode(data, "chip") == program
+    with pytest.raises(ContainerError) as caught:
+        load(data, "chip")
+    assert message in str(caught.value)

@@ -1,0 +1,119 @@
+"""Every op means what ONNX says: each is compared with onnxruntime on small cases."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from math import erf
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emu.ir.errors import BadValues
+from emu.ir.graph import Node
+from emu.ir.interpret import run_node
+from emu.ir.ops import OPS
+from emu.ir.passes.infer_types import output_types
+from emu.ir.types import Array, type_of
+from tests.ir.ops.op_cases import CASES, Case, real, whole
+
+# Neither package has types.
+ONNX: Any = import_module("onnx")
+ONNXRUNTIME: Any = import_module("onnxruntime")
+OPSET = 20
+
+
+def node_of(case: Case) -> Node:
+    names = tuple(f"i{i}" if x is not None else "" for i, x in enumerate(case.inputs))
+    outputs = tuple(f"o{i}" for i in range(case.outputs))
+    return Node("n", case.op, names, outputs, case.attrs, ("n",))
+
+
+def oracle(case: Case) -> list[Array]:
+    """The outputs of the one-node ONNX model in onnxruntime."""
+    arrays = [*case.inputs, *(case.tail or ())]
+    feeds = {f"i{i}": np.asarray(x) for i, x in enumerate(arrays) if x is not None}
+    names = [f"i{i}" if x is not None else "" for i, x in enumerate(arrays)]
+    model = one_node(case, names, feeds)
+    session = ONNXRUNTIME.InferenceSession(model, providers=["CPUExecutionProvider"])
+    results: list[Any] = session.run(None, feeds)
+    return [np.asarray(x) for x in results]
+
+
+def onnx_attrs(case: Case) -> Mapping[str, Any]:
+    if case.onnx_attrs is not None:
+        return case.onnx_attrs
+    return case.attrs if case.tail is None else {}
+
+
+def one_node(case: Case, names: list[str], feeds: dict[str, Array]) -> bytes:
+    helper = ONNX.helper
+    outputs = [f"o{i}" for i in range(case.outputs)]
+    graph = helper.make_graph(
+        [helper.make_node(case.op, names, outputs, **onnx_attrs(case))],
+        "one",
+        [
+            helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+            for k, v in feeds.items()
+        ],
+        [ONNX.ValueInfoProto(name=name) for name in outputs],
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    data: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    return data
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_op_means_what_onnxruntime_computes(case: Case) -> None:
+    for ours, theirs in zip(run_node(node_of(case), case.inputs), oracle(case), strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_type_rule_foretells_what_the_meaning_returns(case: Case) -> None:
+    arrays = {f"i{i}": np.asarray(x) for i, x in enumerate(case.inputs) if x is not None}
+    types = output_types(node_of(case), {name: type_of(x) for name, x in arrays.items()})
+    assert types == tuple(type_of(x) for x in run_node(node_of(case), case.inputs))
+
+
+def test_every_op_but_emus_own_is_compared_with_onnxruntime() -> None:
+    assert OPS.keys() - {case.op for case in CASES} == {"BiasAdd"}
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (1, 4, 1)), (-1, (1, 1, 4))])
+def test_bias_add_adds_along_its_axis(axis: int, shape: tuple[int, ...]) -> None:
+    x, b = real(4, 4, 4), real(4)
+    np.testing.assert_array_equal(OPS["BiasAdd"].run(x, b, axis=axis), x + b.reshape(shape))
+
+
+def test_erf_is_exact_to_the_last_bits_of_a_double() -> None:
+    x = np.linspace(-8, 8, 10_001)
+    exact = np.array([erf(v) for v in x.tolist()])
+    np.testing.assert_allclose(OPS["Erf"].run(x), exact, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Gemm"])
+def test_products_of_f16_are_summed_in_f32(op: str) -> None:
+    ones, sixteenth = np.ones((1, 4096), np.float16), np.full((4096, 1), 1 / 16, np.float16)
+    result = OPS[op].run(ones, sixteenth)
+    assert (result.dtype, float(result[0, 0])) == (np.float16, 256.0)
+
+
+def test_an_index_outside_of_the_data_is_refused_with_its_node() -> None:
+    case = Case("Gather", [real(5, 4), whole(5)])
+    with pytest.raises(BadValues, match=r"node 'n'.*index 5 to 5 is outside of 5 entries"):
+        run_node(node_of(case), case.inputs)
+
+
+def test_infinities_are_results_and_no_warnings() -> None:
+    zero = np.zeros(1, np.float32)
+    assert float(OPS["Log"].run(zero)[0]) == -np.inf
+    assert np.isnan(OPS["Div"].run(zero, zero)).all()
+
+
+def test_a_conv_of_resnet_takes_milliseconds() -> None:
+    x, w = real(1, 64, 56, 56), real(64, 64, 3, 3)
+    start = perf_counter()
+    OPS["Conv"].run(x, w, pads=(1, 1, 1, 1))
+    assert perf_counter() - start < 1

@@ -1,0 +1,137 @@
+"""A group computes what its nodes say, in little memory, and overwrites nothing that is read."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emu.ir.body import ABSENT, Body, BodyNode, FrozenAttrs
+from emu.ir.types import Array, TensorType
+from emu.kernels.fast import fast_body, fast_op
+
+SIDE = 6
+SQUARE = TensorType("f32", (SIDE, SIDE))
+Step = tuple[str, tuple[int, ...]]
+
+
+def body(steps: list[Step], inputs: int, outputs: tuple[int, ...]) -> Body:
+    """Return a body whose node i defines value inputs+i; every value is a square."""
+    nodes = tuple(
+        BodyNode(op, ins, (inputs + i,), ATTRS.get(op, ())) for i, (op, ins) in enumerate(steps)
+    )
+    return Body(nodes, (SQUARE,) * (inputs + len(steps)), inputs, frozenset(), outputs)
+
+
+ATTRS: dict[str, FrozenAttrs] = {
+    "Transpose": (("perm", (1, 0)),),
+    "Reshape": (("shape", (SIDE, SIDE)),),
+    "Clip": (("max", 1.0), ("min", -1.0)),
+}
+
+
+def squares(count: int, side: int = SIDE) -> list[Array]:
+    rng = np.random.default_rng(5)
+    return [rng.standard_normal((side, side), dtype=np.float32) for _ in range(count)]
+
+
+def one_by_one(program: Body, inputs: list[Array]) -> list[Array]:
+    """Compute with a fresh copy of everything, so that nothing can be overwritten."""
+    known = dict(enumerate(inputs))
+    for node in program.nodes:
+        ins = [None if v == ABSENT else known[v].copy() for v in node.ins]
+        found = fast_op(node.op, node.attrs, ins, len(node.outs))
+        known.update(zip(node.outs, (a.copy() for a in found), strict=True))
+    return [known[v] for v in program.outputs]
+
+
+def assert_right(program: Body, inputs: list[Array]) -> None:
+    before = [a.copy() for a in inputs]
+    found = fast_body(program, inputs)
+    for a, b in zip(found, one_by_one(program, before), strict=True):
+        assert np.array_equal(a, b)
+    for a, b in zip(inputs, before, strict=True):
+        assert np.array_equal(a, b)
+
+
+UNARY = ("Relu", "Neg", "Erf", "Gelu", "Softmax", "Transpose", "Reshape", "Identity", "Clip")
+BINARY = ("Add", "Sub", "Mul", "MatMul", "Max")
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> Body:
+    steps: list[Step] = []
+    for i in range(draw(st.integers(1, 9))):
+        value = st.integers(0, 1 + i)
+        op = draw(st.sampled_from(UNARY + BINARY))
+        ins = (draw(value),) if op in UNARY else (draw(value), draw(value))
+        steps.append((op, ins))
+    made = range(2, 2 + len(steps))
+    outputs = draw(st.lists(st.sampled_from(made), min_size=1, max_size=3, unique=True))
+    return body(steps, 2, tuple(outputs))
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs())
+def test_a_body_computes_what_its_nodes_compute_one_by_one(program: Body) -> None:
+    assert_right(program, squares(2))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([("Neg", (0,)), ("Relu", (1,)), ("Add", (1, 2))], id="second reader"),
+        pytest.param(
+            [("Neg", (0,)), ("Reshape", (1,)), ("Relu", (1,)), ("Add", (2, 3))], id="view"
+        ),
+        pytest.param([("Neg", (0,)), ("Transpose", (1,)), ("Sub", (1, 2))], id="both operands"),
+        pytest.param([("Identity", (0,)), ("Relu", (1,))], id="an input by another name"),
+        pytest.param([("Neg", (0,)), ("Mul", (1, 1))], id="twice the same"),
+    ],
+)
+def test_a_value_that_is_still_read_is_not_overwritten(steps: list[Step]) -> None:
+    assert_right(body(steps, 1, (len(steps),)), squares(1))
+
+
+def test_an_output_that_is_read_inside_keeps_its_values() -> None:
+    assert_right(body([("Neg", (0,)), ("Relu", (1,))], 1, (1, 2)), squares(1))
+
+
+def test_a_norm_does_not_overwrite_the_scale_that_it_reads() -> None:
+    vector = TensorType("f32", (4,))
+    scale = BodyNode("Neg", (1,), (2,))
+    norm = BodyNode("LayerNormalization", (2, 2, ABSENT), (3,), (("axis", -1),))
+    program = Body((scale, norm), (vector,) * 4, 2, frozenset(), (3,))
+    x = np.array([1, 5, 2, 7], np.float32)
+    assert_right(program, [x, x + 1])
+
+
+def test_a_node_with_several_outputs_and_an_unread_one_runs() -> None:
+    split = BodyNode("Split", (0,), (1, 2), (("axis", 0), ("sizes", (2, 4))))
+    program = Body((split, BodyNode("Relu", (2,), (3,))), (SQUARE,) * 4, 1, frozenset(), (3,))
+    (found,) = fast_body(program, squares(1))
+    assert np.array_equal(found, np.maximum(squares(1)[0][2:], 0))
+
+
+def test_an_epilogue_needs_no_second_array() -> None:
+    side = 512
+    steps: list[Step] = [("MatMul", (0, 1)), ("Add", (3, 2)), ("Relu", (4,)), ("Clip", (5,))]
+    inputs = squares(3, side)
+    tracemalloc.start()
+    fast_body(body(steps, 3, (6,)), inputs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * inputs[0].nbytes
+
+
+def test_intermediates_are_freed_when_last_read() -> None:
+    side = 512
+    steps: list[Step] = [("MatMul", (i, i)) for i in range(8)]
+    inputs = squares(1, side)
+    tracemalloc.start()
+    with np.errstate(all="ignore"):
+        fast_body(body(steps, 1, (8,)), inputs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * inputs[0].nbytes
