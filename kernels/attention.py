@@ -1,4 +1,4 @@
-"""Attention as online softmax: the score matrix exists one tile at a time and never leaves the chip.
+"""Attention as online softmax: of the scores one tile exists at a time, and none leaves the chip.
 
 The running maximum m, the running sum l and the unscaled result acc of each row are corrected
 whenever a tile of keys has a larger score (Milakov and Gimelshein 2018, Dao et al. 2022).
@@ -99,12 +99,18 @@ def _why_not(body: Body, parts: _Parts) -> str | None:
 def _path(body: Body, value: int, end: int) -> tuple[int, ...] | None:
     """The nodes that lead from a value to node ``end`` in one line, if they do."""
     path: list[int] = []
-    while (readers := body.readers[value])[0] != end:
-        if len(readers) > 1 or readers[0] > end or not _alone(body, readers[0], value):
+    while (reader := _only_reader(body, value)) not in (None, end):
+        assert reader is not None
+        if reader > end or not _alone(body, reader, value):
             return None
-        path.append(readers[0])
-        value = body.nodes[readers[0]].out
-    return tuple(path) if len(readers) == 1 else None
+        path.append(reader)
+        value = body.nodes[reader].out
+    return None if reader is None else tuple(path)
+
+
+def _only_reader(body: Body, value: int) -> int | None:
+    readers = body.readers.get(value, ())
+    return readers[0] if len(readers) == 1 else None
 
 
 def _alone(body: Body, number: int, value: int) -> bool:
@@ -138,7 +144,7 @@ def _tile_after(body: Body, node: BodyNode, tile: tuple[int, ...]) -> tuple[int,
         return tuple(tile[int(d)] for d in perm)
     if rule.op != "Reshape":
         return (*(1 for _ in after[len(tile) :]), *tile)
-    found = dict[int, int]()
+    found: dict[int, int] = {}
     for ins, outs in factors(before, after):
         left = prod(tile[d] for d, _ in ins)
         for d, extent in reversed(outs):
@@ -184,7 +190,7 @@ class _Online(Builder):
         axes = (*self.axes[node.out][:-1], WHOLE)
         top, total, new = (self.state(state, axes) for _ in range(3))
         result = self.add_buffer(product.out, self.axes[product.out], 1)
-        self.emit(Fill(top, float(np.finfo(NUMPY[row.dtype]).min)))
+        self.emit(Fill(top, float(np.finfo(NUMPY[row.dtype].name).min)))
         self.emit(Fill(total, 0.0))
         self.emit(Fill(result, 0.0))
         self.open(keys)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from emu.ir.body import Body
-
 from tests.tiles import Sketch
 
 BODIES: dict[str, Callable[[], Body]] = {}
@@ -18,7 +17,8 @@ def body(make: Callable[[], Body]) -> Callable[[], Body]:
 def elementwise_with_broadcasting() -> Body:
     s = Sketch()
     x, y, row, one = s.input(3, 5, 8), s.input(3, 1, 8), s.weight(8), s.weight(1)
-    return s.op("Div", s.op("Mul", s.op("Add", x, y), row), one) and s.body()
+    s.op("Div", s.op("Mul", s.op("Add", x, y), row), one)
+    return s.body()
 
 
 @body

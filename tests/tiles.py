@@ -1,19 +1,23 @@
 """Bodies to tile, what they mean, and the check that a tile program does and counts the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import prod
 from types import MappingProxyType
 
 import numpy as np
+from hypothesis import strategies as st
+
 from emu.ir.body import ABSENT, Body, body_of
 from emu.ir.count import count, frames
 from emu.ir.graph import Attr, Constant, Graph, Node
+from emu.ir.interpret import run_node
 from emu.ir.machine import Residency
 from emu.ir.ops import OPS, Work
 from emu.ir.regions import footprint_bytes, largest, lineage, region, shape
 from emu.ir.run_tiles import Moved, program_outputs, run_tiles, view_arrays
 from emu.ir.tile import TileProgram
 from emu.ir.types import NUMPY, Array, TensorType
+from emu.kernels.tiling import Tiling
 
 TOLERANCE = 1e-5  # of the largest output
 
@@ -37,9 +41,7 @@ class Sketch:
         name = self.input(*dims, dtype=dtype)
         self.inputs.remove(name)
         type = self.types[name]
-        self.weights[name] = Constant(
-            type, name, lambda: random_array(type, np.random.default_rng(0))
-        )
+        self.weights[name] = Constant(type, name, lambda: np.zeros(dims, NUMPY[dtype]))
         return name
 
     def op(self, op: str, *ins: str, **attrs: Attr) -> str:
@@ -86,9 +88,8 @@ def meaning_of(body: Body, inputs: Mapping[int, Array]) -> dict[int, Array]:
     values: dict[int, Array] = dict(inputs)
     for node in body.nodes:
         ins = [None if v == ABSENT else values[v] for v in node.ins]
-        result = OPS[node.op].run(*ins, **dict(node.attrs))
-        outs: Sequence[Array] = result if isinstance(result, tuple) else (result,)
-        values.update(zip(node.outs, outs, strict=True))
+        where = Node("n", node.op, (), (), dict(node.attrs))
+        values.update(zip(node.outs, run_node(where, ins), strict=True))
     return values
 
 
@@ -97,10 +98,8 @@ def check_program(body: Body, program: TileProgram, block: Mapping[int, int] | N
     inputs, moved = random_inputs(body), Moved()
     residency = Residency(block or {})
     arrays = view_arrays(program, inputs)
-    outputs = program_outputs(
-        program, body, run_tiles(program, arrays, moved=moved, residency=residency)
-    )
-    check_values(body, outputs, inputs)
+    stored = run_tiles(program, arrays, moved=moved, residency=residency)
+    check_values(body, program_outputs(program, body, stored), inputs)
     check_counts(program, moved, residency)
     check_footprint(program)
 
@@ -140,5 +139,21 @@ def check_footprint(program: TileProgram) -> None:
     assert footprint_bytes(program) > 0
 
 
-def parallel_loops(program: TileProgram) -> tuple[int, ...]:
-    return tuple(i for i, loop in enumerate(program.loops) if loop.parallel)
+def tilings(body: Body) -> st.SearchStrategy[Tiling]:
+    """Any way to cut the last output of a body."""
+    dims = body.types[body.nodes[-1].out].dims
+    return st.builds(
+        Tiling,
+        tile=st.tuples(*(st.integers(1, d) for d in dims)),
+        k=st.sampled_from((0, 1, 3, 4, 100)),
+        order=st.permutations(range(len(dims))).map(tuple),
+        cores=st.sampled_from((0, 1, 3, 16)),
+        depth=st.sampled_from((1, 2)),
+    )
+
+
+def blocks(program: TileProgram) -> st.SearchStrategy[dict[int, int]]:
+    """Any block of neighbouring iterations of some of the parallel loops."""
+    loops = [i for i, loop in enumerate(program.loops) if loop.parallel]
+    widths = st.sampled_from((1, 2, 5))
+    return st.dictionaries(st.sampled_from(loops), widths) if loops else st.just({})

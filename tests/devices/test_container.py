@@ -1,6 +1,6 @@
 """The device binary: what goes in comes out, and damage is named, never misread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from random import Random
@@ -111,16 +111,22 @@ def test_loading_accepts_what_the_planner_may_make() -> None:
     assert load(DATA, "chip") == PROGRAM
 
 
-NUMBERS = st.integers(-(2**63), 2**63 - 1)
-
-
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-@given(st.data())
-def test_any_program_comes_back_exactly(data: st.DataObject) -> None:
-    st.register_type_strategy(int, NUMBERS)
+@pytest.fixture(scope="module")
+def small_numbers() -> Iterator[None]:
+    """Numbers of 64 bits and floats that equal themselves, while this module runs."""
+    st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
     st.register_type_strategy(float, st.floats(allow_nan=False))
+    yield
+    st.register_type_strategy(int, st.integers())
+    st.register_type_strategy(float, st.floats())
+
+
+@pytest.mark.usefixtures("small_numbers")
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_program_comes_back_equal(data: st.DataObject) -> None:
     program = data.draw(st.from_type(Program))
-    assert repr(decode(encode(program, "chip"), "chip")) == repr(program)
+    assert decode(encode(program, "chip"), "chip") == program
 
 
 def test_equal_bodies_and_tile_programs_are_stored_once() -> None:
@@ -203,27 +209,40 @@ def mutated(data: bytes, random: Random) -> bytes:
     return data
 
 
-def outcome(data: bytes) -> Program | None:
-    """What the driver makes of the bytes: a program, or None for a refusal in one line."""
+def overwritten(data: bytes, random: Random) -> bytes:
+    """The bytes with one to four of their sections' bytes changed and a digest that fits."""
+    changed = bytearray(data)
+    for _ in range(random.randint(1, 4)):
+        place = random.randrange(SECTIONS, len(data))
+        changed[place] = random.choice([random.randrange(256), changed[place] ^ 2, 0, 1])
+    return resealed(bytes(changed))
+
+
+def outcome(data: bytes) -> Program | str:
+    """What the driver makes of the bytes: a program, or the message of a refusal."""
     try:
         return load(data, "chip")
     except ContainerError as error:
-        assert "\n" not in str(error)
-        return None
+        return str(error)
 
 
 def test_no_mutation_is_read_as_another_program() -> None:
     random = Random(1)
     found = [outcome(mutated(DATA, random)) for _ in range(2000)]
-    assert set(found) <= {None, PROGRAM}
+    assert {program for program in found if not isinstance(program, str)} <= {PROGRAM}
 
 
-def test_mutations_with_a_right_digest_are_refused_or_make_a_sound_program() -> None:
+@pytest.mark.parametrize("damage", [mutated, overwritten])
+def test_mutations_with_a_right_digest_are_refused_or_make_a_sound_program(
+    damage: Callable[[bytes, Random], bytes],
+) -> None:
     random = Random(2)
-    found = [outcome(resealed(mutated(DATA, random))) for _ in range(4000)]
-    sound = [program for program in found if program is not None]
-    assert 0 < len(sound) < 1000
-    assert all(decode(encode(program, "chip"), "chip") for program in sound)
+    found = [outcome(resealed(damage(DATA, random))) for _ in range(2000)]
+    refused = [message for message in found if isinstance(message, str)]
+    assert len(refused) > 1000
+    assert not any("\n" in message for message in refused)
+    sound = [program for program in found if not isinstance(program, str)]
+    assert all(load(encode(program, "chip"), "chip") for program in sound)
 
 
 def test_nesting_without_end_is_refused() -> None:

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from emu.ir.body import Body
 from emu.ir.tile import Compute, Load
 from emu.kernels.attention import build_attention, matches_attention
 from emu.kernels.slicing import Untileable
 from emu.kernels.tiling import Tiling
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from tests.tiles import Sketch, check_program, parallel_loops
+from tests.tiles import Sketch, blocks, check_program
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH = 2, 3, 10, 14, 4
 
@@ -100,11 +100,7 @@ def test_online_softmax_computes_attention_and_moves_what_is_counted(
     body = make()
     assert matches_attention(body) is None
     program = build_attention(body, tiling, make.__name__)
-    widths = st.sampled_from((1, 2, 5))
-    block = {
-        loop: data.draw(widths) for loop in parallel_loops(program) if data.draw(st.booleans())
-    }
-    check_program(body, program, block)
+    check_program(body, program, data.draw(blocks(program)))
 
 
 def test_each_query_tile_reads_keys_and_values_once_and_queries_are_read_once() -> None:

@@ -1,0 +1,57 @@
+"""What a run leaves, level by level; every noun of the flow can be reached from it and prints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from emu.ir.graph import Graph
+from emu.ir.group import Fused
+from emu.ir.program import Program
+from emu.ir.schedule import Schedule
+from emu.ir.trace import Trace
+from emu.ir.types import Array
+from emu.models.model import Model
+from emu.stack import Stack
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model brought down to a device binary.
+
+    ``graph`` is the model as read, ``lowered`` the graph after the passes, ``container`` the
+    binary, ``program`` what the driver parsed back from it, ``trace`` its run on the clock.
+    """
+
+    model: Model
+    stack: Stack
+    graph: Graph
+    lowered: Graph
+    fused: Fused
+    schedule: Schedule
+    container: bytes
+    program: Program
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Check:
+    """Computed values against a reference; errors are absolute, and relative to its largest."""
+
+    reference: str
+    max_abs_error: float
+    max_rel_error: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the values are those of the reference."""
+        return self.max_rel_error <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Run:
+    """A compiled model, and the values of one execution (None if only shapes were priced)."""
+
+    compiled: Compiled
+    inputs: Mapping[str, Array] | None
+    outputs: Mapping[str, Array] | None
+    check: Check | None
