@@ -1,8 +1,9 @@
 """What every simulated chip does: say what fits, price tile programs, run programs on a clock."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import TypeVar, cast
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.marks import START, Mark, follow, later
@@ -18,6 +19,8 @@ from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
 
+T = TypeVar("T")
+
 
 class Device(ABC):
     """One chip with its datasheet. A subclass says what a launch does to the clock."""
@@ -26,6 +29,7 @@ class Device(ABC):
         """Take the facts of ``sheet``."""
         self.sheet = sheet
         self.rates = Rates(sheet)
+        self.remembered: dict[object, object] = {}
 
     @property
     def name(self) -> str:
@@ -40,6 +44,16 @@ class Device(ABC):
     @abstractmethod
     def price(self, program: TileProgram) -> int:
         """Picoseconds of a tile program alone on the chip, issue not counted."""
+
+    @abstractmethod
+    def busy_ps(self, program: Program, cores: int) -> int:
+        """A bound on the time of any program of the same model that uses at most ``cores``."""
+
+    def memo(self, key: object, make: Callable[[], T]) -> T:
+        """Remember what was made for this chip."""
+        if key not in self.remembered:
+            self.remembered[key] = make()
+        return cast(T, self.remembered[key])
 
     @abstractmethod
     def run(self, free: frozenset[str]) -> "Clock":

@@ -74,7 +74,7 @@ class Branch:
 
 
 class Clockwork:
-    """One program on one kind of core, with its kinds and passages; ``free`` causes cost nothing."""
+    """One program on one kind of core, with its kinds and passages."""
 
     def __init__(self, cost: TileCost, free: frozenset[str] = frozenset()) -> None:
         """Prepare to step the program of ``cost``; the causes in ``free`` take no time."""

@@ -1,0 +1,89 @@
+"""Compute the values: walk the commands of the program that the driver loaded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from emu.ir.body import Body, FrozenAttrs
+from emu.ir.errors import BadOption
+from emu.ir.graph import Graph
+from emu.ir.machine import Residency
+from emu.ir.program import Free, HostCall, Launch, Program
+from emu.ir.run_tiles import Moved, plain_meaning, program_outputs, run_tiles, view_arrays
+from emu.ir.tile import TileProgram
+from emu.ir.types import Array
+from emu.kernels.fast import fast_body, fast_op
+
+EXECUTORS = ("fast", "tiles")
+
+
+@dataclass
+class Execution:
+    """One execution: the values that are alive, and what each launch moved if it was counted."""
+
+    graph: Graph
+    values: dict[str, Array]
+    moved: dict[int, Moved] = field(default_factory=dict[int, Moved])
+
+    def read(self, name: str) -> Array:
+        """The contents of a value; a weight is loaded when it is first read."""
+        if name not in self.values:
+            self.values[name] = self.graph.constants[name].load()
+        return self.values[name]
+
+
+def execute(
+    program: Program,
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    executor: str,
+    tilewise: frozenset[int],
+    residency: Callable[[TileProgram], Residency],
+) -> Execution:
+    """Run every launch and host call in order; the outputs are among the values that it returns.
+
+    ``fast`` computes whole groups, and those in ``tilewise`` in the order of their tiles; ``tiles``
+    interprets every tile program literally and counts what it moves, under ``residency``.
+    """
+    if executor not in EXECUTORS:
+        raise BadOption(f"--executor {executor}: there are {' and '.join(EXECUTORS)}")
+    state = Execution(graph, dict(inputs))
+    keep = {*program.inputs, *program.outputs}
+    for command in program.commands:
+        if isinstance(command, Launch):
+            literal = executor == "tiles"
+            arrays = _launch(state, command, literal, command.index in tilewise, residency)
+            state.values.update(zip(command.outs, arrays, strict=True))
+        elif isinstance(command, HostCall):
+            arrays = fast_body(command.body, [state.read(v) for v in command.ins])
+            state.values.update(zip(command.outs, arrays, strict=True))
+        elif isinstance(command, Free) and command.value not in keep:
+            state.values.pop(command.value, None)
+    return state
+
+
+def _launch(
+    state: Execution,
+    command: Launch,
+    literal: bool,
+    tilewise: bool,
+    residency: Callable[[TileProgram], Residency],
+) -> tuple[Array, ...]:
+    ins = [state.read(v) for v in command.ins]
+    if not literal and not tilewise:
+        return fast_body(command.body, ins)
+    program = command.program
+    arrays = view_arrays(program, dict(enumerate(ins)))
+    if literal:
+        state.moved[command.index] = moved = Moved()
+        made = run_tiles(program, arrays, plain_meaning, moved, residency(program))
+    else:
+        made = run_tiles(program, arrays, _fast_meaning)
+    return _in_order(command.body, program_outputs(program, command.body, made))
+
+
+def _fast_meaning(op: str, attrs: FrozenAttrs, ins: Sequence[Array | None]) -> Array:
+    return fast_op(op, attrs, ins)[0]
+
+
+def _in_order(body: Body, made: Mapping[int, Array]) -> tuple[Array, ...]:
+    return tuple(made[v] for v in body.outputs)

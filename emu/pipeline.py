@@ -1,0 +1,162 @@
+"""The whole stack on one screen: a model goes in at the top, a run comes out at the bottom."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+from emu.choose import fuse_globally
+from emu.devices.device import Device
+from emu.devices.driver import encode, load, plan
+from emu.devices.make import make_device
+from emu.dump import Watch
+from emu.ir.errors import UnknownName
+from emu.ir.fusion import SCOPES, fuse
+from emu.ir.graph import Graph
+from emu.ir.group import Fused
+from emu.ir.passes import DEFAULT_PASSES, run_passes
+from emu.ir.program import Program
+from emu.ir.schedule import Schedule
+from emu.ir.trace import Trace
+from emu.ir.types import Array
+from emu.kernels.libraries import LIBRARIES
+from emu.models.model import Model
+from emu.models.reader import read_model, to_graph
+from emu.models.zoo import build
+from emu.run import Compiled, Run
+from emu.select import Selector
+from emu.stack import Chip, Compiler, Stack
+from emu.values import compute
+
+DECIDERS = {
+    "none": "first-match",
+    "pattern": "first-match",
+    "vertical": "post-dominator",
+    "global": "priority",
+}
+T = TypeVar("T")
+
+
+def compile(
+    model: str | Path | Model,
+    *,
+    device: str | Path = "gpu",
+    fusion: str = "vertical",
+    kernels: str = "deep",
+    passes: Sequence[str] | None = None,
+    array_model: str = "native",
+    settings: Mapping[str, int] | None = None,
+    dims: Mapping[str, int] | None = None,
+    watch: Watch | None = None,
+) -> "Executable":
+    """Bring a model (a zoo name, a path to an .onnx file, or a Model) down to a device binary.
+
+    ``settings`` are those of a zoo builder, ``dims`` bind symbolic dimensions of a file. ``passes``
+    None means the default ones, and none at all for fusion "none".
+    """
+    watch = watch or Watch()
+    stack = make_stack(str(device), fusion, kernels, passes, array_model)
+    chip = make_device(device, array_model)
+
+    opened = _timed(watch, "read", lambda: open_model(model, settings or {}))
+    graph = _timed(watch, "import", lambda: to_graph(opened, dims or {}))
+    lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
+    best = _timed(watch, "backend", lambda: lower(lowered, stack, chip))
+    compiled = Compiled(opened, stack, graph, lowered, *best)
+    return Executable(compiled, chip)
+
+
+def make_stack(
+    device: str, fusion: str, kernels: str, passes: Sequence[str] | None, array_model: str
+) -> Stack:
+    """Return the stack of the flags; raises UnknownName for what does not exist."""
+    if fusion not in SCOPES:
+        raise UnknownName("fusion scope", fusion, SCOPES)
+    if kernels not in LIBRARIES:
+        raise UnknownName("kernel library", kernels, LIBRARIES)
+    default = () if fusion == "none" else DEFAULT_PASSES
+    chosen = default if passes is None else tuple(passes)
+    compiler = Compiler(chosen, fusion, DECIDERS[fusion])
+    return Stack(compiler, kernels, Chip(device, array_model))
+
+
+def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:
+    """Return the model of a zoo name, or of a path: what has a separator or ends in .onnx."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, Path) or model.endswith(".onnx") or "/" in model:
+        return read_model(Path(model))
+    return build(model, settings)
+
+
+Lowered = tuple[Fused, Schedule, bytes, Program, Trace]
+
+
+def lower(graph: Graph, stack: Stack, chip: Device) -> Lowered:
+    """Fuse, bind, plan, encode, load and time; the fastest whole run decides how many cores.
+
+    On chips that spread loops over cores, every smaller count of cores stays a candidate, so that
+    more cores are never slower; counts that could not be faster even without any stall are not
+    tried.
+    """
+    limits = (chip.machine.cores,) if chip.machine.grid else range(chip.machine.cores, 0, -1)
+    found: Lowered | None = None
+    for cores in limits:
+        if found is not None and chip.busy_ps(found[3], cores) >= found[4].total_ps:
+            break
+        lowered = _lower(graph, stack, chip, cores)
+        if found is None or lowered[4].total_ps < found[4].total_ps:
+            found = lowered
+    assert found is not None
+    return found
+
+
+def _lower(graph: Graph, stack: Stack, chip: Device, cores: int) -> Lowered:
+    selector = chip.memo(
+        (stack.kernels, cores), lambda: Selector(chip, LIBRARIES[stack.kernels], cores)
+    )
+
+    def finish(fused: Fused) -> Lowered:
+        schedule = selector.schedule(fused)  # fused -> schedule
+        container = encode(plan(schedule, chip.machine), chip.name)  # schedule -> binary
+        program = load(container, chip.name)  # binary -> program
+        return fused, schedule, container, program, chip.simulate(program)  # program -> trace
+
+    scope = stack.compiler.scope
+    fused = fuse(graph, "vertical" if scope == "global" else scope)  # graph -> fused
+    if scope == "global":
+        fused = fuse_globally(fused, selector, lambda f: finish(f)[4].total_ps)
+    return finish(fused)
+
+
+@dataclass(frozen=True)
+class Executable:
+    """A compiled model that can be run."""
+
+    compiled: Compiled
+    chip: Device
+
+    def run(
+        self,
+        inputs: Mapping[str, Array] | None = None,
+        *,
+        seed: int = 0,
+        values: bool = True,
+        check: bool = True,
+        executor: str = "fast",
+    ) -> Run:
+        """Compute the values (random inputs of ``seed`` unless given), and check them.
+
+        Without ``values`` only the price is there, and no weight is ever made.
+        """
+        if not values:
+            return Run(self.compiled, None, None, None)
+        return compute(self.compiled, self.chip, inputs, seed, check, executor)
+
+
+def _timed(watch: Watch, name: str, work: Callable[[], T]) -> T:
+    start = perf_counter()
+    result = work()
+    watch.stage(name, perf_counter() - start)
+    return result

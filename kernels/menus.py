@@ -1,0 +1,163 @@
+"""The menus: which tilings a library tries for a group, the most generally useful first.
+
+A shorter menu is the beginning of a longer one. What is on it depends on the shape of the group and
+on capacities of the machine, never on how many cores there are.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from emu.ir.body import Body
+from emu.ir.machine import Machine
+from emu.ir.ops import OPS, Fusion
+from emu.kernels.tiling import Tiling
+
+# (rows, columns, reduction) of an output tile for a grid of cores with registers.
+GRID_TILES = (
+    (32, 32, 16),
+    (64, 64, 16),
+    (128, 64, 16),
+    (128, 128, 16),
+    (64, 32, 32),
+    (32, 32, 32),
+    (32, 64, 32),
+    (16, 64, 32),
+    (16, 32, 64),
+    (64, 128, 16),
+    (256, 64, 16),
+    (128, 32, 32),
+)
+# The same in units of the matrix array; 0 is the whole dimension; the last says which is outer.
+CORE_TILES = (
+    (1, 1, 1, "n"),
+    (4, 1, 0, "n"),
+    (4, 2, 4, "n"),
+    (8, 1, 0, "n"),
+    (16, 1, 0, "n"),
+    (4, 4, 0, "n"),
+    (2, 0, 0, "m"),
+    (4, 0, 0, "m"),
+    (2, 1, 0, "n"),
+    (1, 1, 0, "n"),
+    (0, 1, 0, "n"),
+    (1, 0, 0, "m"),
+    (1, 2, 4, "m"),
+)
+GRID_ELEMENTS = (1024, 4096, 2048, 512, 8192, 256)
+CORE_SHARES = (64, 32, 16, 128, 8, 512)  # tiles as shares of on-chip memory
+CHAIN_ROWS = (4, 8, 2, 16, 1, 7, 14, 28)
+ATTENTION_TILES = ((64, 64), (128, 64), (128, 128), (64, 128), (256, 64), (32, 64), (256, 256))
+
+
+def product_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
+    """Tilings of a group around one anchor."""
+    if machine.grid:
+        for m, n, k in GRID_TILES[:length]:
+            threads = max(32, min(256, m * n // 64 // 32 * 32))
+            yield Tiling(_product_tile(body, m, n), k, cores=0, threads=threads)
+        yield Tiling(_product_tile(body, 8, 32), 8, cores=0, threads=32)
+        return
+    rows, columns = machine.matrix_shape
+    for m, n, k, outer in CORE_TILES[:length]:
+        tile = _product_tile(body, m * rows or _ALL, n * columns or _ALL)
+        order = _order(body, outer)
+        yield Tiling(tile, k * rows, order, machine.cores)
+        yield Tiling(tile, k * rows, order, machine.cores, depth=1)
+    yield Tiling(_product_tile(body, 8, 8), 8, _order(body, "n"), machine.cores, depth=1)
+
+
+_ALL = 1 << 40
+
+
+def _product_tile(body: Body, m: int, n: int) -> tuple[int, ...]:
+    """A tile of the last output with about ``m`` rows and ``n`` columns."""
+    shape = body.types[body.nodes[-1].out].dims
+    inner_m, inner_n = _dimensions(body)
+    tile = [1] * len(shape)
+    _fill(tile, shape, inner_n, n)
+    _fill(tile, shape, inner_m, m)
+    return tuple(tile)
+
+
+def _dimensions(body: Body) -> tuple[list[int], list[int]]:
+    """Dimensions of the last output that are rows, and columns, of the product, inner first."""
+    rank = len(body.types[body.nodes[-1].out].shape)
+    if rank == 4 and body.nodes[0].op in ("Conv", "ConvTranspose"):
+        return [3, 2, 0], [1]
+    if rank < 2:
+        return [], list(range(rank))
+    heads = [1] if rank == 4 else []
+    rows = [d for d in range(rank - 2, -1, -1) if d not in heads]
+    return rows, [rank - 1, *heads]
+
+
+def _fill(tile: list[int], shape: Sequence[int], dims: Sequence[int], budget: int) -> None:
+    """Spend a budget of elements on dimensions, the first ones first, in even steps."""
+    for d in dims:
+        most = max(1, min(shape[d], budget))
+        tile[d] = -(-shape[d] // -(-shape[d] // most))
+        budget //= max(1, tile[d])
+
+
+def _order(body: Body, outer: str) -> tuple[int, ...]:
+    rows, columns = _dimensions(body)
+    rows, columns = sorted(rows), sorted(columns)
+    return (*columns, *rows) if outer == "n" else (*rows, *columns)
+
+
+def pointwise_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
+    """Tilings of a group without an anchor: neighbouring elements, inner dimensions first."""
+    out = body.types[body.nodes[-1].out]
+    dims = list(range(len(out.shape) - 1, -1, -1))
+    for tiling_elements in _elements(body, machine, length):
+        tile = [1] * len(out.shape)
+        _fill(tile, out.dims, dims, tiling_elements)
+        threads = max(32, min(machine.max_threads, tiling_elements // 4 // 32 * 32))
+        cores = 0 if machine.grid else machine.cores
+        yield Tiling(tuple(tile), cores=cores, threads=threads)
+        if not machine.grid:
+            yield Tiling(tuple(tile), cores=cores, depth=1)
+
+
+def _elements(body: Body, machine: Machine, length: int) -> Iterator[int]:
+    """Sizes of output tiles; a group that reduces makes fewer outputs than it reads."""
+    out = body.types[body.nodes[-1].out]
+    largest = max(t.elements for t in body.types)
+    shrink = max(1, largest // max(1, out.elements))
+    if machine.grid:
+        yield from (max(1, n // shrink) for n in GRID_ELEMENTS[:length])
+        yield 1
+        return
+    width = max(1, sum(t.bytes for t in body.types) // max(1, out.elements))
+    yield from (max(1, machine.onchip_bytes // share // width) for share in CORE_SHARES[:length])
+    yield 1
+
+
+def chain_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
+    """Tilings of several anchors: bands of rows of the last output, all channels of each."""
+    shape = body.types[body.nodes[-1].out].dims
+    rank = len(shape)
+    band = 2 if rank == 4 else max(0, rank - 2)
+    scale = 1 if rank == 4 else (64 if machine.grid else machine.matrix_shape[0])
+    for rows in CHAIN_ROWS[:length]:
+        tile = list(shape)
+        for d in range(rank):
+            if d < band and not (rank == 4 and d == 1):
+                tile[d] = 1
+        tile[band] = min(shape[band], rows * scale)
+        cores = 0 if machine.grid else machine.cores
+        yield Tiling(tuple(tile), cores=cores)
+        yield Tiling(tuple(tile), cores=cores, depth=1)
+
+
+def attention_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
+    """Tilings of attention: query rows, and key rows per step."""
+    del body
+    for queries, keys in ATTENTION_TILES[:length]:
+        cores = 0 if machine.grid else machine.cores
+        yield Tiling((queries,), keys, cores=cores, threads=256)
+        yield Tiling((queries,), keys, cores=cores, threads=128, depth=1)
+
+
+def anchors(body: Body) -> list[int]:
+    """Positions of the anchors of a body."""
+    return [i for i, n in enumerate(body.nodes) if OPS[n.op].fusion == Fusion.ANCHOR]
