@@ -61,6 +61,11 @@ class CoreDevice(Device):
         entries = (0,) * (OPEN + 1 + len(clockwork.inputs))
         return clockwork.passage(entries).end.ps
 
+    def bound_ps(self, program: TileProgram) -> int:
+        """Its bytes at the rate of the memory, or the cycles that the first array is held."""
+        cycles = self.clockwork(program, Shares()).cost.array_cycles()
+        return max(super().bound_ps(program), int(cycles / self.rates.clock))
+
     def busy_ps(self, program: Program, cores: int) -> int:
         """The products at the peak of ``cores`` matrix arrays, or the weights at the memory's."""
         flops: dict[str, int] = {}

@@ -45,6 +45,12 @@ class Device(ABC):
     def price(self, program: TileProgram) -> int:
         """Picoseconds of a tile program alone on the chip, issue not counted."""
 
+    def bound_ps(self, program: TileProgram) -> int:
+        """Less than the price of a tile program: its bytes at the rate of the memory."""
+        counts = count(program, tuple(self.residency(program).block.items()))
+        moved = sum(counts.fetched.values()) + sum(counts.stored.values())
+        return int(moved / self.rates.dram)
+
     @abstractmethod
     def busy_ps(self, program: Program, cores: int) -> int:
         """A bound on the time of any program of the same model that uses at most ``cores``."""

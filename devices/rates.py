@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.terms import PS_PER_S, Term, exact, positive
 from emu.ir.errors import NoKernel
 from emu.ir.ops import Work
+
+
+ZERO = Fraction()
 
 
 @dataclass(frozen=True)
@@ -15,55 +19,64 @@ class Rates:
 
     sheet: Datasheet
 
-    @property
+    @cached_property
     def cores(self) -> int:
         """Cores of the chip."""
         return self.sheet.compute.cores
 
-    @property
+    @cached_property
     def clock(self) -> Fraction:
         """Cycles."""
         return exact(self.sheet.compute.clock_mhz) * 10**6 / PS_PER_S
 
-    @property
+    @cached_property
     def dram(self) -> Fraction:
         """Bytes of device memory, whole chip."""
         return _gb_s(self.sheet.memory.dram.bandwidth_gb_s)
 
-    @property
+    @cached_property
     def port(self) -> Fraction:
         """Bytes into or out of the on-chip memory of one core."""
         return exact(self.sheet.memory.onchip.bytes_per_cycle_per_core) * self.clock
 
-    @property
+    @cached_property
     def l2(self) -> Fraction:
         """Bytes of the shared cache, whole chip; raises ValueError on a chip without one."""
         if self.sheet.memory.l2 is None:
             raise ValueError(f"{self.sheet.name} has no l2")
         return _gb_s(self.sheet.memory.l2.bandwidth_gb_s)
 
-    @property
+    @cached_property
     def link(self) -> Fraction:
         """Bytes between host and device, one direction."""
         return _gb_s(self.sheet.link.bandwidth_gb_s)
 
-    @property
+    @cached_property
     def dram_latency(self) -> Term:
         """The time from asking device memory to the first byte."""
         return Term("wait", exact(self.sheet.memory.dram.latency_ns) * 1000, Fraction(1))
 
+    @cached_property
+    def table(self) -> dict[tuple[str, str], Fraction]:
+        """Operations by name of the unit and element type."""
+        return {
+            (unit.name, dtype): exact(rate) * self.clock
+            for unit in self.sheet.compute.units
+            for dtype, rate in unit.flops_per_cycle_per_core.items()
+        }
+
     def flops(self, unit: Unit, dtype: str) -> Fraction:
         """Operations of a unit, 0 if it cannot compute in ``dtype``."""
-        return exact(unit.flops_per_cycle_per_core.get(dtype, 0)) * self.clock
+        return self.table.get((unit.name, dtype), ZERO)
 
     def best_product(self, dtype: str) -> Fraction:
         """Operations of the best unit for multiply-adds."""
-        return max((self.flops(u, dtype) for u in self.sheet.compute.units), default=Fraction())
+        return max((self.flops(u, dtype) for u in self.sheet.compute.units), default=ZERO)
 
     def vector(self, dtype: str) -> Fraction:
         """Operations of the vector unit; raises NoKernel if it has no such dtype."""
         unit = self.sheet.unit("vector")
-        rate = Fraction() if unit is None else self.flops(unit, dtype)
+        rate = ZERO if unit is None else self.flops(unit, dtype)
         if not rate:
             raise NoKernel(f"{self.sheet.name}: no vector unit computes in {dtype}")
         return rate
@@ -73,11 +86,16 @@ class Rates:
         unit = self.sheet.unit("matrix")
         return unit if unit is not None and self.flops(unit, dtype) else None
 
-    def simple(self, work: Work) -> Fraction:
-        """Work in simple operations: a transcendental is worth what the datasheet says."""
+    @cached_property
+    def transcendental(self) -> Fraction:
+        """Simple operations that one exp, erf or tanh is worth on the vector unit."""
         unit = self.sheet.unit("vector")
         each = unit.transcendental_cycles if unit is not None else None
-        return work.flops + work.transcendentals * exact(each or 1)
+        return exact(each or 1)
+
+    def simple(self, work: Work) -> Fraction:
+        """Work in simple operations."""
+        return work.flops + work.transcendentals * self.transcendental
 
     def vector_terms(
         self,
@@ -100,7 +118,7 @@ class Rates:
         best = max(peak, self.best_product(dtype) * self.cores) if products else peak
         simple = self.simple(work)
         slots = simple if products else 2 * simple
-        only_moved = max(2 * Fraction(moved) - slots, Fraction())
+        only_moved = max(2 * Fraction(moved) - slots, ZERO)
         padded = (slots + only_moved) / lanes_used
         return positive(
             (

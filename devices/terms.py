@@ -97,6 +97,7 @@ def positive(terms: Iterable[Term]) -> tuple[Term, ...]:
     return tuple(term for term in terms if term.amount)
 
 
+@lru_cache(maxsize=4096)
 def exact(number: float) -> Fraction:
     """A figure of a datasheet as the decimal number that was written there."""
     return Fraction(str(number))

@@ -84,6 +84,7 @@ class Clockwork:
         self.charged: list[tuple[tuple[Key, int], ...]] = []
         self.kinds: dict[tuple[int, tuple[Interval, ...]], Kind] = {}
         self.passages: dict[tuple[int, ...], Passage] = {}
+        self.used_by: dict[Branch, tuple[int, ...]] = {}
 
     @cached_property
     def tree(self) -> "tuple[int | Branch, ...]":
@@ -110,7 +111,7 @@ class Clockwork:
 
     def kind(self, number: int, placed: Placed, frame: Frame) -> Kind:
         """The kind of an execution of statement ``number`` in ``frame``."""
-        key = (number, tuple(frame[loop] for loop in placed.loops))
+        key = (number, tuple([frame[loop] for loop in placed.loops]))
         if key not in self.kinds:
             self.kinds[key] = self.new_kind(number, placed.statement, frame)
         return self.kinds[key]
@@ -143,6 +144,19 @@ class Clockwork:
                 return VECTOR if self.cost.unit(statement) is None else MATRIX
             case Fill():
                 return -1
+
+    def resources(self, branch: Branch) -> tuple[int, ...]:
+        """The resources that the body of a loop uses; a store holds up the loads as well."""
+        if branch not in self.used_by:
+            found: set[int] = set()
+            for step in branch.body:
+                if isinstance(step, Branch):
+                    found.update(self.resources(step))
+                else:
+                    found.add(self.resource(self.program.statements[step].statement))
+            found |= {DMA_IN} if DMA_OUT in found else set()
+            self.used_by[branch] = tuple(sorted(found - {-1}))
+        return self.used_by[branch]
 
     def charges(self, path: int) -> dict[Key, int]:
         """Picoseconds by (node, cause) of the statements on a path."""
@@ -260,6 +274,9 @@ class _Stepper:
         ready, _ = self.current(statement.buffer)
         done = self.hold(kind, _later(moments[DMA_OUT], moments[ready]))
         self.used(statement.buffer, done)
+        # Reads and writes share the memory: while a store moves, the load engine stands still.
+        moments[DMA_IN] = moments[DMA_IN].after(kind.busy.ps, kind.busy_step)
+        moments[self.state.end] = _later(moments[self.state.end], moments[DMA_IN])
         place = self.state.stored[statement.view]
         moments[place] = _later(moments[place], done)
 
@@ -345,22 +362,12 @@ class _Stepper:
     def relative(self, nest: Branch) -> tuple[int, ...]:
         """The state as the loop sees it: times before all resources that it uses are the same."""
         moments = self.state.moments
-        resources = self.resources(nest)
+        resources = self.clockwork.resources(nest)
         last = moments[self.state.end].ps
         floor = min((moments[r].ps for r in resources), default=last)
         frees = [moments[r].ps - last for r in resources]
-        rest = (max(m.ps, floor) - last for m in moments[len(RESOURCES) :])
+        rest = [max(m.ps, floor) - last for m in moments[len(RESOURCES) :]]
         return (*frees, *rest)
-
-    def resources(self, nest: Branch) -> tuple[int, ...]:
-        """The resources that the body of a loop uses."""
-        found: set[int] = set()
-        for step in nest.body:
-            if isinstance(step, Branch):
-                found.update(self.resources(step))
-            else:
-                found.add(self.clockwork.resource(self.program.statements[step].statement))
-        return tuple(sorted(found - {-1}))
 
     def jump(self, nest: Branch, frame: dict[int, Interval], period: int, times: int) -> int:
         """Advance by ``times`` periods: step one to learn how paths run through it, then repeat it.

@@ -131,19 +131,25 @@ class Selector:
         return Choice(why=f"{library.name} has no kernel ({'; '.join(reasons)})")
 
     def best_program(self, library: Library, kernel: Kernel, body: Body) -> Choice:
-        """The program of a kernel's menu that the device's clock likes best."""
+        """The program of a kernel's menu that the device's clock likes best.
+
+        Programs are timed in the order of a bound on their time, until no other can be faster.
+        """
+        programs = tuple(library.programs(kernel, body, self.machine))
+        fitting = [p for p in programs if self.device.fits(p)]
         found: tuple[int, TileProgram] | None = None
-        needs: list[int] = []
-        for program in library.programs(kernel, body, self.machine):
-            if not self.device.fits(program):
-                needs.append(footprint_bytes(program))
-                continue
+        for bound, _, program in sorted(
+            (self.device.bound_ps(p), i, p) for i, p in enumerate(fitting)
+        ):
+            if found is not None and bound >= found[0]:
+                break
             ps = self.device.price(program)
             if found is None or ps < found[0]:
                 found = ps, program
         if found is None:
             have = self.machine.onchip_bytes
-            why = f"needs {min(needs):,} bytes on chip, has {have:,}" if needs else "cannot be cut"
+            needs = min((footprint_bytes(p) for p in programs), default=0)
+            why = f"needs {needs:,} bytes on chip, has {have:,}" if needs else "cannot be cut"
             return Choice(why=why)
         name = f"{library.name}.{kernel.name}"
         return Choice(name, found[1], kernel.tilewise, found[0], f"claimed by {name}")
