@@ -9,7 +9,6 @@ from emu.devices.terms import PS_PER_S, Term, exact, positive
 from emu.ir.errors import NoKernel
 from emu.ir.ops import Work
 
-
 ZERO = Fraction()
 
 

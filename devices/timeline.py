@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 
+from emu.devices.moments import DIGIT, Moment, Stretch, later, power
 from emu.devices.terms import Key, Settled, settle
 from emu.devices.tile_cost import TileCost
 from emu.ir.regions import Frame, Interval, Run, runs
@@ -21,24 +22,6 @@ RESOURCES = ("dma_in", "dma_out", "matrix", "vector")
 DMA_IN, DMA_OUT, MATRIX, VECTOR = range(4)
 OPEN = len(RESOURCES)  # entry: when the launch is issued and its memory is free
 FIRST_INPUT = OPEN + 1
-DIGIT = 48  # bits of a path for how often one kind of statement lies on it
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time, the entry or variable that its critical path comes from, and the path's statements.
-
-    ``path`` holds one count per kind of statement, DIGIT bits each: adding paths adds all counts,
-    and multiplying one repeats it.
-    """
-
-    ps: int
-    origin: int
-    path: int = 0
-
-    def after(self, ps: int, step: int) -> "Moment":
-        """The moment ``ps`` later, with one more statement on its path."""
-        return Moment(self.ps + ps, self.origin, self.path + step)
 
 
 @dataclass(frozen=True)
@@ -256,15 +239,15 @@ class _Stepper:
         return self.program.buffers[buffer].value
 
     def load(self, buffer: int, arrived: Moment, kind: Kind) -> None:
-        start = _later(self.state.moments[DMA_IN], arrived)
+        start = later(self.state.moments[DMA_IN], arrived)
         done = self.hold(kind, self.room(buffer, start))
         self.renew(buffer, self.ready(kind, done))
 
     def gather(self, statement: Gather, kind: Kind) -> None:
         ready, _ = self.current(statement.index)
         moments = self.state.moments
-        start = _later(moments[DMA_IN], self.entries[statement.table])
-        start = _later(start, moments[ready])
+        start = later(moments[DMA_IN], self.entries[statement.table])
+        start = later(start, moments[ready])
         done = self.hold(kind, self.room(statement.buffer, start))
         self.used(statement.index, done)
         self.renew(statement.buffer, self.ready(kind, done))
@@ -272,24 +255,24 @@ class _Stepper:
     def store(self, statement: Store, kind: Kind) -> None:
         moments = self.state.moments
         ready, _ = self.current(statement.buffer)
-        done = self.hold(kind, _later(moments[DMA_OUT], moments[ready]))
+        done = self.hold(kind, later(moments[DMA_OUT], moments[ready]))
         self.used(statement.buffer, done)
         # Reads and writes share the memory: while a store moves, the load engine stands still.
         moments[DMA_IN] = moments[DMA_IN].after(kind.busy.ps, kind.busy_step)
-        moments[self.state.end] = _later(moments[self.state.end], moments[DMA_IN])
+        moments[self.state.end] = later(moments[self.state.end], moments[DMA_IN])
         place = self.state.stored[statement.view]
-        moments[place] = _later(moments[place], done)
+        moments[place] = later(moments[place], done)
 
     def compute(self, statement: Compute, kind: Kind) -> None:
         moments = self.state.moments
         start = moments[kind.resource]
         read = [o.buffer for o in statement.ins if o is not None]
         for buffer in read:
-            start = _later(start, moments[self.current(buffer)[0]])
+            start = later(start, moments[self.current(buffer)[0]])
         updates = statement.accumulate or statement.out in read
         if updates:
             ready, used = self.current(statement.out)
-            start = _later(_later(start, moments[ready]), moments[used])
+            start = later(later(start, moments[ready]), moments[used])
         else:
             start = self.room(statement.out, start)
         done = self.hold(kind, start)
@@ -311,7 +294,7 @@ class _Stepper:
         """When the result can be read; nothing ends later than that."""
         result = done.after(kind.latency.ps, kind.latency_step) if kind.latency.ps else done
         end = self.state.end
-        self.state.moments[end] = _later(self.state.moments[end], result)
+        self.state.moments[end] = later(self.state.moments[end], result)
         return result
 
     def current(self, buffer: int) -> tuple[int, int]:
@@ -322,8 +305,8 @@ class _Stepper:
     def room(self, buffer: int, start: Moment | None) -> Moment:
         """The first moment from ``start`` on at which the oldest version may be overwritten."""
         moments, place = self.state.moments, self.state.slots[buffer]
-        first = moments[place] if start is None else _later(start, moments[place])
-        return _later(first, moments[place + 1])
+        first = moments[place] if start is None else later(start, moments[place])
+        return later(first, moments[place + 1])
 
     def renew(self, buffer: int, ready: Moment) -> None:
         """Put a new version in the place of the oldest."""
@@ -335,13 +318,13 @@ class _Stepper:
     def update(self, buffer: int, ready: Moment) -> None:
         place, used = self.current(buffer)
         self.state.moments[place] = ready
-        self.state.moments[used] = _later(self.state.moments[used], ready)
+        self.state.moments[used] = later(self.state.moments[used], ready)
 
     def used(self, buffer: int, done: Moment) -> None:
         _, used = self.current(buffer)
         moments, end = self.state.moments, self.state.end
-        moments[used] = _later(moments[used], done)
-        moments[end] = _later(moments[end], done)
+        moments[used] = later(moments[used], done)
+        moments[end] = later(moments[end], done)
 
     def repeat(self, nest: Branch, run: Run, frame: dict[int, Interval]) -> None:
         """Do the iterations of a run; when the state repeats, jump over whole periods."""
@@ -379,12 +362,11 @@ class _Stepper:
         self.state.moments = [Moment(m.ps, i) for i, m in enumerate(before)]
         for _ in range(period):
             self.steps(nest.body, frame)
-        one = [(m.origin, m.path) for m in self.state.moments]
-        grown = [m.ps - b.ps for m, b in zip(self.state.moments, before, strict=True)]
-        whole = _power(one, times)
+        one = [Stretch(m.origin, m.ps - before[m.origin].ps, m.path) for m in self.state.moments]
         self.state.moments = [
-            Moment(b.ps + times * by, before[origin].origin, before[origin].path + path)
-            for b, by, (origin, path) in zip(before, grown, whole, strict=True)
+            Moment(past.ps + stretch.ps, past.origin, past.path + stretch.path)
+            for stretch in power(one, times)
+            for past in (before[stretch.origin],)
         ]
         return period * times
 
@@ -396,24 +378,3 @@ def _numbered(steps: tuple[Step, ...], numbers: Iterator[int]) -> tuple[int | Br
         else next(numbers)
         for step in steps
     )
-
-
-def _power(one: list[tuple[int, int]], times: int) -> list[tuple[int, int]]:
-    """The map of origins and paths of ``times`` periods from that of one."""
-    result = [(i, 0) for i in range(len(one))]
-    while times:
-        if times & 1:
-            result = _join(result, one)
-        one = _join(one, one)
-        times >>= 1
-    return result
-
-
-def _join(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Go through ``first``, then through ``second``."""
-    return [(first[origin][0], first[origin][1] + path) for origin, path in second]
-
-
-def _later(a: Moment, b: Moment) -> Moment:
-    """The later of two moments; of equals the first, which fixes the critical path."""
-    return b if b.ps > a.ps else a

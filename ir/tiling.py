@@ -43,10 +43,10 @@ class _Case:
     def attrs(self) -> Attrs:
         return dict(self.node.attrs)
 
-    def ints(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         return cast(tuple[int, ...], self.attrs.get(name, default))
 
-    def int(self, name: str, default: int) -> int:
+    def integer(self, name: str, default: int) -> int:
         return cast(int, self.attrs.get(name, default))
 
     def shape(self, i: int) -> tuple[int, ...]:
@@ -95,14 +95,14 @@ def broadcast_axes(shape: tuple[int, ...], out: tuple[int, ...]) -> Axes:
 
 def _channelwise(case: _Case) -> TileRule:
     """BatchNormalization and BiasAdd: the first input as it is, the others along one axis."""
-    axis = case.int("axis", 1) % len(case.out.shape)
+    axis = case.integer("axis", 1) % len(case.out.shape)
     first = tuple(Axis(d) for d in range(len(case.out.shape)))
     others = ((Axis(axis),) for _ in case.ins[1:])
     return TileRule(case.node.op, case.node.attrs, (first, *others))
 
 
 def _transpose(case: _Case) -> TileRule:
-    perm = case.ints("perm", tuple(reversed(range(len(case.out.shape)))))
+    perm = case.integers("perm", tuple(reversed(range(len(case.out.shape)))))
     axes = [WHOLE] * len(perm)
     for d, source in enumerate(perm):
         axes[source] = Axis(d)
@@ -155,9 +155,9 @@ def factors(a: tuple[int, ...], b: tuple[int, ...]) -> list[tuple[Extents, Exten
 
 def _slice(case: _Case) -> TileRule:
     rank = len(case.out.shape)
-    starts = case.ints("starts", ())
-    axes = case.ints("axes", ()) or tuple(range(len(starts)))
-    strides = case.ints("steps", ()) or (1,) * len(starts)
+    starts = case.integers("starts", ())
+    axes = case.integers("axes", ()) or tuple(range(len(starts)))
+    strides = case.integers("steps", ()) or (1,) * len(starts)
     found = [Axis(d) for d in range(rank)]
     for start, axis, stride in zip(starts, axes, strides, strict=True):
         if stride < 1:
@@ -169,7 +169,7 @@ def _slice(case: _Case) -> TileRule:
 
 
 def _pad(case: _Case) -> TileRule:
-    pads = case.ints("pads", ())
+    pads = case.integers("pads", ())
     rank = len(case.out.shape)
     if case.attrs.get("mode", "constant") != "constant" or any(p < 0 for p in pads):
         return _whole(case)
@@ -179,13 +179,13 @@ def _pad(case: _Case) -> TileRule:
 
 def _reduce(case: _Case) -> TileRule:
     rank = len(case.shape(0))
-    reduced = {a % rank for a in case.ints("axes", ()) or range(rank)}
+    reduced = {a % rank for a in case.integers("axes", ()) or range(rank)}
     kept = iter(range(len(case.out.shape)))
     axes: list[Axis] = []
     for d in range(rank):
         if d in reduced:
             axes.append(WHOLE)
-            if case.int("keepdims", 1):
+            if case.integer("keepdims", 1):
                 next(kept)
         else:
             axes.append(Axis(next(kept)))
@@ -195,7 +195,7 @@ def _reduce(case: _Case) -> TileRule:
 def _along(case: _Case) -> TileRule:
     """Softmax and normalisations over the last dimensions: rows are whole."""
     rank = len(case.out.shape)
-    axis = case.int("axis", -1) % rank
+    axis = case.integer("axis", -1) % rank
     last = (axis,) if case.node.op != "LayerNormalization" else tuple(range(axis, rank))
     first = tuple(Axis(d) for d in range(rank))
     others = ((WHOLE,) * len(t.shape) if t is not None else None for t in case.ins[1:])
@@ -210,8 +210,8 @@ def _global_pool(case: _Case) -> TileRule:
 def _windows(case: _Case, kernel: tuple[int, ...]) -> tuple[Axes, FrozenAttrs]:
     """Axes of the spatial dimensions, and attributes without padding for a tile that has it."""
     n = len(kernel)
-    strides, dilations = case.ints("strides", (1,) * n), case.ints("dilations", (1,) * n)
-    pads = case.ints("pads", (0,) * 2 * n)
+    strides, dilations = case.integers("strides", (1,) * n), case.integers("dilations", (1,) * n)
+    pads = case.integers("pads", (0,) * 2 * n)
     windows = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     axes = tuple(Axis(2 + i, strides[i], -pads[i], windows[i]) for i in range(n))
     # A slice with window 1 takes only every stride-th element, so the tile itself has stride 1.
@@ -223,9 +223,9 @@ def _windows(case: _Case, kernel: tuple[int, ...]) -> tuple[Axes, FrozenAttrs]:
 
 
 def _pool(case: _Case) -> TileRule:
-    axes, attrs = _windows(case, case.ints("kernel_shape", ()))
-    pads = any(case.ints("pads", (0,)))
-    uneven = case.node.op == "AveragePool" and (pads or case.int("ceil_mode", 0))
+    axes, attrs = _windows(case, case.integers("kernel_shape", ()))
+    pads = any(case.integers("pads", (0,)))
+    uneven = case.node.op == "AveragePool" and (pads or case.integer("ceil_mode", 0))
     cut_by_step = pads and any(axis.step > 1 for axis in axes)
     if len(case.node.outs) > 1 or cut_by_step:
         return _whole(case)
@@ -240,9 +240,9 @@ def _pool(case: _Case) -> TileRule:
 def _conv(case: _Case) -> TileRule:
     weight = case.shape(1)
     axes, attrs = _windows(case, weight[2:])
-    group, outputs = case.int("group", 1), weight[0]
+    group, outputs = case.integer("group", 1), weight[0]
     spatial = (WHOLE,) * len(axes)
-    if any(case.ints("pads", (0,))) and any(axis.step > 1 for axis in axes):
+    if any(case.integers("pads", (0,))) and any(axis.step > 1 for axis in axes):
         return _whole(case)
     bias = ((Axis(1),),) if len(case.ins) > 2 else ()
     if group == 1:
@@ -258,9 +258,9 @@ def _conv(case: _Case) -> TileRule:
 def _conv_transpose(case: _Case) -> TileRule:
     """Where windows do not overlap each input pixel makes its own block of output pixels."""
     kernel = case.shape(1)[2:]
-    strides = case.ints("strides", (1,) * len(kernel))
-    padded = any(case.ints("pads", (0,))) or any(case.ints("output_padding", (0,)))
-    if kernel != strides or padded or case.int("group", 1) != 1:
+    strides = case.integers("strides", (1,) * len(kernel))
+    padded = any(case.integers("pads", (0,))) or any(case.integers("output_padding", (0,)))
+    if kernel != strides or padded or case.integer("group", 1) != 1:
         return _whole(case)
     spatial = tuple(Axis(2 + i, divide=s) for i, s in enumerate(strides))
     bias = ((Axis(1),),) if len(case.ins) > 2 else ()
@@ -279,8 +279,8 @@ def _matmul(case: _Case) -> TileRule:
 
 
 def _gemm(case: _Case) -> TileRule:
-    a = (WHOLE, Axis(0)) if case.int("transA", 0) else (Axis(0), WHOLE)
-    b = (Axis(1), WHOLE) if case.int("transB", 0) else (WHOLE, Axis(1))
+    a = (WHOLE, Axis(0)) if case.integer("transA", 0) else (Axis(0), WHOLE)
+    b = (Axis(1), WHOLE) if case.integer("transB", 0) else (WHOLE, Axis(1))
     c = (broadcast_axes(t.dims, case.out.dims) if t is not None else None for t in case.ins[2:])
     reduced = ((0, a.index(WHOLE)), (1, b.index(WHOLE)))
     return TileRule("Gemm", case.node.attrs, (a, b, *c), reduced=reduced)
@@ -289,7 +289,9 @@ def _gemm(case: _Case) -> TileRule:
 def _resize(case: _Case) -> TileRule:
     """Nearest by whole scales, where output i is input i // scale wherever a tile begins."""
     scales = tuple(b // a for a, b in zip(case.shape(0), case.out.dims, strict=True))
-    if case.attrs.get("scales") != tuple(map(float, scales)) or not _repeats(case, max(scales)):
+    if case.attrs.get("scales") != tuple(map(float, scales)) or not _repeats(
+        case, max(scales, default=1)
+    ):
         return _whole(case)
     axes = tuple(Axis(d, divide=s) for d, s in enumerate(scales))
     return TileRule("Resize", case.node.attrs, (axes,))

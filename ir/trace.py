@@ -1,7 +1,7 @@
 """What a simulated run leaves: when each launch ran, what it moved, and what every picosecond was."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emu.ir.ops import Work
 
@@ -69,11 +69,11 @@ class Footprint:
     ``cores`` worked on it; ``array_cycles`` is how long the matrix units were held, 0 without one.
     """
 
-    traffic: Traffic = Traffic()
+    traffic: Traffic = field(default_factory=Traffic)
     l2_bytes: int = 0
     onchip_bytes: int = 0
     link_bytes: int = 0
-    work: Work = Work()
+    work: Work = field(default_factory=Work)
     peak_onchip_bytes: int = 0
     cores: int = 0
     array_cycles: int = 0

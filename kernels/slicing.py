@@ -12,7 +12,7 @@ from emu.ir.tiling import TileRule, tile_rule
 class Untileable(Exception):
     """A group cannot be cut as asked.
 
-    ``loop`` is the loop that cannot be; a step that is a multiple of ``granule`` would do (0: none).
+    ``loop`` is the loop that cannot be; steps that are multiples of ``granule`` would do (0: none).
     """
 
     def __init__(self, why: str, loop: int | None = None, granule: int = 0) -> None:
