@@ -2,9 +2,11 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import TextIO
 
 from emu.ir.errors import BadOption, UnknownName
@@ -28,6 +30,13 @@ class Watch:
     def __call__(self, pass_name: str, graph: Graph, seconds: float) -> None:
         """Report the graph that a pass returned."""
         self.stage(pass_name, seconds, lambda: print_graph(graph))
+
+    @contextmanager
+    def timed(self, name: str) -> Generator[None, None, None]:
+        """Report how long the block took."""
+        start = perf_counter()
+        yield
+        self.stage(name, perf_counter() - start)
 
     def stage(self, name: str, seconds: float, text: Callable[[], str] | None = None) -> None:
         """Report one step of the pipeline; ``text`` is called only if somebody wants to see it."""

@@ -1,10 +1,8 @@
 """The whole stack on one screen: a model goes in at the top, a run comes out at the bottom."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
-from typing import TypeVar
 
 from emu.choose import fuse_globally
 from emu.devices.device import Device
@@ -35,7 +33,6 @@ DECIDERS = {
     "vertical": "post-dominator",
     "global": "priority",
 }
-T = TypeVar("T")
 
 
 def compile(
@@ -59,12 +56,14 @@ def compile(
     stack = make_stack(str(device), fusion, kernels, passes, array_model)
     chip = make_device(device, array_model)
 
-    opened = _timed(watch, "read", lambda: open_model(model, settings or {}))
-    graph = _timed(watch, "import", lambda: to_graph(opened, dims or {}))
+    with watch.timed("read"):
+        opened = open_model(model, settings or {})  # name or file -> model
+    with watch.timed("import"):
+        graph = to_graph(opened, dims or {})  # model -> graph
     lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
-    best = _timed(watch, "backend", lambda: lower(lowered, stack, chip))
-    compiled = Compiled(opened, stack, graph, lowered, *best)
-    return Executable(compiled, chip)
+    with watch.timed("fuse, bind, plan, load, simulate"):
+        best = lower(lowered, stack, chip)
+    return Executable(Compiled(opened, stack, graph, lowered, *best), chip)
 
 
 def make_stack(
@@ -153,10 +152,3 @@ class Executable:
         if not values:
             return Run(self.compiled, None, None, None)
         return compute(self.compiled, self.chip, inputs, seed, check, executor)
-
-
-def _timed(watch: Watch, name: str, work: Callable[[], T]) -> T:
-    start = perf_counter()
-    result = work()
-    watch.stage(name, perf_counter() - start)
-    return result

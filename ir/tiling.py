@@ -289,9 +289,8 @@ def _gemm(case: _Case) -> TileRule:
 def _resize(case: _Case) -> TileRule:
     """Nearest by whole scales, where output i is input i // scale wherever a tile begins."""
     scales = tuple(b // a for a, b in zip(case.shape(0), case.out.dims, strict=True))
-    if case.attrs.get("scales") != tuple(map(float, scales)) or not _repeats(
-        case, max(scales, default=1)
-    ):
+    exact = case.attrs.get("scales") == tuple(float(s) for s in scales)
+    if not exact or not all(_repeats(case, s) for s in set(scales)):
         return _whole(case)
     axes = tuple(Axis(d, divide=s) for d, s in enumerate(scales))
     return TileRule("Resize", case.node.attrs, (axes,))

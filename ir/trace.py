@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from emu.ir.ops import Work
 
-CAUSES = (
+CAUSES: tuple[str, ...] = (
     "useful",
     "recompute",
     "padding",
@@ -105,7 +105,7 @@ class Trace:
     @property
     def ledger(self) -> dict[str, int]:
         """Picoseconds by cause, in the order of CAUSES; they sum to the latency."""
-        sums = dict.fromkeys(CAUSES, 0)
+        sums: dict[str, int] = dict.fromkeys(CAUSES, 0)
         for launch in self.launches:
             for (_, cause), ps in launch.charges.items():
                 sums[cause] += ps

@@ -92,9 +92,8 @@ def _hull(a: Axis, b: Axis) -> Axis:
     if a == b:
         return a
     if a.of != b.of or a.of is None or a.stride != b.stride:
-        raise Untileable(
-            "two readers of one value cut it differently", b.of if a.of is None else a.of
-        )
+        loop = b.of if a.of is None else a.of
+        raise Untileable("two readers of one value cut it differently", loop)
     start = min(a.offset, b.offset)
     stop = max(a.offset + a.window, b.offset + b.window)
     return Axis(a.of, a.stride, start, stop - start)

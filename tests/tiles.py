@@ -99,14 +99,15 @@ def check_program(body: Body, program: TileProgram, block: Mapping[int, int] | N
     residency = Residency(block or {})
     arrays = view_arrays(program, inputs)
     stored = run_tiles(program, arrays, moved=moved, residency=residency)
-    check_values(body, program_outputs(program, body, stored), inputs)
+    outputs = program_outputs(program, body, stored)
+    assert outputs.keys() == set(body.outputs)
+    check_values(body, outputs, inputs)
     check_counts(program, moved, residency)
     check_footprint(program)
 
 
 def check_values(body: Body, outputs: Mapping[int, Array], inputs: Mapping[int, Array]) -> None:
     wanted = meaning_of(body, inputs)
-    assert outputs.keys() == set(body.outputs)
     for value, array in outputs.items():
         want = wanted[value]
         assert (array.shape, array.dtype) == (want.shape, want.dtype)

@@ -1,0 +1,91 @@
+"""One JSON object for a run, schema emu.run/1, with stable keys."""
+
+from typing import Any
+
+from emu.account import Account, GroupAccount
+from emu.ir.trace import Traffic
+from emu.run import Check, Run
+from emu.stack import Stack
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Everything that ``emu run`` reports, as numbers: ps, bytes, pJ."""
+    account, compiled = Account(run.compiled), run.compiled
+    trace, boundary, energy = compiled.trace, account.boundary, account.energy
+    return {
+        "schema": "emu.run/1",
+        "model": compiled.model.name,
+        "stack": stack_json(compiled.stack),
+        "latency_ps": trace.total_ps,
+        "ledger": trace.ledger,
+        "groups": len(compiled.schedule.bindings),
+        "nodes": len(compiled.lowered.nodes),
+        "boundary_bytes": {
+            "weights": boundary.weights,
+            "activations_read": boundary.activations_read,
+            "activations_written": boundary.activations_written,
+        },
+        "dram_bytes": traffic_json(account.traffic),
+        "peak_onchip_bytes": trace.did.peak_onchip_bytes,
+        "peak_device_bytes": trace.peak_device_bytes,
+        "energy_pj": {"dynamic": energy.dynamic, "static": energy.static},
+        "coverage": dict(account.coverage),
+        "utilisation": account.utilisation,
+        "values": None if run.check is None else check_json(run.check),
+        "per_group": [group_json(group) for group in account.groups],
+        "per_source": dict(account.per_source),
+        "array_cycles": trace.did.array_cycles,
+    }
+
+
+def stack_json(stack: Stack) -> dict[str, Any]:
+    """The six slots."""
+    compiler = stack.compiler
+    return {
+        "front_end": stack.front_end,
+        "compiler": {
+            "passes": list(compiler.passes),
+            "scope": compiler.scope,
+            "decider": compiler.decider,
+            "trials": compiler.trials,
+        },
+        "kernels": stack.kernels,
+        "driver": stack.driver,
+        "device": {"name": stack.device.name, "array_model": stack.device.array_model},
+        "orchestrator": stack.orchestrator,
+    }
+
+
+def traffic_json(traffic: Traffic) -> dict[str, int]:
+    """Bytes of device memory by why they moved."""
+    return {
+        "compulsory": traffic.compulsory,
+        "intermediate": traffic.intermediate,
+        "reload": traffic.reload,
+        "layout": traffic.layout,
+    }
+
+
+def check_json(check: Check) -> dict[str, Any]:
+    """The comparison with the reference."""
+    return {
+        "reference": check.reference,
+        "max_abs_error": check.max_abs_error,
+        "max_rel_error": check.max_rel_error,
+        "ok": check.ok,
+    }
+
+
+def group_json(group: GroupAccount) -> dict[str, Any]:
+    """One launch."""
+    return {
+        "name": group.binding.group.name,
+        "nodes": list(group.binding.inside.nodes),
+        "sources": list(group.sources),
+        "kernel": group.binding.kernel,
+        "ps": group.ps,
+        "bound": group.bound,
+        "ledger": group.ledger,
+        "dram_bytes": traffic_json(group.launched.did.traffic),
+        "array_cycles": group.launched.did.array_cycles,
+    }

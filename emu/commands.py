@@ -1,0 +1,151 @@
+"""What the commands do, behind the flags."""
+
+import json as json_text
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emu.as_json import run_json
+from emu.dump import Watch, time_table, watch
+from emu.files import read_arrays, write_arrays
+from emu.ir.errors import BadOption, UnknownName
+from emu.ir.passes import PASSES
+from emu.ir.text import (
+    print_fused,
+    print_graph,
+    print_program,
+    print_schedule,
+    print_schedule_tiles,
+)
+from emu.models.export import export as export_model
+from emu.models.zoo import build, zoo_models
+from emu.pipeline import Executable, compile
+from emu.report import report
+
+LEVELS = ("graph", "fused", "kernel", "tile", "device")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags that say what is compiled, and what is shown on the way."""
+
+    model: str
+    device: str
+    fusion: str
+    kernels: str
+    passes: str | None
+    array_model: str
+    settings: tuple[str, ...]
+    dims: tuple[str, ...]
+    more: tuple[str, ...]
+    print_after: tuple[str, ...]
+    print_after_all: bool
+    dump: Path | None
+    time_passes: bool
+
+
+@dataclass(frozen=True)
+class ValueFlags:
+    """The flags that say which values are computed, and how."""
+
+    executor: str
+    inputs: Path | None
+    outputs: Path | None
+    seed: int
+    values: bool
+    check: bool
+
+
+def compiled(flags: Flags) -> tuple[Executable, Watch]:
+    """Compile what the flags say."""
+    looking = watch(PASSES, flags.print_after, flags.print_after_all, flags.dump)
+    zoo = {model.name: model for model in zoo_models()}
+    settings, dims = list(flags.settings), list(flags.dims)
+    (settings if flags.model in zoo else dims).extend(flags.more)
+    if dims and flags.model in zoo:
+        raise BadOption(f"--dim {dims[0]}: '{flags.model}' is a zoo model; it has --set")
+    if settings and flags.model not in zoo and _is_path(flags.model):
+        raise BadOption(f"--set {settings[0]}: '{flags.model}' is a file; it has --dim")
+    executable = compile(
+        flags.model,
+        device=flags.device,
+        fusion=flags.fusion,
+        kernels=flags.kernels,
+        passes=None if flags.passes is None else _names(flags.passes),
+        array_model=flags.array_model,
+        settings=numbers("--set", settings),
+        dims=numbers("--dim", dims),
+        watch=looking,
+    )
+    return executable, looking
+
+
+def run(flags: Flags, values: ValueFlags, as_json: bool) -> int:
+    """Compile, run, report; the exit code is 1 if the values are wrong."""
+    if not values.values and (values.inputs or values.outputs):
+        raise BadOption("--no-values: there are no inputs or outputs then")
+    executable, looking = compiled(flags)
+    given = None if values.inputs is None else read_arrays(values.inputs)
+    with looking.timed("values and check"):
+        result = executable.run(
+            given,
+            seed=values.seed,
+            values=values.values,
+            check=values.check,
+            executor=values.executor,
+        )
+    if values.outputs is not None and result.outputs is not None:
+        write_arrays(values.outputs, result.outputs)
+    print(json_text.dumps(run_json(result)) if as_json else report(result))
+    _tell_times(flags, looking)
+    return 1 if result.check is not None and not result.check.ok else 0
+
+
+def show(flags: Flags, level: str) -> None:
+    """Print one level of the flow."""
+    if level not in LEVELS:
+        raise UnknownName("level", level, LEVELS)
+    executable, looking = compiled(flags)
+    found = executable.compiled
+    text = {
+        "graph": lambda: print_graph(found.lowered),
+        "fused": lambda: print_fused(found.fused),
+        "kernel": lambda: print_schedule(found.schedule),
+        "tile": lambda: print_schedule_tiles(found.schedule),
+        "device": lambda: print_program(found.program),
+    }[level]()
+    print(text)
+    _tell_times(flags, looking)
+
+
+def export(name: str, output: Path, settings: Iterable[str]) -> None:
+    """Write a model of the zoo."""
+    for path in export_model(build(name, numbers("--set", settings)), output):
+        print(f"wrote {path} ({path.stat().st_size / 1e6:,.1f} MB)")
+
+
+def numbers(flag: str, pairs: Iterable[str]) -> Mapping[str, int]:
+    """Return KEY=N pairs; raise BadOption for anything else, and for a key given twice."""
+    found: dict[str, int] = {}
+    for pair in pairs:
+        key, equals, number = pair.partition("=")
+        if not equals or not key or not number.isascii() or not number.isdigit():
+            raise BadOption(f"{flag} {pair}: write KEY=N with a whole number N")
+        if key in found:
+            raise BadOption(f"{flag} {pair}: '{key}' is given twice")
+        found[key] = int(number)
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _is_path(model: str) -> bool:
+    return model.endswith(".onnx") or "/" in model
+
+
+def _tell_times(flags: Flags, looking: Watch) -> None:
+    if flags.time_passes:
+        print("\n".join(time_table(looking.timings)), file=sys.stderr)
