@@ -48,10 +48,14 @@ class CoreDevice(Device):
     def clockwork(
         self, program: TileProgram, shares: Shares, free: frozenset[str] = frozenset()
     ) -> Clockwork:
-        """The clockwork of a program; equal ones are made once."""
-        key = (program, shares, free)
+        """The clockwork of a program; equal ones are made once.
+
+        What is compulsory makes no difference to it, unless only that is free.
+        """
+        told = shares if free & {"compulsory", "intermediate"} else Shares()
+        key = (program, told, free)
         if key not in self.clockworks:
-            cost = TileCost(program, self.rates, shares, self.array_model)
+            cost = TileCost(program, self.rates, told, self.array_model)
             self.clockworks[key] = Clockwork(cost, free)
         return self.clockworks[key]
 
@@ -119,7 +123,7 @@ class _CoreClock(Clock):
 
         def mark(moment: Moment) -> Mark:
             origin = later(entries[DMA_IN], entries[moment.origin])
-            return Mark(base + moment.ps, origin, index, None, clockwork, moment.path)
+            return Mark(base + moment.ps, origin, index, None, clockwork, moment.path, shares)
 
         for i, moment in enumerate(passage.free):
             if moment.origin != i or moment.path:

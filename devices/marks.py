@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emu.devices.terms import Key, Settled
+from emu.devices.tile_cost import Shares
 from emu.devices.timeline import Clockwork
+
+NO_SHARES = Shares()
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A moment in ps; it came ``before`` plus a stretch that belongs to launch ``index``.
 
-    The stretch is either ``settled`` or a ``path`` through the clockwork of a tile program.
+    The stretch is either ``settled`` or a ``path`` through the clockwork of a tile program, whose
+    compulsory views are ``told``.
     """
 
     ps: int
@@ -20,6 +24,7 @@ class Mark:
     settled: Settled | None = None
     clockwork: Clockwork | None = None
     path: int = 0
+    told: Shares = NO_SHARES
 
     def after(self, settled: Settled, index: int) -> "Mark":
         """The moment when an event that starts here ends."""
@@ -29,7 +34,9 @@ class Mark:
         """What the stretch consists of."""
         if self.settled is not None:
             return dict(self.settled.shares)
-        return self.clockwork.charges(self.path) if self.clockwork is not None else {}
+        if self.clockwork is None:
+            return {}
+        return self.clockwork.charges(self.path, self.told)
 
 
 START = Mark(0)

@@ -90,13 +90,22 @@ class TileCost:
 
     def load(self, statement: Load | Gather, frame: Frame) -> Phases:
         """Bytes from device memory, those loaded before apart, or through the port if slower."""
-        if isinstance(statement, Load):
-            view = self.program.buffers[statement.buffer].value
-        else:
-            view = statement.table
+        view = self.moved_view(statement)
         counts = count(self.program)
         again = 1 - Fraction(counts.unique[view], counts.loaded[view])
         return self.moved(statement.buffer, view, again, frame)
+
+    def moved_view(self, statement: Statement) -> int:
+        """The view that a statement moves bytes of, -1 if it moves none."""
+        match statement:
+            case Load(buffer, _):
+                return self.program.buffers[buffer].value
+            case Gather(table, _, _, _):
+                return table
+            case Store(_, view, _):
+                return view
+            case _:
+                return -1
 
     def store(self, statement: Store, frame: Frame) -> Phases:
         """Bytes to device memory, or the port if that is slower."""

@@ -14,7 +14,7 @@ from itertools import count
 
 from emu.devices.moments import DIGIT, Moment, Stretch, later, power
 from emu.devices.terms import Key, Settled, settle
-from emu.devices.tile_cost import TileCost
+from emu.devices.tile_cost import Shares, TileCost
 from emu.ir.regions import Frame, Interval, Run, runs
 from emu.ir.tile import Compute, Fill, Gather, Load, Nest, Placed, Statement, Step, Store
 
@@ -64,7 +64,7 @@ class Clockwork:
         self.cost = cost
         self.program = cost.program
         self.free = free
-        self.charged: list[tuple[tuple[Key, int], ...]] = []
+        self.charged: list[tuple[int, tuple[tuple[Key, int], ...]]] = []  # (view, shares)
         self.kinds: dict[tuple[int, tuple[Interval, ...]], Kind] = {}
         self.passages: dict[tuple[int, ...], Passage] = {}
         self.used_by: dict[Branch, tuple[int, ...]] = {}
@@ -103,15 +103,15 @@ class Clockwork:
         """Price an execution of a statement that was not met in such a frame before."""
         busy = settle(self.cost.busy(number, statement, frame), self.free)
         latency = settle(self.cost.latency(statement), self.free)
-        node = -1 if isinstance(statement, Fill) else statement.node
-        resource = self.resource(statement)
-        return Kind(resource, busy, latency, self.step(node, busy), self.step(node, latency))
+        steps = (self.step(statement, part) for part in (busy, latency))
+        return Kind(self.resource(statement), busy, latency, *steps)
 
-    def step(self, node: int, settled: Settled) -> int:
+    def step(self, statement: Statement, settled: Settled) -> int:
         """The path of one statement alone; what takes no time leaves no trace."""
-        if settled.ps == 0:
+        if settled.ps == 0 or isinstance(statement, Fill):
             return 0
-        entry = tuple(((node, cause), ps) for (_, cause), ps in settled.shares)
+        node, view = statement.node, self.cost.moved_view(statement)
+        entry = view, tuple(((node, cause), ps) for (_, cause), ps in settled.shares)
         if entry not in self.charged:
             self.charged.append(entry)
         return 1 << (DIGIT * self.charged.index(entry))
@@ -141,13 +141,17 @@ class Clockwork:
             self.used_by[branch] = tuple(sorted(found - {-1}))
         return self.used_by[branch]
 
-    def charges(self, path: int) -> dict[Key, int]:
-        """Picoseconds by (node, cause) of the statements on a path."""
+    def charges(self, path: int, shares: Shares) -> dict[Key, int]:
+        """Picoseconds by (node, cause) of the statements on a path.
+
+        Bytes cost the same whatever they are moved for, so what is compulsory is told only here.
+        """
         found: dict[Key, int] = {}
-        for shares in self.charged:
+        for view, entry in self.charged:
             times = path & ((1 << DIGIT) - 1)
             path >>= DIGIT
-            for key, ps in shares if times else ():
+            for (node, cause), ps in entry if times else ():
+                key = node, shares.cause(view) if cause == "intermediate" else cause
                 found[key] = found.get(key, 0) + times * ps
         return found
 

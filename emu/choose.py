@@ -52,8 +52,8 @@ def _candidate(vertical: Fused, region: Region, selector: Selector) -> Candidate
     groups = [vertical.groups[g] for g in region.groups]
     inside = {n for group in groups for n in group.nodes}
     nodes = [node for node in graph.nodes if node.id in inside]
-    choice = selector.choose(selector.library, body_of(graph, nodes).body)
     apart = sum(_alone(graph, group.nodes, selector) for group in groups)
+    choice = selector.choose(selector.library, body_of(graph, nodes).body, worth_ps=apart)
     return Candidate(region, tuple(n.id for n in nodes), choice, apart)
 
 
@@ -70,7 +70,8 @@ def _refused(candidate: Candidate) -> Decision | None:
         return Decision(False, "global:no-kernel", choice.why, nodes)
     if candidate.gain_ps <= 0:
         why = "the groups are faster apart"
-        numbers = {"fused_ps": choice.ps, "apart_ps": candidate.apart_ps}
+        fused = "fused_ps" if choice.timed else "fused_ps_at_least"
+        numbers = {fused: choice.ps, "apart_ps": candidate.apart_ps}
         return Decision(False, "global:cost", why, nodes, numbers)
     return None
 

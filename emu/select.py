@@ -17,13 +17,18 @@ from emu.kernels.library import Kernel, Library
 
 @dataclass(frozen=True)
 class Choice:
-    """The cheapest way that one library has to compute a body, or why it has none."""
+    """The cheapest way that one library has to compute a body, or why it has none.
+
+    ``ps`` is its time alone on the chip; a choice that was not worth timing has a bound instead
+    (``timed`` False).
+    """
 
     kernel: str = ""
     program: TileProgram | None = None
     tilewise: bool = False
     ps: int = 0
     why: str = ""
+    timed: bool = True
 
 
 class Selector:
@@ -108,14 +113,18 @@ class Selector:
         """What each of the libraries says."""
         return [self.choose(library, body) for library in self.libraries]
 
-    def choose(self, library: Library, body: Body) -> Choice:
-        """The cheapest program of any kernel of ``library`` that claims ``body``."""
-        key = (library.name + str(library.menu_length), body)
-        if key not in self.chosen:
-            self.chosen[key] = self.cheapest(library, body)
-        return self.chosen[key]
+    def choose(self, library: Library, body: Body, worth_ps: int | None = None) -> Choice:
+        """The cheapest program of any kernel of ``library`` that claims ``body``.
 
-    def cheapest(self, library: Library, body: Body) -> Choice:
+        With ``worth_ps``, programs that cannot be faster than that are not timed.
+        """
+        key = (library.name + str(library.menu_length), body)
+        known = self.chosen.get(key)
+        if known is None or not (known.timed or worth_ps is not None):
+            self.chosen[key] = known = self.cheapest(library, body, worth_ps)
+        return known
+
+    def cheapest(self, library: Library, body: Body, worth_ps: int | None) -> Choice:
         """Ask the kernels in order; the first that claims the body and fits the chip gets it."""
         if why := self.device.refusal(body):
             return Choice(why=f"{self.device.name} refuses it: {why}")
@@ -123,36 +132,46 @@ class Selector:
         for kernel in library.kernels:
             refused = kernel.claims(body)
             if refused is None:
-                choice = self.best_program(library, kernel, body)
+                choice = self.best_program(library, kernel, body, worth_ps)
                 if choice.program is not None:
                     return choice
                 refused = choice.why
             reasons.append(f"{kernel.name}: {refused}")
         return Choice(why=f"{library.name} has no kernel ({'; '.join(reasons)})")
 
-    def best_program(self, library: Library, kernel: Kernel, body: Body) -> Choice:
+    def best_program(
+        self, library: Library, kernel: Kernel, body: Body, worth_ps: int | None
+    ) -> Choice:
         """The program of a kernel's menu that the device's clock likes best.
 
         Programs are timed in the order of a bound on their time, until no other can be faster.
         """
         programs = tuple(library.programs(kernel, body, self.machine))
-        fitting = [p for p in programs if self.device.fits(p)]
-        found: tuple[int, TileProgram] | None = None
-        for bound, _, program in sorted(
-            (self.device.bound_ps(p), i, p) for i, p in enumerate(fitting)
-        ):
-            if found is not None and bound >= found[0]:
-                break
-            ps = self.device.price(program)
-            if found is None or ps < found[0]:
-                found = ps, program
-        if found is None:
-            have = self.machine.onchip_bytes
+        ranked = sorted(
+            (self.device.bound_ps(p), i, p) for i, p in enumerate(programs) if self.device.fits(p)
+        )
+        if not ranked:
             needs = min((footprint_bytes(p) for p in programs), default=0)
+            have = self.machine.onchip_bytes
             why = f"needs {needs:,} bytes on chip, has {have:,}" if needs else "cannot be cut"
             return Choice(why=why)
         name = f"{library.name}.{kernel.name}"
-        return Choice(name, found[1], kernel.tilewise, found[0], f"claimed by {name}")
+        why = f"claimed by {name}"
+        if worth_ps is not None and ranked[0][0] >= worth_ps:
+            return Choice(name, ranked[0][2], kernel.tilewise, ranked[0][0], why, timed=False)
+        ps, program = self.fastest(ranked)
+        return Choice(name, program, kernel.tilewise, ps, why)
+
+    def fastest(self, ranked: Sequence[tuple[int, int, TileProgram]]) -> tuple[int, TileProgram]:
+        """Time programs in the order of their bounds until the best is below all that are left."""
+        found = (self.device.price(ranked[0][2]), ranked[0][2])
+        for bound, _, program in ranked[1:]:
+            if bound >= found[0]:
+                break
+            ps = self.device.price(program)
+            if ps < found[0]:
+                found = ps, program
+        return found
 
 
 def _part(name: str, inside: BodyOf) -> Group:

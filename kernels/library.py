@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from emu.ir.body import Body
 from emu.ir.machine import Machine
+from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
 from emu.kernels.slicing import Untileable
 from emu.kernels.tiling import Tiling
@@ -45,14 +46,23 @@ class Library:
     load_width_bytes: int
 
     def programs(self, kernel: Kernel, body: Body, machine: Machine) -> Iterator[TileProgram]:
-        """The tile programs of ``kernel`` for a body that it claims; none if it cannot be cut."""
+        """The tile programs of ``kernel`` for a body that it claims; none if it cannot be cut.
+
+        Where two versions of every streamed buffer do not fit on chip, there is only one of each.
+        """
         seen: set[TileProgram] = set()
         for tiling in kernel.menu(body, machine, self.menu_length):
-            tiling = replace(tiling, load_width_bytes=self.load_width_bytes)
-            try:
-                program = kernel.template(body, tiling, f"{self.name}.{kernel.name}")
-            except Untileable:
-                continue
-            if program not in seen:
+            program = self.program(kernel, body, tiling)
+            if program is not None and footprint_bytes(program) > machine.onchip_bytes:
+                program = self.program(kernel, body, replace(tiling, depth=1))
+            if program is not None and program not in seen:
                 seen.add(program)
                 yield program
+
+    def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
+        """One tile program of the menu, None if the body cannot be cut that way."""
+        tiling = replace(tiling, load_width_bytes=self.load_width_bytes)
+        try:
+            return kernel.template(body, tiling, f"{self.name}.{kernel.name}")
+        except Untileable:
+            return None

@@ -61,7 +61,6 @@ def product_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
         tile = _product_tile(body, m * rows or _ALL, n * columns or _ALL)
         order = _order(body, outer)
         yield Tiling(tile, k * rows, order, machine.cores)
-        yield Tiling(tile, k * rows, order, machine.cores, depth=1)
     yield Tiling(_product_tile(body, 8, 8), 8, _order(body, "n"), machine.cores, depth=1)
 
 
@@ -114,8 +113,6 @@ def pointwise_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling
         threads = max(32, min(machine.max_threads, tiling_elements // 4 // 32 * 32))
         cores = 0 if machine.grid else machine.cores
         yield Tiling(tuple(tile), cores=cores, threads=threads)
-        if not machine.grid:
-            yield Tiling(tuple(tile), cores=cores, depth=1)
 
 
 def _elements(body: Body, machine: Machine, length: int) -> Iterator[int]:
@@ -146,7 +143,6 @@ def chain_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
         tile[band] = min(shape[band], rows * scale)
         cores = 0 if machine.grid else machine.cores
         yield Tiling(tuple(tile), cores=cores)
-        yield Tiling(tuple(tile), cores=cores, depth=1)
 
 
 def attention_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
@@ -154,8 +150,7 @@ def attention_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling
     del body
     for queries, keys in ATTENTION_TILES[:length]:
         cores = 0 if machine.grid else machine.cores
-        yield Tiling((queries,), keys, cores=cores, threads=256)
-        yield Tiling((queries,), keys, cores=cores, threads=128, depth=1)
+        yield Tiling((queries,), keys, cores=cores)
 
 
 def anchors(body: Body) -> list[int]:

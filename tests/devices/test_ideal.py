@@ -16,8 +16,9 @@ def ideal(array_model: str) -> CoreDevice:
     sheet = load_datasheet("systolic")
     dram = replace(sheet.memory.dram, bandwidth_gb_s=1e12, latency_ns=1e-6)
     onchip = replace(sheet.memory.onchip, bytes_per_cycle_per_core=1e12)
-    return CoreDevice(replace(sheet, memory=replace(sheet.memory, dram=dram, onchip=onchip)),
-                      array_model)
+    return CoreDevice(
+        replace(sheet, memory=replace(sheet.memory, dram=dram, onchip=onchip)), array_model
+    )
 
 
 @pytest.mark.parametrize("array_model", ["scalesim-ws", "scalesim-os", "scalesim-is", "onnxim-ws"])
@@ -32,4 +33,3 @@ def test_a_product_takes_the_cycles_of_its_model_however_it_is_tiled(
     transfers = 200  # each load and store is rounded up to a picosecond
 
     assert 0 <= device.price(program) - cycles * 1000 <= transfers
-

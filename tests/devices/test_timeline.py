@@ -22,7 +22,7 @@ def accounts(work: Clockwork, entries: tuple[int, ...], passage: Passage) -> lis
     """Times and charges of everything that a passage leaves; each is checked to be a whole sum."""
     found: list[object] = []
     for moment in (*passage.free, *passage.stored.values(), passage.end):
-        charges = work.charges(moment.path)
+        charges = work.charges(moment.path, Shares())
         assert sum(charges.values()) + entries[moment.origin] == moment.ps
         found.append((moment.ps, moment.origin, sorted(charges.items())))
     return found
@@ -32,12 +32,21 @@ def accounts(work: Clockwork, entries: tuple[int, ...], passage: Passage) -> lis
 def tilings(draw: st.DrawFn, rank: int) -> Tiling:
     tile = tuple(draw(st.integers(1, 64)) for _ in range(rank))
     order = tuple(draw(st.permutations(range(rank))))
-    return Tiling(tile, draw(st.sampled_from((0, 16, 48))), order, draw(st.sampled_from((1, 3, 16))),
-                  draw(st.integers(1, 3)))
+    return Tiling(
+        tile,
+        draw(st.sampled_from((0, 16, 48))),
+        order,
+        draw(st.sampled_from((1, 3, 16))),
+        draw(st.integers(1, 3)),
+    )
 
 
 @settings(max_examples=40, deadline=None)
-@given(data=st.data(), name=st.sampled_from(sorted(BODIES)), device=st.sampled_from(("systolic", "npu")))
+@given(
+    data=st.data(),
+    name=st.sampled_from(sorted(BODIES)),
+    device=st.sampled_from(("systolic", "npu")),
+)
 def test_jumping_over_periods_equals_stepping(data: st.DataObject, name: str, device: str) -> None:
     body = BODIES[name]()
     tiling = data.draw(tilings(len(body.types[body.nodes[-1].out].shape)))
