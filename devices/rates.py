@@ -1,11 +1,12 @@
 """Rates of a chip in work per picosecond, from the facts of its datasheet."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
 from emu.devices.datasheet import Datasheet, Unit
-from emu.devices.terms import PS_PER_S, Term, exact, positive
+from emu.devices.terms import PS_PER_S, Event, Phase, Term, exact, positive
 from emu.ir.errors import NoKernel
 from emu.ir.ops import Work
 
@@ -17,6 +18,14 @@ class Rates:
     """The rates that cost models use; all per picosecond, of one core unless said otherwise."""
 
     sheet: Datasheet
+    events: dict[object, Event] = field(default_factory=dict[object, Event], compare=False)
+
+    def event(self, key: object, phases: Callable[[], tuple[Phase, ...]]) -> Event:
+        """The event of a key; events of one key are equal, and made once."""
+        found = self.events.get(key)
+        if found is None:
+            found = self.events[key] = Event(phases())
+        return found
 
     @cached_property
     def cores(self) -> int:

@@ -50,10 +50,25 @@ class Settled:
     shares: tuple[tuple[Key, int], ...] = ()
 
 
+class Event:
+    """Something that takes time, by its terms; settled once for each set of free causes."""
+
+    def __init__(self, phases: tuple[Phase, ...] = ()) -> None:
+        """Keep the terms."""
+        self.phases = phases
+        self.known: dict[frozenset[str], Settled] = {}
+
+    def settle(self, free: frozenset[str] = frozenset()) -> Settled:
+        """The duration and its shares when the causes in ``free`` cost nothing."""
+        if free not in self.known:
+            self.known[free] = settle(self.phases, free)
+        return self.known[free]
+
+
+NO_EVENT = Event()
 ORDER = {cause: i for i, cause in enumerate(CAUSES)}
 
 
-@lru_cache(maxsize=65536)
 def settle(phases: tuple[Phase, ...], free: frozenset[str] = frozenset()) -> Settled:
     """Return the duration of phases one after the other; the causes in ``free`` cost nothing.
 

@@ -12,8 +12,8 @@ from math import prod
 
 from emu.devices.arrays import FORMULAS, NATIVE
 from emu.devices.datasheet import Unit
-from emu.devices.rates import Rates
-from emu.devices.terms import Phase, Term, one, positive
+from emu.devices.rates import ZERO, Rates
+from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
 from emu.ir.count import count
 from emu.ir.ops import OPS, Work
 from emu.ir.regions import Frame, region, runs, shape, span, trips
@@ -55,28 +55,26 @@ class TileCost:
         """Cores that have tiles."""
         return active_cores(self.program)
 
-    def busy(self, number: int, statement: Statement, frame: Frame) -> Phases:
-        """The terms for which statement ``number`` holds its resource in ``frame``."""
+    def busy(self, number: int, statement: Statement, frame: Frame) -> Event:
+        """For how long statement ``number`` holds its resource in ``frame``."""
         match statement:
-            case Load() | Gather():
-                return self.load(statement, frame)
-            case Store():
-                return self.store(statement, frame)
+            case Load() | Gather() | Store():
+                return self.moved(number, statement.buffer, self.moved_view(statement), frame)
             case Compute():
                 return self.compute(number, statement, frame)
             case _:
-                return ()
+                return NO_EVENT
 
-    def latency(self, statement: Statement) -> Phases:
-        """The terms from the end of holding the resource until the result can be used."""
+    def latency(self, statement: Statement) -> Event:
+        """From the end of holding the resource until the result can be used."""
         if isinstance(statement, Load | Gather):
-            return one(self.rates.dram_latency)
-        if not isinstance(statement, Compute) or self.array_model != NATIVE:
-            return ()
-        unit = self.unit(statement)
-        if unit is None or unit.rows is None or unit.columns is None:
-            return ()
-        return one(Term("fill_drain", Fraction(unit.rows + unit.columns - 2), self.rates.clock))
+            return self.rates.event("latency", lambda: one(self.rates.dram_latency))
+        unit = self.unit(statement) if isinstance(statement, Compute) else None
+        if unit is None or self.array_model != NATIVE:
+            return NO_EVENT
+        cycles = Fraction((unit.rows or 1) + (unit.columns or 1) - 2)
+        drain = Term("fill_drain", cycles, self.rates.clock)
+        return self.rates.event("drain", lambda: one(drain))
 
     def unit(self, statement: Compute) -> Unit | None:
         """The matrix unit, if it runs this statement."""
@@ -87,13 +85,6 @@ class TileCost:
     def type(self, buffer: int) -> TensorType:
         """The type of the value that a buffer holds slices of."""
         return self.program.views[self.program.buffers[buffer].value].type
-
-    def load(self, statement: Load | Gather, frame: Frame) -> Phases:
-        """Bytes from device memory, those loaded before apart, or through the port if slower."""
-        view = self.moved_view(statement)
-        counts = count(self.program)
-        again = 1 - Fraction(counts.unique[view], counts.loaded[view])
-        return self.moved(statement.buffer, view, again, frame)
 
     def moved_view(self, statement: Statement) -> int:
         """The view that a statement moves bytes of, -1 if it moves none."""
@@ -107,43 +98,60 @@ class TileCost:
             case _:
                 return -1
 
-    def store(self, statement: Store, frame: Frame) -> Phases:
-        """Bytes to device memory, or the port if that is slower."""
-        written = count(self.program).stored[statement.view]
-        once = self.program.views[statement.view].type.bytes
-        again = 1 - Fraction(min(once, written), written)
-        return self.moved(statement.buffer, statement.view, again, frame)
-
-    def moved(self, buffer: int, view: int, again: Fraction, frame: Frame) -> Phases:
-        """Terms of moving a buffer between device memory and every active core."""
+    def moved(self, number: int, buffer: int, view: int, frame: Frame) -> Event:
+        """Moving a buffer between device memory and every active core, or through the port."""
         item = self.type(buffer).itemsize
         mine = item * prod(shape(region(self.program, self.program.buffers[buffer], frame)))
+        again, cause = self.moved_again(number, view), self.shares.cause(view)
+        return self.rates.event(
+            ("moved", mine, self.active, again, cause), lambda: self.transfer(mine, again, cause)
+        )
+
+    def transfer(self, mine: int, again: Fraction, cause: str) -> Phases:
+        """Terms of ``mine`` bytes for each active core, a share of them ``again``."""
         size = Fraction(mine * self.active)
-        first = Term(self.shares.cause(view), size * (1 - again), self.rates.dram)
+        first = Term(cause, size * (1 - again), self.rates.dram)
         repeated = Term("reload", size * again, self.rates.dram)
         through_port = Term("slower_path", Fraction(mine), self.rates.port)
         return (Phase((positive((first, repeated)), positive((through_port,)))),)
 
-    def compute(self, number: int, statement: Compute, frame: Frame) -> Phases:
+    def moved_again(self, number: int, view: int) -> Fraction:
+        """The share of the bytes that a statement moves that had been moved before."""
+        if number not in self.repeated:
+            counts = count(self.program)
+            if view in counts.stored:
+                moved, once = counts.stored[view], self.program.views[view].type.bytes
+            else:
+                moved, once = counts.loaded[view], counts.unique[view]
+            self.repeated[number] = 1 - Fraction(min(once, moved), moved)
+        return self.repeated[number]
+
+    @cached_property
+    def repeated(self) -> dict[int, Fraction]:
+        """By statement, the share of its bytes or operations that is done again."""
+        return {}
+
+    def compute(self, number: int, statement: Compute, frame: Frame) -> Event:
         """Operations on the matrix array if there is one for them, else on the vector lanes."""
         ins, out = self.tile_types(statement, frame)
-        unit = self.unit(statement)
+        unit, again = self.unit(statement), self.again(number, statement)
         if unit is not None:
-            return self.array(number, statement, unit, ins, out, frame)
-        attrs = dict(
-            tile_attrs(
-                statement.op,
-                statement.attrs,
-                [t.dims if t is not None else () for t in ins],
-                out.dims,
+            held = self.held(number, statement, unit, frame)
+            product = gemm_shape(statement.op, _dims(ins), out.dims)
+            return self.rates.event(
+                ("array", product, held, out.dtype, self.active, again),
+                lambda: self.array(product, held, again, unit, out),
             )
-        )
+        attrs = dict(tile_attrs(statement.op, statement.attrs, _dims(ins), out.dims))
         work = OPS[statement.op].work(ins, (out,), attrs)
         elements = max([out.elements, *(t.elements for t in ins if t is not None)])
-        return one(*self.on_lanes(number, statement, work, elements, out))
+        return self.rates.event(
+            ("lanes", statement.op, statement.kind, work, elements, out, self.active, again),
+            lambda: one(*self.on_lanes(again, statement, work, elements, out)),
+        )
 
     def on_lanes(
-        self, number: int, statement: Compute, work: Work, elements: int, out: TensorType
+        self, again: Fraction, statement: Compute, work: Work, elements: int, out: TensorType
     ) -> tuple[Term, ...]:
         """Terms of vector work, or of a product on a chip that has no matrix unit for it."""
         rate = self.rates.vector(out.dtype)
@@ -152,7 +160,7 @@ class TileCost:
         moved = out.elements * self.active if statement.op in MOVES else 0
         return self.rates.vector_terms(
             work * self.active,
-            self.again(number, statement),
+            again,
             moved,
             out.dtype,
             self.active,
@@ -162,19 +170,16 @@ class TileCost:
 
     def array(
         self,
-        number: int,
-        statement: Compute,
+        product: tuple[int, int, int, int],
+        held: Fraction,
+        again: Fraction,
         unit: Unit,
-        ins: tuple[TensorType | None, ...],
         out: TensorType,
-        frame: Frame,
     ) -> Phases:
         """Terms of folds of stationary weights, each streaming the rows of the tile through."""
-        batch, m, n, k = gemm_shape(statement.op, _dims(ins), out.dims)
-        held = self.held(number, statement, unit, frame)
+        batch, m, n, k = product
         streamed = min(held, self.folds(unit, batch, n, k) * m * self.slowness(unit, out.dtype))
         flops = Fraction(2 * batch * m * n * k)
-        again = self.again(number, statement)
         return one(*self.array_terms(again, flops, streamed, held, unit, out))
 
     def folds(self, unit: Unit, batch: int, n: int, k: int) -> int:
@@ -320,11 +325,11 @@ class TileCost:
 
     def again(self, number: int, statement: Compute) -> Fraction:
         """The share of a statement's operations that is done more than once."""
-        true, done = (
-            self.rates.simple(self.true(statement)),
-            self.rates.simple(self.executed(number)),
-        )
-        return max(Fraction(), 1 - true / done) if done else Fraction()
+        if number not in self.repeated:
+            true = self.rates.simple(self.true(statement))
+            done = self.rates.simple(self.executed(number))
+            self.repeated[number] = max(ZERO, 1 - true / done) if done else ZERO
+        return self.repeated[number]
 
 
 def _dims(types: tuple[TensorType | None, ...]) -> list[tuple[int, ...]]:

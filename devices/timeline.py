@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import count
 
 from emu.devices.moments import DIGIT, Moment, Stretch, later, power
-from emu.devices.terms import Key, Settled, settle
+from emu.devices.terms import Key, Settled
 from emu.devices.tile_cost import Shares, TileCost
 from emu.ir.regions import Frame, Interval, Run, runs
 from emu.ir.tile import Compute, Fill, Gather, Load, Nest, Placed, Statement, Step, Store
@@ -101,8 +101,8 @@ class Clockwork:
 
     def new_kind(self, number: int, statement: Statement, frame: Frame) -> Kind:
         """Price an execution of a statement that was not met in such a frame before."""
-        busy = settle(self.cost.busy(number, statement, frame), self.free)
-        latency = settle(self.cost.latency(statement), self.free)
+        busy = self.cost.busy(number, statement, frame).settle(self.free)
+        latency = self.cost.latency(statement).settle(self.free)
         steps = (self.step(statement, part) for part in (busy, latency))
         return Kind(self.resource(statement), busy, latency, *steps)
 

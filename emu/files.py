@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -34,10 +35,18 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as unfinished:
             try:
-                np.savez(unfinished, **arrays)  # pyright: ignore[reportArgumentType]
+                _write(unfinished, arrays)
             except BaseException:
                 os.unlink(unfinished.name)
                 raise
         os.replace(unfinished.name, path)
     except OSError as error:
         raise BadOption(f"--outputs {path}: cannot be written: {error.strerror}") from error
+
+
+def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """What np.savez does, for any names: one .npy member an array."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)

@@ -116,17 +116,17 @@ def _lower(graph: Graph, stack: Stack, chip: Device, cores: int) -> Lowered:
         (stack.kernels, cores), lambda: Selector(chip, LIBRARIES[stack.kernels], cores)
     )
 
-    def finish(fused: Fused) -> Lowered:
-        schedule = selector.schedule(fused)  # fused -> schedule
-        container = encode(plan(schedule, chip.machine), chip.name)  # schedule -> binary
-        program = load(container, chip.name)  # binary -> program
-        return fused, schedule, container, program, chip.simulate(program)  # program -> trace
+    def price(fused: Fused) -> int:
+        return chip.simulate(plan(selector.schedule(fused), chip.machine)).total_ps
 
     scope = stack.compiler.scope
     fused = fuse(graph, "vertical" if scope == "global" else scope)  # graph -> fused
     if scope == "global":
-        fused = fuse_globally(fused, selector, lambda f: finish(f)[4].total_ps)
-    return finish(fused)
+        fused = fuse_globally(fused, selector, price)  # fused -> fused
+    schedule = selector.schedule(fused)  # fused -> schedule
+    container = encode(plan(schedule, chip.machine), chip.name)  # schedule -> binary
+    program = load(container, chip.name)  # binary -> program
+    return fused, schedule, container, program, chip.simulate(program)  # program -> trace
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a simulated run leaves: when each launch ran, what it moved, and what every picosecond was."""
+"""What a simulated run leaves: when each launch ran, what it moved, what every picosecond was."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

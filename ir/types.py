@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,11 @@ class TensorType:
     @property
     def dims(self) -> tuple[int, ...]:
         """The shape as numbers; raises ValueError while a dimension is still a symbol."""
-        return tuple(int(d) for d in self.shape)
+        numbers = cast(tuple[int, ...], self.shape)
+        for d in numbers:
+            if d.__class__ is not int:
+                raise ValueError(f"{self}: dimension '{d}' is not bound")
+        return numbers
 
     @property
     def elements(self) -> int:
