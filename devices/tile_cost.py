@@ -16,7 +16,7 @@ from emu.devices.rates import ZERO, Rates
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
 from emu.ir.count import count
 from emu.ir.ops import OPS, Work
-from emu.ir.regions import Frame, region, runs, shape, span, trips
+from emu.ir.regions import Frame, Run, region, runs, shape, span, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import gemm_shape, tile_attrs
@@ -273,6 +273,10 @@ class TileCost:
                     cycles += self.held(number, statement, unit, frame) * times
         return -(-cycles.numerator // cycles.denominator)
 
+    def runs(self, loop: int, frame: Frame) -> tuple[Run, ...]:
+        """The runs of a loop; what a named array model leaves over is paid by the first tile."""
+        return runs(self.program, loop, frame, first_alone=self.array_model != NATIVE)
+
     def lead_frames(self, number: int) -> list[tuple[Mapping[int, tuple[int, int]], int]]:
         """The kinds of iterations of a statement on the first core, and how often each occurs."""
         found: list[tuple[Mapping[int, tuple[int, int]], int]] = [({}, 1)]
@@ -281,7 +285,7 @@ class TileCost:
             found = [
                 ({**frame, loop: run.interval}, times * (1 if parallel else run.count))
                 for frame, times in found
-                for run in runs(self.program, loop, frame)[: 1 if parallel else None]
+                for run in self.runs(loop, frame)[: 1 if parallel else None]
             ]
         return found
 
@@ -321,7 +325,7 @@ class TileCost:
 
     def executed(self, number: int) -> Work:
         """The work of all executions of statement ``number``."""
-        return count(self.program).work[number]
+        return count(self.program).computed[number][0]
 
     def again(self, number: int, statement: Compute) -> Fraction:
         """The share of a statement's operations that is done more than once."""

@@ -15,7 +15,7 @@ from itertools import count
 from emu.devices.moments import DIGIT, Moment, Stretch, later, power
 from emu.devices.terms import Key, Settled
 from emu.devices.tile_cost import Shares, TileCost
-from emu.ir.regions import Frame, Interval, Run, runs
+from emu.ir.regions import Frame, Interval, Run
 from emu.ir.tile import Compute, Fill, Gather, Load, Nest, Placed, Statement, Step, Store
 
 RESOURCES = ("dma_in", "dma_out", "matrix", "vector")
@@ -220,8 +220,10 @@ class _Stepper:
 
     def nest(self, nest: Branch, frame: dict[int, Interval]) -> None:
         """The first core does the first iteration of each parallel loop, and all of the others."""
-        found = runs(self.program, nest.loop, frame)
-        for run in found[:1] if self.program.loops[nest.loop].parallel else found:
+        found = self.clockwork.cost.runs(nest.loop, frame)
+        if self.program.loops[nest.loop].parallel:
+            found = (Run(found[0].interval, 1),)
+        for run in found:
             self.repeat(nest, run, {**frame, nest.loop: run.interval})
 
     def execute(self, number: int, frame: Frame) -> None:

@@ -217,7 +217,7 @@ class Waves:
         """Terms of one statement. Lanes do a multiply-add a cycle, other operations use half."""
         node, chip = statement.node, self.rates.vector(self.dtype(statement)) * self.rates.cores
         products = statement.kind == "matrix"
-        simple = self.rates.simple(self.counts.work[number]) * tiles / self.tiles
+        simple = self.rates.simple(self.counts.computed[number][0]) * tiles / self.tiles
         again = self.cost.again(number, statement)
         slots = simple if products else 2 * simple
         padded = full * tiles

@@ -7,7 +7,7 @@ way, so work is counted on the summed lengths. The literal executor counts the s
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 from emu.ir.machine import Residency
@@ -25,12 +25,31 @@ class Counts:
     ``unique`` are the bytes of each loaded view that are loaded at least once.
     """
 
+    program: TileProgram
     loaded: dict[int, int]
     fetched: dict[int, int]
     unique: dict[int, int]
     stored: dict[int, int]
-    touched: int
-    work: tuple[Work, ...]
+
+    @cached_property
+    def computed(self) -> tuple[tuple[Work, int], ...]:
+        """By statement, the work of all its executions and the bytes of buffers they touch."""
+        return tuple(
+            _computed(self.program, placed, placed.statement)
+            if isinstance(placed.statement, Compute)
+            else (Work(), 0)
+            for placed in self.program.statements
+        )
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """The work of each statement."""
+        return tuple(work for work, _ in self.computed)
+
+    @property
+    def touched(self) -> int:
+        """Bytes of buffers that computes read and write."""
+        return sum(touched for _, touched in self.computed)
 
     @property
     def total_work(self) -> Work:
@@ -42,30 +61,21 @@ class Counts:
 def count(program: TileProgram, block: tuple[tuple[int, int], ...] = ()) -> Counts:
     """Count ``program`` under a cache that holds ``block`` (the items of a Residency's block)."""
     residency = Residency(dict(block))
-    loaded: dict[int, int] = {}
-    fetched: dict[int, int] = {}
-    unique: dict[int, int] = {}
-    stored: dict[int, int] = {}
-    work: list[Work] = []
-    touched = 0
+    counts = Counts(program, {}, {}, {}, {})
     for placed in program.statements:
-        statement, done = placed.statement, Work()
+        statement = placed.statement
         if isinstance(statement, Load):
             view = program.buffers[statement.buffer].value
-            _add(loaded, view, moved_bytes(program, placed, statement.buffer))
-            _add(fetched, view, _fetched(program, placed, statement.buffer, residency))
-            _add(unique, view, _unique(program, statement.buffer))
+            _add(counts.loaded, view, moved_bytes(program, placed, statement.buffer))
+            _add(counts.fetched, view, _fetched(program, placed, statement.buffer, residency))
+            _add(counts.unique, view, _unique(program, statement.buffer))
         elif isinstance(statement, Gather):
             size = moved_bytes(program, placed, statement.buffer)
-            for counts in (loaded, fetched, unique):
-                _add(counts, statement.table, size)
+            for sums in (counts.loaded, counts.fetched, counts.unique):
+                _add(sums, statement.table, size)
         elif isinstance(statement, Store):
-            _add(stored, statement.view, moved_bytes(program, placed, statement.buffer))
-        elif isinstance(statement, Compute):
-            done, read = _computed(program, placed, statement)
-            touched += read
-        work.append(done)
-    return Counts(loaded, fetched, unique, stored, touched, tuple(work))
+            _add(counts.stored, statement.view, moved_bytes(program, placed, statement.buffer))
+    return counts
 
 
 def moved_bytes(program: TileProgram, placed: Placed, number: int) -> int:

@@ -69,15 +69,18 @@ class Run:
     count: int
 
 
-def runs(program: TileProgram, number: int, frame: Frame) -> tuple[Run, ...]:
-    """Cut the iterations of loop ``number`` into runs; the first iteration is always alone.
+def runs(
+    program: TileProgram, number: int, frame: Frame, first_alone: bool = False
+) -> tuple[Run, ...]:
+    """Cut the iterations of loop ``number`` into runs of equal ones.
 
     Only iterations whose slices are clipped at an edge differ, and the last, shorter one, so all
-    between the first and the last full and unclipped iteration are one run.
+    between the first and the last full and unclipped iteration are one run. ``first_alone`` keeps
+    the first iteration apart in any case.
     """
     loop = program.loops[number]
     bounds = (0, loop.extent) if loop.parent is None else frame[loop.parent]
-    return _runs(loop, bounds, followers(program)[number])
+    return _runs(loop, bounds, followers(program)[number], int(first_alone))
 
 
 @lru_cache(maxsize=4096)
@@ -100,7 +103,9 @@ def lineage(program: TileProgram, number: int | None) -> Iterator[int]:
 
 
 @lru_cache(maxsize=4096)
-def _runs(loop: Loop, bounds: Interval, axes: tuple[tuple[Axis, int], ...]) -> tuple[Run, ...]:
+def _runs(
+    loop: Loop, bounds: Interval, axes: tuple[tuple[Axis, int], ...], alone: int
+) -> tuple[Run, ...]:
     low, high = bounds
     count = -(-(high - low) // loop.step)
 
@@ -118,7 +123,7 @@ def _runs(loop: Loop, bounds: Interval, axes: tuple[tuple[Axis, int], ...]) -> t
 
     first = bisect_left(range(count), True, key=unclipped_below)
     last = bisect_right(range(count), False, key=clipped_above)
-    first, last = max(first, 1), max(last, 1)
+    first, last = max(first, alone), max(last, alone)
     if first >= last:
         return tuple(Run(interval(j), 1) for j in range(count))
     edges_before = (Run(interval(j), 1) for j in range(first))

@@ -74,7 +74,8 @@ def test_a_block_of_tiles_fetches_each_operand_once() -> None:
 
 def test_frames_come_once_for_each_kind_with_the_number_of_times_they_occur() -> None:
     found = [(dict(frame), times) for frame, times in frames(matmul(), (0, 1))]
-    assert [times for _, times in found] == [1] * 6
+    assert sum(times for _, times in found) == 3 * 2
+    assert len(found) == len({tuple(sorted(frame.items())) for frame, _ in found}) < 6
     assert sum(times for _, times in frames(matmul(), (0, 1, 2))) == 3 * 2 * 3
 
 

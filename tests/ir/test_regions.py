@@ -67,20 +67,21 @@ def test_a_region_has_a_span_for_each_dimension() -> None:
     assert shape(spans) == (3, 2)
 
 
-def test_iterations_that_are_clipped_or_first_or_shorter_are_runs_of_one() -> None:
+def test_iterations_that_are_clipped_or_shorter_are_runs_of_one() -> None:
     made = program((Loop(20, 3),), (Axis(0, 1, -4, 9),), (20,))
     assert [(run.interval, run.count) for run in runs(made, 0, {})] == [
         ((0, 3), 1),  # clipped below
-        ((3, 6), 1),
+        ((3, 6), 1),  # clipped below
         ((6, 9), 3),
         ((15, 18), 1),  # clipped above
         ((18, 20), 1),
     ]
 
 
-def test_even_steps_without_edges_are_a_first_iteration_and_a_run() -> None:
+def test_even_steps_without_edges_are_one_run_unless_the_first_is_to_be_alone() -> None:
     made = program((Loop(12, 3),), (Axis(0),), (12,))
-    assert runs(made, 0, {}) == (Run((0, 3), 1), Run((3, 6), 3))
+    assert runs(made, 0, {}) == (Run((0, 3), 4),)
+    assert runs(made, 0, {}, first_alone=True) == (Run((0, 3), 1), Run((3, 6), 3))
 
 
 LOOPS = st.builds(Loop, st.integers(1, 30), st.integers(1, 9))
