@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported before a command runs, so that --help is quick."""
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -187,6 +188,7 @@ def doctor() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one line on stderr."""
+    gc.disable()  # a command ends soon, and what it makes has hardly any cycles
     return _guarded(lambda: _invoke(arguments))
 
 
