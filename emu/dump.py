@@ -33,10 +33,15 @@ class Watch:
 
     @contextmanager
     def timed(self, name: str) -> Generator[None, None, None]:
-        """Report how long the block took."""
+        """Report how long the block took, together with the blocks of that name before."""
         start = perf_counter()
         yield
-        self.stage(name, perf_counter() - start)
+        seconds = perf_counter() - start
+        for i, (known, before) in enumerate(self.timings):
+            if known == name:
+                self.timings[i] = name, before + seconds
+                return
+        self.timings.append((name, seconds))
 
     def stage(self, name: str, seconds: float, text: Callable[[], str] | None = None) -> None:
         """Report one step of the pipeline; ``text`` is called only if somebody wants to see it."""

@@ -61,8 +61,7 @@ def compile(
     with watch.timed("import"):
         graph = to_graph(opened, dims or {})  # model -> graph
     lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
-    with watch.timed("fuse, bind, plan, load, simulate"):
-        best = lower(lowered, stack, chip)
+    best = lower(lowered, stack, chip, watch)  # graph -> program and trace
     return Executable(Compiled(opened, stack, graph, lowered, *best), chip)
 
 
@@ -92,7 +91,7 @@ def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:
 Lowered = tuple[Fused, Schedule, bytes, Program, Trace]
 
 
-def lower(graph: Graph, stack: Stack, chip: Device) -> Lowered:
+def lower(graph: Graph, stack: Stack, chip: Device, watch: Watch | None = None) -> Lowered:
     """Fuse, bind, plan, encode, load and time; the fastest whole run decides how many cores.
 
     On chips that spread loops over cores, every smaller count of cores stays a candidate, so that
@@ -104,29 +103,34 @@ def lower(graph: Graph, stack: Stack, chip: Device) -> Lowered:
     for cores in limits:
         if found is not None and chip.busy_ps(found[3], cores) >= found[4].total_ps:
             break
-        lowered = _lower(graph, stack, chip, cores)
+        lowered = _lower(graph, stack, chip, cores, watch or Watch())
         if found is None or lowered[4].total_ps < found[4].total_ps:
             found = lowered
     assert found is not None
     return found
 
 
-def _lower(graph: Graph, stack: Stack, chip: Device, cores: int) -> Lowered:
-    selector = chip.memo(
-        (stack.kernels, cores), lambda: Selector(chip, LIBRARIES[stack.kernels], cores)
-    )
+def _lower(graph: Graph, stack: Stack, chip: Device, cores: int, watch: Watch) -> Lowered:
+    scope, library = stack.compiler.scope, LIBRARIES[stack.kernels]
+    selector = chip.memo((stack.kernels, cores), lambda: Selector(chip, library, cores))
 
     def price(fused: Fused) -> int:
         return chip.simulate(plan(selector.schedule(fused), chip.machine)).total_ps
 
-    scope = stack.compiler.scope
-    fused = fuse(graph, "vertical" if scope == "global" else scope)  # graph -> fused
+    with watch.timed("fuse"):
+        fused = fuse(graph, "vertical" if scope == "global" else scope)  # graph -> groups
     if scope == "global":
-        fused = fuse_globally(fused, selector, price)  # fused -> fused
-    schedule = selector.schedule(fused)  # fused -> schedule
-    container = encode(plan(schedule, chip.machine), chip.name)  # schedule -> binary
-    program = load(container, chip.name)  # binary -> program
-    return fused, schedule, container, program, chip.simulate(program)  # program -> trace
+        with watch.timed("fuse globally"):
+            fused = fuse_globally(fused, selector, price)  # groups -> groups
+    with watch.timed("bind kernels"):
+        schedule = selector.schedule(fused)  # groups -> schedule
+    with watch.timed("plan and encode"):
+        container = encode(plan(schedule, chip.machine), chip.name)  # schedule -> binary
+    with watch.timed("load"):
+        program = load(container, chip.name)  # binary -> program
+    with watch.timed("simulate"):
+        trace = chip.simulate(program)  # program -> trace
+    return fused, schedule, container, program, trace
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class Selector:
         """
         key = (library.name + str(library.menu_length), body)
         known = self.chosen.get(key)
-        if known is None or not (known.timed or worth_ps is not None):
+        if known is None or not (known.timed or (worth_ps is not None and worth_ps <= known.ps)):
             self.chosen[key] = known = self.cheapest(library, body, worth_ps)
         return known
 
@@ -159,14 +159,16 @@ class Selector:
         why = f"claimed by {name}"
         if worth_ps is not None and ranked[0][0] >= worth_ps:
             return Choice(name, ranked[0][2], kernel.tilewise, ranked[0][0], why, timed=False)
-        ps, program = self.fastest(ranked)
+        ps, program = self.fastest(ranked, worth_ps)
         return Choice(name, program, kernel.tilewise, ps, why)
 
-    def fastest(self, ranked: Sequence[tuple[int, int, TileProgram]]) -> tuple[int, TileProgram]:
+    def fastest(
+        self, ranked: Sequence[tuple[int, int, TileProgram]], worth_ps: int | None
+    ) -> tuple[int, TileProgram]:
         """Time programs in the order of their bounds until the best is below all that are left."""
         found = (self.device.price(ranked[0][2]), ranked[0][2])
         for bound, _, program in ranked[1:]:
-            if bound >= found[0]:
+            if bound >= found[0] or (worth_ps is not None and bound >= worth_ps):
                 break
             ps = self.device.price(program)
             if ps < found[0]:

@@ -188,6 +188,8 @@ def _unindexed(
 
 def _trips(program: TileProgram, loops: tuple[int, ...]) -> int:
     """How many iterations loops have in all; a loop and its parent count as one chain."""
+    if not loops:
+        return 1
     chains = {tuple(lineage(program, n))[::-1] for n in loops}
     inner = [c for c in chains if not any(c != d and c == d[: len(c)] for d in chains)]
     return prod(sum(times for _, times in frames(program, chain)) for chain in inner)

@@ -131,6 +131,7 @@ def _runs(
     return (*edges_before, Run(interval(first), last - first), *edges_after)
 
 
+@lru_cache(maxsize=16384)
 def footprint_bytes(program: TileProgram) -> int:
     """On-chip bytes that the buffers of one core need, all versions of each at its largest."""
     return sum(b.depth * prod(largest(program, b)) * itemsize(program, b) for b in program.buffers)

@@ -44,7 +44,7 @@ CORE_TILES = (
 )
 GRID_ELEMENTS = (1024, 4096, 2048, 512, 8192, 256)
 CORE_SHARES = (64, 32, 16, 128, 8, 512)  # tiles as shares of on-chip memory
-CHAIN_ROWS = (4, 8, 2, 16, 1, 7, 14, 28)
+CHAIN_ROWS = (4, 8, 2, 14, 7)
 ATTENTION_TILES = ((64, 64), (128, 64), (128, 128), (64, 128), (256, 64), (32, 64), (256, 256))
 
 

@@ -33,7 +33,10 @@ def test_every_layer_takes_the_cycles_that_the_simulator_reports(model: str) -> 
 
 @pytest.mark.parametrize("model", sorted(TOTALS))
 def test_formula_totals_over_the_54_layers(model: str) -> None:
-    cycles = [FORMULAS[model](*(int(r[key]) for key in "MNK"), 128, 128) for r in rows()]
+    cycles: list[int] = []
+    for row in rows():
+        m, n, k = (int(row[key]) for key in "MNK")
+        cycles.append(FORMULAS[model](m, n, k, 128, 128))
 
     assert len(cycles) == 54
     assert sum(cycles) == TOTALS[model]
