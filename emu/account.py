@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
+from emu.devices.device import Device
 from emu.devices.make import make_device
+from emu.devices.rates import Rates
 from emu.energy import Energy, energy_pj
-from emu.ir.ops import Work
+from emu.ir.body import Body, BodyNode
+from emu.ir.ops import OPS, Fusion, Work
 from emu.ir.schedule import COVERAGE, Binding
 from emu.ir.trace import CAUSES, Launched, Traffic
 from emu.ir.traffic import Boundary, boundary_bytes
@@ -47,6 +51,12 @@ class Account:
     """All figures of one compiled model."""
 
     compiled: Compiled
+
+    @property
+    def chip(self) -> Device:
+        """The device that it is for."""
+        chosen = self.compiled.stack.device
+        return make_device(chosen.name, chosen.array_model)
 
     @cached_property
     def groups(self) -> tuple[GroupAccount, ...]:
@@ -89,21 +99,38 @@ class Account:
     @cached_property
     def energy(self) -> Energy:
         """Picojoules."""
-        chip = self.compiled.stack.device
-        return energy_pj(self.compiled.trace, make_device(chip.name, chip.array_model).sheet)
+        return energy_pj(self.compiled.trace, self.chip.sheet)
 
     @cached_property
     def utilisation(self) -> float:
-        """The share of the latency that the model's operations would take at the chip's peak."""
-        total = self.compiled.trace.total_ps
-        return self.compiled.trace.ledger["useful"] / total if total else 0.0
+        """The share of the latency that the launches' true operations take at the chip's peak.
 
-    @property
-    def work(self) -> Work:
-        """Operations that ran."""
-        return self.compiled.trace.did.work
+        Unlike ``useful`` in the ledger it also counts operations that moving bytes hides.
+        """
+        total, rates = self.compiled.trace.total_ps, self.chip.rates
+        on_chip = [b.body for b in self.compiled.schedule.bindings if b.program is not None]
+        return float(sum(_peak_ps(body, rates) for body in on_chip) / total) if total else 0.0
 
     def costliest(self, count: int) -> Iterator[GroupAccount]:
         """The groups with the largest shares, the first one first."""
         ranked = sorted(self.groups, key=lambda g: (-g.ps, g.launched.index))
         yield from ranked[:count]
+
+
+def _peak_ps(body: Body, rates: Rates) -> Fraction:
+    """Picoseconds that a group takes if each node has the best unit of every core to itself."""
+    return sum((_node_peak_ps(body, node, rates) for node in body.nodes), Fraction())
+
+
+def _node_peak_ps(body: Body, node: BodyNode, rates: Rates) -> Fraction:
+    op, dtype = OPS[node.op], body.types[node.out].dtype
+    simple = rates.simple(_work(body, node))
+    if not simple:
+        return Fraction()
+    is_product = op.fusion is Fusion.ANCHOR
+    return simple / (rates.cores * (rates.best_product if is_product else rates.vector)(dtype))
+
+
+def _work(body: Body, node: BodyNode) -> Work:
+    ins = [None if value < 0 else body.types[value] for value in node.ins]
+    return OPS[node.op].work(ins, [body.types[value] for value in node.outs], dict(node.attrs))

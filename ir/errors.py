@@ -1,7 +1,6 @@
 """Every error that emu raises on purpose, with the exit code that the command line returns.
 
 EmuError                    1
-├── ValuesDiffer            1  computed values are not those of the reference
 ├── VerifyError             1  a pass broke an invariant of the IR (a bug of the pass)
 ├── InputError              2  what the user gave cannot be used
 │   ├── UnknownName         2  no model, device, scope, library or pass has this name
@@ -12,10 +11,9 @@ EmuError                    1
 │   └── DatasheetError      2  a device file lacks a field or has an impossible number
 ├── ContainerError          2  a device binary is damaged or was made for another device
 ├── CapacityError           3  the model does not fit the device
-├── Unsupported             4  something in the model is outside what the stack can do
-│   ├── UnsupportedOp       4  an op (named with its node) has no rule
-│   └── NoKernel            4  no library, generator or host can compute a group
-└── PluginError             5  a plug-in cannot be loaded
+└── Unsupported             4  something in the model is outside what the stack can do
+    ├── UnsupportedOp       4  an op (named with its node) has no rule
+    └── NoKernel            4  no library, generator or host can compute a group
 """
 
 from collections.abc import Iterable
@@ -26,10 +24,6 @@ class EmuError(Exception):
     """Root of all errors that emu raises on purpose; the command line prints one line for each."""
 
     exit_code = 1
-
-
-class ValuesDiffer(EmuError):
-    """Computed values are not those of the reference."""
 
 
 class VerifyError(EmuError):
@@ -97,9 +91,3 @@ class UnsupportedOp(Unsupported):
 
 class NoKernel(Unsupported):
     """No library, generator or host can compute a group."""
-
-
-class PluginError(EmuError):
-    """A plug-in cannot be loaded."""
-
-    exit_code = 5
