@@ -89,28 +89,42 @@ def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:
 
 
 Lowered = tuple[Fused, Schedule, bytes, Program, Trace]
+Planned = tuple[Fused, Schedule, Program]
 
 
 def lower(graph: Graph, stack: Stack, chip: Device, watch: Watch | None = None) -> Lowered:
-    """Fuse, bind, plan, encode, load and time; the fastest whole run decides how many cores.
+    """Fuse, bind, plan, encode, load and time."""
+    watch = watch or Watch()
+    fused, schedule, planned = fastest(graph, stack, chip, watch)  # graph -> schedule
+    with watch.timed("encode"):
+        container = encode(planned, chip.name)  # schedule -> binary
+    with watch.timed("load"):
+        program = load(container, chip.name)  # binary -> program
+    with watch.timed("simulate"):
+        trace = chip.simulate(program)  # program -> trace
+    return fused, schedule, container, program, trace
+
+
+def fastest(graph: Graph, stack: Stack, chip: Device, watch: Watch) -> Planned:
+    """The plan whose whole run is fastest, over the counts of cores that could be used.
 
     On chips that spread loops over cores, every smaller count of cores stays a candidate, so that
     more cores are never slower; counts that could not be faster even without any stall are not
     tried.
     """
-    limits = (chip.machine.cores,) if chip.machine.grid else range(chip.machine.cores, 0, -1)
-    found: Lowered | None = None
-    for cores in limits:
-        if found is not None and chip.busy_ps(found[3], cores) >= found[4].total_ps:
+    first = _plan(graph, stack, chip, chip.machine.cores, watch)
+    best, best_ps = first, chip.simulate(first[2]).total_ps
+    for cores in () if chip.machine.grid else range(chip.machine.cores - 1, 0, -1):
+        if chip.busy_ps(first[2], cores) >= best_ps:
             break
-        lowered = _lower(graph, stack, chip, cores, watch or Watch())
-        if found is None or lowered[4].total_ps < found[4].total_ps:
-            found = lowered
-    assert found is not None
-    return found
+        planned = _plan(graph, stack, chip, cores, watch)
+        ps = best_ps if planned[1] == best[1] else chip.simulate(planned[2]).total_ps
+        if ps < best_ps:
+            best, best_ps = planned, ps
+    return best
 
 
-def _lower(graph: Graph, stack: Stack, chip: Device, cores: int, watch: Watch) -> Lowered:
+def _plan(graph: Graph, stack: Stack, chip: Device, cores: int, watch: Watch) -> Planned:
     scope, library = stack.compiler.scope, LIBRARIES[stack.kernels]
     selector = chip.memo((stack.kernels, cores), lambda: Selector(chip, library, cores))
 
@@ -124,13 +138,8 @@ def _lower(graph: Graph, stack: Stack, chip: Device, cores: int, watch: Watch) -
             fused = fuse_globally(fused, selector, price)  # groups -> groups
     with watch.timed("bind kernels"):
         schedule = selector.schedule(fused)  # groups -> schedule
-    with watch.timed("plan and encode"):
-        container = encode(plan(schedule, chip.machine), chip.name)  # schedule -> binary
-    with watch.timed("load"):
-        program = load(container, chip.name)  # binary -> program
-    with watch.timed("simulate"):
-        trace = chip.simulate(program)  # program -> trace
-    return fused, schedule, container, program, trace
+    with watch.timed("plan"):
+        return fused, schedule, plan(schedule, chip.machine)  # schedule -> commands
 
 
 @dataclass(frozen=True)
