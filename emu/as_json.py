@@ -1,5 +1,6 @@
 """One JSON object for a run, schema emu.run/1, with stable keys."""
 
+from math import isfinite
 from typing import Any
 
 from emu.account import Account, GroupAccount
@@ -67,13 +68,18 @@ def traffic_json(traffic: Traffic) -> dict[str, int]:
 
 
 def check_json(check: Check) -> dict[str, Any]:
-    """The comparison with the reference."""
+    """The comparison with the reference; an error that is not finite is null."""
     return {
         "reference": check.reference,
-        "max_abs_error": check.max_abs_error,
-        "max_rel_error": check.max_rel_error,
+        "max_abs_error": _finite(check.max_abs_error),
+        "max_rel_error": _finite(check.max_rel_error),
         "ok": check.ok,
     }
+
+
+def _finite(error: float) -> float | None:
+    """JSON has no infinity, which is the error of a value that is not a number."""
+    return error if isfinite(error) else None
 
 
 def group_json(group: GroupAccount) -> dict[str, Any]:

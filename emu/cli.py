@@ -1,10 +1,12 @@
 """The command line. Nothing heavy is imported before a command runs, so that --help is quick."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -13,7 +15,6 @@ from emu.ir.errors import EmuError
 app = typer.Typer(
     name="emu",
     help="Take an ONNX model down a whole AI software stack and account for every picosecond.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -21,6 +22,13 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 USAGE = 2
+DOES_NOT_FIT = 3
+
+
+def _examples(*commands: str) -> str:
+    r"""The end of a help text, one command a line; \b keeps the lines as they are."""
+    return "\n".join(("\b", "Examples:", *(f"  emu {command}" for command in commands)))
+
 
 Model = Annotated[str, typer.Argument(help="A name of `emu list models`, or a path to .onnx.")]
 Extra = Annotated[
@@ -60,8 +68,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command(
-    epilog="Examples:  emu run resnet50 --device systolic --fusion global  |  "
-    "emu run bert_layer --set batch=8 seq=512 --json  |  emu run model.onnx --dim N=4"
+    epilog=_examples(
+        "run resnet50 --device systolic --fusion global",
+        "run bert_layer --set batch=8 seq=512 --no-values --json",
+        "run resnet50 --fusion none --passes fold-batch-norm --time-passes",
+        "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
+    )
 )
 def run(
     model: Model,
@@ -108,12 +120,14 @@ def run(
         time_passes,
     )
     values = commands.ValueFlags(executor, inputs, outputs, seed, not no_values, not no_check)
-    raise typer.Exit(commands.run(flags, values, json))
+    commands.run(flags, values, json)
 
 
 @app.command(
-    epilog="Examples:  emu show conv_block --level tile --device systolic  |  "
-    "emu show bert_layer --level fused --fusion pattern"
+    epilog=_examples(
+        "show conv_block --level tile --device systolic",
+        "show bert_layer --level fused --fusion pattern",
+    )
 )
 def show(
     model: Model,
@@ -154,7 +168,7 @@ def show(
     commands.show(flags, level)
 
 
-@app.command("list", epilog="Examples:  emu list models  |  emu list devices --json")
+@app.command("list", epilog=_examples("list models", "list devices --json"))
 def list_(
     kind: Annotated[str, typer.Argument(help="devices, models, kernels, scopes or passes.")],
     json: Json = False,
@@ -165,20 +179,20 @@ def list_(
     listing.show(kind, json)
 
 
-@app.command(epilog="Example:  emu export gpt2 --set layers=2 -o gpt2.onnx")
+@app.command(epilog=_examples("export gpt2 --set layers=2 seq=64 -o gpt2.onnx"))
 def export(
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     more: Extra = None,
     set_: Set = None,
 ) -> None:
-    """Write a model of the zoo as an ONNX file with its weights."""
+    """Write a model as an ONNX file with its weights."""
     from emu import commands
 
     commands.export(model, output, (*(set_ or ()), *(more or ())))
 
 
-@app.command(epilog="Example:  emu doctor")
+@app.command(epilog=_examples("doctor"))
 def doctor() -> None:
     """Say what works in this installation."""
     from emu import doctor as examination
@@ -189,32 +203,56 @@ def doctor() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one line on stderr."""
     gc.disable()  # a command ends soon, and what it makes has hardly any cycles
-    return _guarded(lambda: _invoke(arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    _print_any_name(sys.stdout)
+    return _guarded(lambda: _invoke(given or ["--help"]))
 
 
-def _invoke(arguments: list[str] | None) -> int:
+def _print_any_name(stream: TextIO) -> None:
+    """Names of a model may be in a script that the terminal has not."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _invoke(arguments: list[str]) -> int:
     try:
         result = app(arguments, prog_name="emu", standalone_mode=False)
     except typer.TyperException as error:
-        print(f"emu: {_one_line(str(error))}; see emu --help", file=sys.stderr)
-        return USAGE
-    except typer.Abort:
-        return INTERRUPTED
+        return _failed(_usage(error), USAGE)
+    sys.stdout.flush()  # or a closed pipe would only be noticed when the interpreter ends
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: typer.TyperException) -> str:
+    near: tuple[str, ...] = tuple(getattr(error, "possibilities", None) or ())
+    said = error.message if near else error.format_message()
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"{said.rstrip('.')}{hint} (see emu --help)"
 
 
 def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except EmuError as error:
-        print(f"emu: {_one_line(str(error))}", file=sys.stderr)
-        return error.exit_code
+        return _failed(str(error), error.exit_code)
+    except MemoryError:
+        return _failed("this machine's memory is too small; try --no-values", DOES_NOT_FIT)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+    except (BrokenPipeError, SystemExit):  # typer answers to a broken pipe with an exit
+        return _give_up_output(0)
+    except OSError as error:  # files raise errors of their own; what is left is standard output
+        return _give_up_output(_failed(f"cannot print: {error.strerror}", USAGE))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _failed(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    print(f"emu: {''.join(c if c.isprintable() else '?' for c in line)}", file=sys.stderr)
+    return code
+
+
+def _give_up_output(code: int) -> int:
+    """Nobody can read on: let what is still to be flushed go nowhere."""
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    return code

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from emu.as_json import run_json
 from emu.dump import Watch, time_table, watch
-from emu.files import read_arrays, write_arrays
-from emu.ir.errors import BadOption, UnknownName
+from emu.execute import EXECUTORS
+from emu.files import check_writable, read_arrays, write_arrays
+from emu.ir.errors import BadOption, EmuError, UnknownName
 from emu.ir.passes import PASSES
 from emu.ir.text import (
     print_fused,
@@ -19,10 +20,11 @@ from emu.ir.text import (
     print_schedule_tiles,
 )
 from emu.models.export import export as export_model
-from emu.models.zoo import build, zoo_models
-from emu.pipeline import Executable, compile
+from emu.models.zoo import zoo_models
+from emu.pipeline import Executable, compile, open_model
 from emu.report import report
 
+MOST_DIGITS = 18
 LEVELS = ("graph", "fused", "kernel", "tile", "device")
 
 
@@ -65,7 +67,7 @@ def compiled(flags: Flags) -> tuple[Executable, Watch]:
     (settings if flags.model in zoo else dims).extend(flags.more)
     if dims and flags.model in zoo:
         raise BadOption(f"--dim {dims[0]}: '{flags.model}' is a zoo model; it has --set")
-    if settings and flags.model not in zoo and _is_path(flags.model):
+    if settings and flags.model not in zoo and is_path(flags.model):
         raise BadOption(f"--set {settings[0]}: '{flags.model}' is a file; it has --dim")
     executable = compile(
         flags.model,
@@ -81,12 +83,11 @@ def compiled(flags: Flags) -> tuple[Executable, Watch]:
     return executable, looking
 
 
-def run(flags: Flags, values: ValueFlags, as_json: bool) -> int:
-    """Compile, run, report; the exit code is 1 if the values are wrong."""
-    if not values.values and (values.inputs or values.outputs):
-        raise BadOption("--no-values: there are no inputs or outputs then")
-    executable, looking = compiled(flags)
+def run(flags: Flags, values: ValueFlags, as_json: bool) -> None:
+    """Compile, run, report; raises EmuError after the report if the values are wrong."""
+    _check(values)
     given = None if values.inputs is None else read_arrays(values.inputs)
+    executable, looking = compiled(flags)
     with looking.timed("values and check"):
         result = executable.run(
             given,
@@ -97,9 +98,20 @@ def run(flags: Flags, values: ValueFlags, as_json: bool) -> int:
         )
     if values.outputs is not None and result.outputs is not None:
         write_arrays(values.outputs, result.outputs)
-    print(json_text.dumps(run_json(result)) if as_json else report(result))
+    print(json_text.dumps(run_json(result), allow_nan=False) if as_json else report(result))
     _tell_times(flags, looking)
-    return 1 if result.check is not None and not result.check.ok else 0
+    if result.check is not None and not result.check.ok:
+        raise EmuError(f"the values are not as {result.check}")
+
+
+def _check(values: ValueFlags) -> None:
+    """Refuse at once what would otherwise only be refused when all is computed."""
+    if values.executor not in EXECUTORS:
+        raise UnknownName("executor", values.executor, EXECUTORS)
+    if not values.values and (values.inputs or values.outputs):
+        raise BadOption("--no-values: there are no inputs or outputs then")
+    if values.outputs is not None:
+        check_writable(values.outputs)
 
 
 def show(flags: Flags, level: str) -> None:
@@ -120,8 +132,11 @@ def show(flags: Flags, level: str) -> None:
 
 
 def export(name: str, output: Path, settings: Iterable[str]) -> None:
-    """Write a model of the zoo."""
-    for path in export_model(build(name, numbers("--set", settings)), output):
+    """Write a model of the zoo, or of a file with all of its weights."""
+    chosen = numbers("--set", settings)
+    if chosen and is_path(name):
+        raise BadOption(f"--set {next(iter(chosen))}: '{name}' is a file, which has no settings")
+    for path in export_model(open_model(name, chosen), output):
         print(f"wrote {path} ({path.stat().st_size / 1e6:,.1f} MB)")
 
 
@@ -132,6 +147,8 @@ def numbers(flag: str, pairs: Iterable[str]) -> Mapping[str, int]:
         key, equals, number = pair.partition("=")
         if not equals or not key or not number.isascii() or not number.isdigit():
             raise BadOption(f"{flag} {pair}: write KEY=N with a whole number N")
+        if len(number) > MOST_DIGITS:
+            raise BadOption(f"{flag} {key}: a number has at most {MOST_DIGITS} digits")
         if key in found:
             raise BadOption(f"{flag} {pair}: '{key}' is given twice")
         found[key] = int(number)
@@ -142,7 +159,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _is_path(model: str) -> bool:
+def is_path(model: str) -> bool:
+    """Whether a model is a path and no name of the zoo."""
     return model.endswith(".onnx") or "/" in model
 
 

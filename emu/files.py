@@ -1,10 +1,11 @@
 """Arrays in .npz files: read without trust, written whole or not at all."""
 
 import os
-import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO
 
 import numpy as np
@@ -12,36 +13,66 @@ import numpy as np
 from emu.ir.errors import BadOption, BadValues
 from emu.ir.types import Array
 
+# What numpy and zipfile raise for damaged, encrypted, foreign or absurdly large members.
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 
 def read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of an .npz file by name; raises BadOption or BadValues."""
     if not path.is_file():
-        raise BadOption(f"--inputs {path}: there is no such file")
+        why = "is not a file" if path.exists() else "there is no such file"
+        raise BadOption(f"--inputs {path}: {why}")
+    if not zipfile.is_zipfile(path):
+        raise BadValues(f"--inputs {path}: is not an .npz file")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise BadValues(f"{path}: is one array, not an .npz of named ones")
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        with zipfile.ZipFile(path) as archive:
+            return {m.removesuffix(".npy"): _read(archive, m) for m in archive.namelist()}
+    except DAMAGED as error:
         reason = " ".join(str(error).split())
-        raise BadValues(f"{path}: is not an .npz file of plain arrays: {reason}") from error
+        raise BadValues(f"--inputs {path}: holds more than plain arrays: {reason}") from error
+
+
+def _read(archive: zipfile.ZipFile, member: str) -> Array:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def check_writable(path: Path) -> None:
+    """Raise BadOption if no file can appear at ``path``."""
+    if path.is_dir():
+        raise BadOption(f"--outputs {path}: is a folder")
+    if not path.parent.is_dir():
+        raise BadOption(f"--outputs {path}: its folder does not exist")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays to an .npz file, through a temporary file beside it; raises BadOption."""
-    if path.is_dir() or not path.parent.is_dir():
-        why = "is a folder" if path.is_dir() else "its folder does not exist"
-        raise BadOption(f"--outputs {path}: {why}")
+    check_writable(path)
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as unfinished:
-            try:
-                _write(unfinished, arrays)
-            except BaseException:
-                os.unlink(unfinished.name)
-                raise
-        os.replace(unfinished.name, path)
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            _complete(file, path, arrays)
     except OSError as error:
         raise BadOption(f"--outputs {path}: cannot be written: {error.strerror}") from error
+
+
+def _complete(file: IO[bytes], path: Path, arrays: Mapping[str, Array]) -> None:
+    try:
+        _write(file, arrays)
+        file.close()
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except BaseException:
+        os.unlink(file.name)
+        raise
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:

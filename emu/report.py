@@ -1,14 +1,20 @@
 """The report of a run: plain text of at most 80 columns whose tables are Markdown."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
-from emu.account import Account
+from emu.account import Account, GroupAccount
 from emu.ir.trace import MEANING
 from emu.run import Run
 
-BAR = 16
+COLUMNS = 80
+LABEL = 18  # columns of a name in the summary
+BARS = range(4, 17)  # how long the longest bar may be, as room is left
 COSTLIEST = 10
 REFUSALS = 5
+
+Rows = Sequence[Sequence[str]]
 
 
 def report(run: Run) -> str:
@@ -20,46 +26,48 @@ def report(run: Run) -> str:
         _costliest(account),
         _fusion(account),
     )
-    return "\n\n".join("\n".join(section) for section in map(list, sections) if section)
+    return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section)))
 
 
 def _summary(account: Account, run: Run) -> Iterator[str]:
-    compiled, trace = account.compiled, account.compiled.trace
-    stack, boundary, traffic = compiled.stack, account.boundary, account.traffic
-    energy = account.energy
+    compiled = account.compiled
+    stack = compiled.stack
     yield (
-        f"{compiled.model.name} on {stack.device.name}, fusion {stack.compiler.scope}, "
+        f"{plain(compiled.model.name)} on {stack.device.name}, fusion {stack.compiler.scope}, "
         f"kernels {stack.kernels}"
     )
     yield ""
-    covered = ", ".join(f"{n} {kind}" for kind, n in account.coverage.items() if n)
-    yield from _pairs(
-        (
-            ("latency", f"{trace.total_ps / 1e6:,.3f} us"),
-            ("groups", f"{len(account.groups)} of {len(compiled.lowered.nodes)} nodes"),
-            ("utilisation", f"{account.utilisation:.1%} of the chip's peak"),
-            (
-                "group boundaries",
-                f"weights {_mb(boundary.weights)}, activations read "
-                f"{_mb(boundary.activations_read)}, written {_mb(boundary.activations_written)}",
-            ),
-            (
-                "device memory",
-                f"compulsory {_mb(traffic.compulsory)}, intermediate "
-                f"{_mb(traffic.intermediate)}, reload {_mb(traffic.reload)}",
-            ),
-            (
-                "peak memory",
-                f"{_mb(trace.did.peak_onchip_bytes)} on chip, {_mb(trace.peak_device_bytes)} "
-                "on the device",
-            ),
-            (
-                "energy",
-                f"{energy.dynamic / 1e9:,.2f} mJ dynamic, {energy.static / 1e9:,.2f} mJ static",
-            ),
-            ("coverage", covered),
-            ("values", _values(run)),
-        )
+    for name, text in (*_time(account), *_memory(account), ("values", _values(run))):
+        indent = " " * LABEL
+        yield from wrap(f"{name:<{LABEL}}{text}", COLUMNS, subsequent_indent=indent)
+
+
+def _time(account: Account) -> Iterator[tuple[str, str]]:
+    energy, nodes = account.energy, len(account.compiled.lowered.nodes)
+    yield "latency", f"{account.compiled.trace.total_ps / 1e6:,.3f} us"
+    yield "groups", f"{len(account.groups)} of {nodes} nodes"
+    yield "coverage", ", ".join(f"{n} {kind}" for kind, n in account.coverage.items() if n)
+    yield "utilisation", f"{account.utilisation:.1%} of the chip's peak"
+    yield "energy", f"{_joules(energy.dynamic)} dynamic, {_joules(energy.static)} static"
+
+
+def _memory(account: Account) -> Iterator[tuple[str, str]]:
+    trace, boundary, moved = account.compiled.trace, account.boundary, account.traffic
+    yield (
+        "group boundaries",
+        f"weights {_bytes(boundary.weights)}, activations read "
+        f"{_bytes(boundary.activations_read)}, written {_bytes(boundary.activations_written)}",
+    )
+    layout = f", layout {_bytes(moved.layout)}" if moved.layout else ""
+    yield (
+        "device memory",
+        f"compulsory {_bytes(moved.compulsory)}, intermediate {_bytes(moved.intermediate)}, "
+        f"reload {_bytes(moved.reload)}{layout}",
+    )
+    yield (
+        "peak memory",
+        f"{_bytes(trace.did.peak_onchip_bytes)} on chip, "
+        f"{_bytes(trace.peak_device_bytes)} on the device",
     )
 
 
@@ -68,59 +76,42 @@ def _values(run: Run) -> str:
         return "not computed"
     if run.check is None:
         return "computed, not checked"
-    verdict = "as" if run.check.ok else "NOT as"
-    return (
-        f"{verdict} {run.check.reference}: error {run.check.max_rel_error:.1e} of the largest "
-        f"(limit {run.check.tolerance:.0e})"
-    )
-
-
-def _pairs(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    for name, text in rows:
-        yield f"{name:<17} {text}"
+    return f"{'as' if run.check.ok else 'NOT as'} {run.check}"
 
 
 def _ledger(account: Account) -> Iterator[str]:
     """Every picosecond by cause; the causes sum to the latency."""
     ledger, total = account.compiled.trace.ledger, account.compiled.trace.total_ps
-    most = max(ledger.values(), default=0)
-    rows = [
-        (
-            cause,
-            f"{ps / 1e6:,.3f}",
-            f"{_share(ps, total):.1%}",
-            "#" * _bar(ps, most),
-            MEANING[cause],
-        )
-        for cause, ps in ledger.items()
-        if ps
-    ]
-    rows.append(("sum", f"{sum(ledger.values()) / 1e6:,.3f}", "100.0%", "", ""))
-    yield from _table(("cause", "us", "share", "", "what"), rows)
-
-
-def _bar(ps: int, most: int) -> int:
-    return max(1, round(BAR * ps / most)) if most else 0
-
-
-def _share(ps: int, total: int) -> float:
-    return ps / total if total else 0.0
+    charged = {cause: ps for cause, ps in ledger.items() if ps}
+    rows = [(c, _us(ps), _percent(ps, total), MEANING[c]) for c, ps in charged.items()]
+    rows.append(("sum", _us(sum(charged.values())), "100.0%", ""))
+    head = ("cause", "us", "share", "what")
+    longest = min(max(_room(head, rows), BARS[0]), BARS[-1])
+    most = max(charged.values(), default=1)
+    bars = [*("#" * max(1, round(longest * ps / most)) for ps in charged.values()), ""]
+    barred = [(*row[:3], bar, row[3]) for row, bar in zip(rows, bars, strict=True)]
+    yield from _table((*head[:3], "", head[3]), barred)
 
 
 def _costliest(account: Account) -> Iterator[str]:
-    total = account.compiled.trace.total_ps
-    rows = [
-        (
-            _short(group.binding.group.name, 28),
-            str(len(group.binding.inside.nodes)),
-            _short(group.binding.kernel, 21),
-            f"{group.ps / 1e6:,.3f}",
-            f"{_share(group.ps, total):.1%}",
-            group.bound,
-        )
-        for group in account.costliest(COSTLIEST)
+    head = ("n", "kernel", "us", "share", "bound")
+    groups = list(account.costliest(COSTLIEST))
+    if not groups:
+        return
+    rows = [_group(account, group) for group in groups]
+    room = max(_room(head, rows), 12)
+    named = [
+        (_short(group.binding.group.name, room), *row)
+        for group, row in zip(groups, rows, strict=True)
     ]
-    yield from _table(("group", "n", "kernel", "us", "share", "bound"), rows)
+    yield from _table(("group", *head), named)
+
+
+def _group(account: Account, group: GroupAccount) -> tuple[str, ...]:
+    """The cells of a group but its name; the library in use goes without saying."""
+    kernel = group.binding.kernel.removeprefix(f"{account.compiled.stack.kernels}.")
+    nodes, total = len(group.binding.inside.nodes), account.compiled.trace.total_ps
+    return str(nodes), _short(kernel, 18), _us(group.ps), _percent(group.ps, total), group.bound
 
 
 def _fusion(account: Account) -> Iterator[str]:
@@ -133,16 +124,21 @@ def _fusion(account: Account) -> Iterator[str]:
     yield f"global fusion: {accepted} regions accepted, {len(refused)} candidates refused"
     for decision in [d for d in refused if d.numbers][:REFUSALS]:
         numbers = ", ".join(f"{k} {v:,}" for k, v in decision.numbers.items())
-        ends = f"{decision.nodes[0]} .. {decision.nodes[-1]}"
-        yield f"- {_short(ends, 74)}"
-        yield f"  {decision.why} ({numbers})"
+        yield f"- {_short(f'{decision.nodes[0]} .. {decision.nodes[-1]}', COLUMNS - 2)}"
+        yield from _indented(f"{decision.why} ({numbers})")
     if refused:
-        yield "all of them: emu show MODEL --level fused"
+        counts = Counter(d.code for d in refused).items()
+        yield f"by reason: {', '.join(f'{n} {code}' for code, n in counts)}"
+        yield "each of them: emu show MODEL --level fused --fusion global"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _indented(text: str) -> list[str]:
+    return wrap(text, COLUMNS, initial_indent="  ", subsequent_indent="  ")
+
+
+def _table(head: Sequence[str], rows: Rows) -> Iterator[str]:
     """A Markdown table; columns whose cells are all numbers are aligned to the right."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    widths = _widths(head, rows)
     numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
@@ -161,13 +157,45 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield from map(line, rows)
 
 
+def _widths(head: Sequence[str], rows: Rows) -> list[int]:
+    return [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+
+
+def _room(head: Sequence[str], rows: Rows) -> int:
+    """Columns that are left for the cells of one more column."""
+    widths = _widths(head, rows)
+    return COLUMNS - sum(widths) - len("| ") - 3 * len(widths) - len(" |")
+
+
 def _is_number(cell: str) -> bool:
     return cell.rstrip("%").replace(",", "").replace(".", "").isdigit()
 
 
 def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 2]}.."
+    """Text in one line of at most ``width``; both of its ends tell, so the middle goes."""
+    text = plain(text)
+    if len(text) <= width:
+        return text
+    tail = (width - 2) // 2
+    return f"{text[: width - 2 - tail]}..{text[-tail:]}"
 
 
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def plain(text: str) -> str:
+    """Text from a model file, without what would break a line, a table or a terminal."""
+    return "".join(c if c.isprintable() and c != "|" else "?" for c in text)
+
+
+def _us(ps: int) -> str:
+    return f"{ps / 1e6:,.3f}"
+
+
+def _percent(ps: int, total: int) -> str:
+    return f"{ps / total if total else 0.0:.1%}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def _joules(pj: int) -> str:
+    return f"{pj / 1e9:,.2f} mJ" if pj >= 1e8 else f"{pj / 1e6:.2f} uJ"

@@ -46,6 +46,12 @@ class Check:
         """Whether the values are those of the reference."""
         return self.max_rel_error <= self.tolerance
 
+    def __str__(self) -> str:
+        return (
+            f"{self.reference} within {self.tolerance:.0e}: "
+            f"error {self.max_abs_error:.1e}, relative {self.max_rel_error:.1e}"
+        )
+
 
 @dataclass(frozen=True)
 class Run:
