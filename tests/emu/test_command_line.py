@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from emu import compile
 from emu.cli import main
+from emu.files import write_arrays
+from emu.ir.types import Array
+from emu.models.model import Model
 
 Call = Callable[..., tuple[int, str, str]]
 SMALL = ["diamond", "--device", "systolic"]
@@ -187,7 +190,7 @@ def test_an_exported_model_runs_as_the_zoo_model_does(run: Call, tmp_path: Path)
 
     assert code == 0
     assert json.loads(out)["latency_ps"] == json.loads(zoo)["latency_ps"]
-    onnx.checker.check_model(str(file))
+    assert json.loads(out)["values"]["ok"] is True
 
 
 def test_doctor_finds_this_installation_well(run: Call) -> None:
@@ -200,16 +203,14 @@ def test_doctor_finds_this_installation_well(run: Call) -> None:
 def test_wrong_values_are_reported_and_exit_with_1(
     run: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "emu.values.onnxruntime_outputs",
-        lambda model, inputs: {
-            v.name: np.zeros((64, 256), np.float32) + 9 for v in model.proto.graph.output
-        },
-    )
+    def nines(_model: Model, _inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict.fromkeys(compile("diamond").compiled.graph.outputs, np.full((64, 256), 9.0))
+
+    monkeypatch.setattr("emu.values.onnxruntime_outputs", nines)
     code, out, _ = run("run", *SMALL)
 
     assert code == 1
-    assert "NOT as onnxruntime" in out
+    assert "NOT" in out
 
 
 REFUSED = [
@@ -263,7 +264,8 @@ def model_file(path: Path, op: str, shape: list[int | str]) -> str:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)
     graph = helper.make_graph([helper.make_node(op, ["x"], ["y"], name="mine")], "g", [x], [y])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    path.write_bytes(made.SerializeToString())
     return str(path)
 
 
@@ -295,7 +297,7 @@ def test_inputs_that_do_not_fit_are_refused_by_name(run: Call, tmp_path: Path) -
         ({"x": np.ones((64, 256), np.int32)}, "int32"),
     )
     for arrays, said in wrong:
-        np.savez(file, **arrays)
+        write_arrays(file, arrays)
         code, _, err = run("run", *SMALL, "--inputs", str(file))
         assert code == 2
         assert said in err
