@@ -77,11 +77,14 @@ class Waves:
         return found
 
     def candidates(self) -> Iterator[int]:
-        """Counts of cores, most first, that do the tiles in different numbers of waves."""
-        cores = min(self.rates.cores, -(-self.tiles // self.occupancy))
+        """Counts of cores, most first, at which the busiest core has different numbers of tiles.
+
+        Tiles are dealt out one to each core before any core gets a second one.
+        """
+        cores = min(self.rates.cores, self.tiles)
         while cores:
-            waves = -(-self.tiles // (cores * self.occupancy))
-            cores = -(-self.tiles // (waves * self.occupancy))
+            rounds = -(-self.tiles // cores)
+            cores = -(-self.tiles // rounds)
             yield cores
             cores -= 1
 

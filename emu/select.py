@@ -39,7 +39,7 @@ class Selector:
         self.device = device
         self.library = library
         self.machine: Machine = replace(device.machine, cores=cores)
-        self.chosen: dict[tuple[str, Body], Choice] = {}
+        self.chosen: dict[tuple[bool, Body], Choice] = {}
 
     def schedule(self, fused: Fused) -> Schedule:
         """Bind all groups, in the order in which they run."""
@@ -118,7 +118,7 @@ class Selector:
 
         With ``worth_ps``, programs that cannot be faster than that are not timed.
         """
-        key = (library.name + str(library.menu_length), body)
+        key = (library is GENERATOR, body)
         known = self.chosen.get(key)
         if known is None or not (known.timed or (worth_ps is not None and worth_ps <= known.ps)):
             self.chosen[key] = known = self.cheapest(library, body, worth_ps)
