@@ -8,7 +8,6 @@ from emu.devices.arrays import NATIVE, check_array_model
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.marks import START, Mark, later
-from emu.devices.terms import fixed_ps, one
 from emu.devices.tile_cost import Shares, TileCost
 from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
 from emu.ir.body import Body
@@ -17,6 +16,7 @@ from emu.ir.ops import OPS, Fusion
 from emu.ir.program import Launch, Program
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
+from emu.ir.trace import Footprint
 
 KIB = 1024
 
@@ -59,6 +59,13 @@ class CoreDevice(Device):
             self.clockworks[key] = Clockwork(cost, free)
         return self.clockworks[key]
 
+    def footprint(self, program: TileProgram, shares: Shares, cost: TileCost) -> Footprint:
+        """What a launch of a program does; worked out once."""
+        return self.memo(
+            ("footprint", program, shares),
+            lambda: launch_footprint(program, shares, Residency(), cost.active, cost.array_cycles),
+        )
+
     def price(self, program: TileProgram) -> int:
         """The end of a program on an idle chip, in ps."""
         clockwork = self.clockwork(program, Shares())
@@ -67,7 +74,7 @@ class CoreDevice(Device):
 
     def bound_ps(self, program: TileProgram) -> int:
         """Its bytes at the rate of the memory, or the cycles that the first array is held."""
-        cycles = self.clockwork(program, Shares()).cost.array_cycles()
+        cycles = self.clockwork(program, Shares()).cost.array_cycles
         return max(super().bound_ps(program), int(cycles / self.rates.clock))
 
     def busy_ps(self, program: Program, cores: int) -> int:
@@ -135,8 +142,7 @@ class _CoreClock(Clock):
                 self.ready[outs[value]] = mark(moment)
         end = mark(passage.end)
         self.alive.append((footprint_bytes(program), end))
-        cost = clockwork.cost
-        did = launch_footprint(program, shares, Residency(), cost.active, cost.array_cycles())
+        did = self.chip.footprint(program, shares, clockwork.cost)
         self.record(index, later(entries[DMA_IN], entries[OPEN]).ps, end, did)
 
     def input_values(self, program: TileProgram) -> dict[int, int]:
@@ -149,8 +155,7 @@ class _CoreClock(Clock):
 
     def open(self, index: int, program: TileProgram) -> Mark:
         """When a launch is issued and started, and the on-chip memory that it needs is free."""
-        start = self.settle(one(fixed_ps("launch", self.chip.sheet.launch.start_us)))
-        opened = self.issue(index).after(start, index)
+        opened = self.issue(index).after(self.starting, index)
         room = self.chip.machine.onchip_bytes - footprint_bytes(program)
         while self.alive and sum(size for size, _ in self.alive) > room:
             _, end = self.alive.pop(0)

@@ -112,6 +112,9 @@ class Clock(ABC):
         self.free = free
         self.host = self.link = self.end = START
         self.ready: dict[str, Mark] = {}
+        launch = device.sheet.launch
+        self.issuing = self.settle(one(fixed_ps("launch", launch.issue_us)))
+        self.starting = self.settle(one(fixed_ps("launch", launch.start_us)))
         self.spans: dict[int, tuple[int, int]] = {}
         self.did: dict[int, Footprint] = {}
 
@@ -125,8 +128,7 @@ class Clock(ABC):
 
     def issue(self, index: int) -> Mark:
         """Put a launch into the queue: the host is busy with it, and the device starts it later."""
-        facts = self.device.sheet.launch
-        self.host = self.host.after(self.settle(one(fixed_ps("launch", facts.issue_us))), index)
+        self.host = self.host.after(self.issuing, index)
         return self.host
 
     def record(self, index: int, start_ps: int, end: Mark, did: Footprint) -> None:

@@ -6,13 +6,14 @@ from math import prod
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.marks import START, later
-from emu.devices.terms import Settled, fixed_ps, one
+from emu.devices.terms import Settled
 from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
 from emu.ir.machine import Machine, Residency
 from emu.ir.program import Launch, Program
 from emu.ir.regions import span, trips
 from emu.ir.tile import TileProgram
+from emu.ir.trace import Footprint
 
 KIB = 1024
 
@@ -103,6 +104,13 @@ class GpuDevice(Device):
             self.settled[key] = self.waves(program, shares).best(free)
         return self.settled[key]
 
+    def footprint(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
+        """What a launch of a program does; worked out once."""
+        return self.memo(
+            ("footprint", program, shares, cores),
+            lambda: launch_footprint(program, shares, self.residency(program), cores, 0),
+        )
+
     def price(self, program: TileProgram) -> int:
         """The duration of a launch, in ps."""
         return self.duration(program, Shares())[0].ps
@@ -131,13 +139,10 @@ class _GpuClock(Clock):
         issued = self.issue(index)
         inputs = [self.ready.get(value, START) for value in command.ins]
         start = later(self.stream, issued, *inputs)
-        started = start.after(
-            self.settle(one(fixed_ps("launch", self.chip.sheet.launch.start_us))), index
-        )
+        started = start.after(self.starting, index)
         settled, cores = self.chip.duration(program, shares, self.free)
         self.stream = started.after(settled, index)
         for value in command.outs:
             self.ready[value] = self.stream
-        residency = self.chip.residency(program)
-        did = launch_footprint(program, shares, residency, cores, array_cycles=0)
+        did = self.chip.footprint(program, shares, cores)
         self.record(index, start.ps, self.stream, did)

@@ -263,6 +263,7 @@ class TileCost:
         formula = FORMULAS[self.array_model]
         return batch * formula(m, n, k, unit.rows or 1, unit.columns or 1)
 
+    @cached_property
     def array_cycles(self) -> int:
         """Cycles for which the matrix array of the first core is held in all."""
         cycles = Fraction()

@@ -112,28 +112,29 @@ def fastest(graph: Graph, stack: Stack, chip: Device, watch: Watch) -> Planned:
     more cores are never slower; counts that could not be faster even without any stall are not
     tried.
     """
-    first = _plan(graph, stack, chip, chip.machine.cores, watch)
+    with watch.timed("fuse"):
+        scope = "vertical" if stack.compiler.scope == "global" else stack.compiler.scope
+        fused = fuse(graph, scope)  # graph -> groups
+    first = _plan(fused, stack, chip, chip.machine.cores, watch)
     best, best_ps = first, chip.simulate(first[2]).total_ps
     for cores in () if chip.machine.grid else range(chip.machine.cores - 1, 0, -1):
         if chip.busy_ps(first[2], cores) >= best_ps:
             break
-        planned = _plan(graph, stack, chip, cores, watch)
+        planned = _plan(fused, stack, chip, cores, watch)
         ps = best_ps if planned[1] == best[1] else chip.simulate(planned[2]).total_ps
         if ps < best_ps:
             best, best_ps = planned, ps
     return best
 
 
-def _plan(graph: Graph, stack: Stack, chip: Device, cores: int, watch: Watch) -> Planned:
-    scope, library = stack.compiler.scope, LIBRARIES[stack.kernels]
+def _plan(fused: Fused, stack: Stack, chip: Device, cores: int, watch: Watch) -> Planned:
+    library = LIBRARIES[stack.kernels]
     selector = chip.memo((stack.kernels, cores), lambda: Selector(chip, library, cores))
 
     def price(fused: Fused) -> int:
         return chip.simulate(plan(selector.schedule(fused), chip.machine)).total_ps
 
-    with watch.timed("fuse"):
-        fused = fuse(graph, "vertical" if scope == "global" else scope)  # graph -> groups
-    if scope == "global":
+    if stack.compiler.scope == "global":
         with watch.timed("fuse globally"):
             fused = fuse_globally(fused, selector, price)  # groups -> groups
     with watch.timed("bind kernels"):

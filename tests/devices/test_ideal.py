@@ -29,7 +29,7 @@ def test_a_product_takes_the_cycles_of_its_model_however_it_is_tiled(
     device = ideal(array_model)
     program = program_of(matmul_body(512, 512, 512), Tiling(tile[:2], tile[2], (1, 0)))
 
-    cycles = device.clockwork(program, Shares()).cost.array_cycles()
+    cycles = device.clockwork(program, Shares()).cost.array_cycles
     transfers = 200  # each load and store is rounded up to a picosecond
 
     assert 0 <= device.price(program) - cycles * 1000 <= transfers
