@@ -1,6 +1,7 @@
 """Values of a run, and their comparison with the oracle."""
 
 from collections.abc import Mapping
+from math import inf
 
 import numpy as np
 
@@ -44,11 +45,18 @@ def checked(compiled: Compiled, inputs: Mapping[str, Array], outputs: Mapping[st
 
 
 def _errors(ours: Array, theirs: Array) -> tuple[float, float]:
-    """The largest absolute error, and the same relative to the largest value; NaN counts as inf."""
-    if not theirs.size:
-        return 0.0, 0.0
-    error = float(np.max(np.abs(ours.astype(np.float64) - theirs.astype(np.float64))))
-    largest = float(np.max(np.abs(theirs.astype(np.float64))))
+    """The largest absolute error, and the same relative to the largest finite value.
+
+    Infinities and NaN have no error where both sides have the same one, and an infinite one
+    elsewhere; so have values of another shape.
+    """
+    if ours.shape != theirs.shape:
+        return inf, inf
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    errors = np.subtract(ours, theirs, where=~same, out=np.zeros_like(ours))
+    error = float(np.max(np.abs(errors), initial=0.0))
+    largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
     if not np.isfinite(error):
-        return float("inf"), float("inf")
+        return inf, inf
     return error, error / largest if largest else error
