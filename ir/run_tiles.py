@@ -12,6 +12,7 @@ from emu.ir.body import Body, FrozenAttrs
 from emu.ir.errors import VerifyError
 from emu.ir.machine import Residency
 from emu.ir.ops import OPS, Work
+from emu.ir.ops.indexing import check_indices
 from emu.ir.regions import Frame, Interval, Span, region, shape, span, steps
 from emu.ir.tile import (
     Axis,
@@ -139,6 +140,7 @@ class _Interpreter:
         index, spans = self.held[step.index].array, self.region(step.buffer, frame)
         rows, place = spans[0], spans[2]
         table = self.arrays[step.table]
+        check_indices(index, table.shape[1])
         wanted = np.where(index < 0, index + table.shape[1], index)
         array = table[_slice(rows), wanted, _slice(place)]
         self.held[step.buffer] = _Held(array, spans)

@@ -35,10 +35,14 @@ def gathered(types: Types, attrs: Attrs) -> Result:
 @op("Gather", Fusion.OPAQUE, gathered, movement)
 def gather(x: Array, indices: Array, axis: int = 0) -> Array:
     """x at ``indices`` along ``axis``; negative ones count from the end, others raise BadValues."""
-    rows = x.shape[axis]
+    check_indices(indices, x.shape[axis])
+    return np.take(x, indices, axis)
+
+
+def check_indices(indices: Array, rows: int) -> None:
+    """Raise BadValues if an index is outside of ``rows`` entries; negative ones count back."""
     if indices.size and not -rows <= indices.min() <= indices.max() < rows:
         raise BadValues(f"index {indices.min()} to {indices.max()} is outside of {rows} entries")
-    return np.take(x, indices, axis)
 
 
 def concatenated(types: Types, attrs: Attrs) -> Result:
