@@ -236,7 +236,9 @@ def _guarded(work: Callable[[], int]) -> int:
     except EmuError as error:
         return _failed(str(error), error.exit_code)
     except MemoryError:
-        return _failed("this machine's memory is too small; try --no-values", DOES_NOT_FIT)
+        return _failed(
+            "this machine's memory is too small (run --no-values needs little)", DOES_NOT_FIT
+        )
     except KeyboardInterrupt:
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):  # typer answers to a broken pipe with an exit

@@ -9,7 +9,7 @@ from emu.devices.device import Device
 from emu.devices.driver import encode, load, plan
 from emu.devices.make import make_device
 from emu.dump import Watch
-from emu.ir.errors import UnknownName
+from emu.ir.errors import NoKernel, UnknownName
 from emu.ir.fusion import SCOPES, fuse
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
@@ -61,6 +61,7 @@ def compile(
     with watch.timed("import"):
         graph = to_graph(opened, dims or {})  # model -> graph
     lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
+    _must_have_elements(lowered)
     best = lower(lowered, stack, chip, watch)  # graph -> program and trace
     return Executable(Compiled(opened, stack, graph, lowered, *best), chip)
 
@@ -86,6 +87,16 @@ def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:
     if isinstance(model, Path) or model.endswith(".onnx") or "/" in model:
         return read_model(Path(model))
     return build(model, settings)
+
+
+def _must_have_elements(graph: Graph) -> None:
+    """Raise NoKernel for a node that computes, or computes from, no elements at all."""
+    computed = {*graph.inputs, *graph.producer}
+    empty = {value for value in computed if not graph.types[value].elements}
+    for node in graph.nodes:
+        for value in sorted(empty.intersection((*node.inputs, *node.outputs))):
+            kind = f"{graph.types[value]}, which has no elements"
+            raise NoKernel(f"node '{node.id}' ({node.op}): no kernel for '{value}', {kind}")
 
 
 Lowered = tuple[Fused, Schedule, bytes, Program, Trace]

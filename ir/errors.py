@@ -42,8 +42,9 @@ class UnknownName(InputError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Say which ``kind`` of name was not found among ``known`` and which one is near."""
         names = sorted(known)
-        close = get_close_matches(name, names, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+        plain = {other.lower(): other for other in names}
+        close = get_close_matches(name.lower(), plain, n=1)
+        hint = f"did you mean '{plain[close[0]]}'?" if close else f"known: {', '.join(names)}"
         super().__init__(f"unknown {kind} '{name}'; {hint}")
 
 

@@ -36,6 +36,8 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "attention": attention,
     }
 )
+# Nodes are objects of this process, unlike the elements of a weight, which nobody makes unasked.
+MOST_LAYERS = 1000
 
 
 class ZooModel(NamedTuple):
@@ -55,7 +57,7 @@ def build(name: str, settings: Mapping[str, int]) -> Model:
     """Return a model of the zoo; its weights are made when somebody loads them.
 
     Raises UnknownName for a model or setting that does not exist, BadOption for a setting that is
-    not a positive integer.
+    not a positive integer or more layers than memory holds.
     """
     if name not in BUILDERS:
         raise UnknownName("model", name, BUILDERS)
@@ -65,6 +67,8 @@ def build(name: str, settings: Mapping[str, int]) -> Model:
             raise UnknownName(f"setting of {name}", setting, known)
         if type(value) is not int or value < 1:
             raise BadOption(f"setting {setting}={value} of {name} must be a positive integer")
+        if setting == "layers" and value > MOST_LAYERS:
+            raise BadOption(f"setting layers={value} of {name} must be at most {MOST_LAYERS}")
     return BUILDERS[name](**settings)
 
 

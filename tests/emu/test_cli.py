@@ -154,7 +154,11 @@ def answering(run: Run) -> Callable[..., Run]:
     ("error", "code", "said"),
     [
         (KeyboardInterrupt(), 130, ""),
-        (MemoryError(), 3, "emu: this machine's memory is too small; try --no-values\n"),
+        (
+            MemoryError(),
+            3,
+            "emu: this machine's memory is too small (run --no-values needs little)\n",
+        ),
         (EmuError("two\nlines \x1b[1m"), 1, "emu: two lines ?[1m\n"),
     ],
 )

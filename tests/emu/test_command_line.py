@@ -215,6 +215,8 @@ def test_wrong_values_are_reported_and_exit_with_1(
 
 REFUSED = [
     (["run", "resnet51"], 2, "did you mean 'resnet50'"),
+    (["run", "MLP"], 2, "did you mean 'mlp'"),
+    (["run", ""], 2, "known: attention"),
     (["run", "mlp", "--device", "gpv"], 2, "did you mean 'gpu'"),
     (["run", "mlp", "--fusion", "verticel"], 2, "did you mean 'vertical'"),
     (["run", "mlp", "--kernels", "dep"], 2, "did you mean 'deep'"),
@@ -226,6 +228,10 @@ REFUSED = [
     (["run", "mlp", "--set", "bach=2"], 2, "did you mean 'batch'"),
     (["run", "mlp", "--set", "batch=0"], 2, "batch"),
     (["run", "mlp", "--set", "batch=x"], 2, "KEY=N"),
+    (["run", "mlp", "--set", "batch=-1"], 2, "KEY=N"),
+    (["run", "mlp", "--set", "batch"], 2, "KEY=N"),
+    (["run", "mlp", "--set"], 2, "requires an argument"),
+    (["run", "mlp", "--set", "layers=100000000"], 2, "at most 1000"),
     (["run", "mlp", "--set", "batch=2", "batch=3"], 2, "given twice"),
     (["run", "mlp", "--dim", "n=2"], 2, "it has --set"),
     (["run", "mlp", "--no-values", "--outputs", "o.npz"], 2, "--no-values"),
@@ -272,10 +278,13 @@ def model_file(path: Path, op: str, shape: list[int | str]) -> str:
 def test_files_that_cannot_be_used_are_named_with_the_reason(run: Call, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x08\xff\xff\xff not a model")
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
     symbolic = model_file(tmp_path / "symbolic.onnx", "Relu", ["N", 4])
     unknown = model_file(tmp_path / "unknown.onnx", "Det", [4, 4])
     for arguments, code, said in (
         ([str(broken)], 2, "broken.onnx"),
+        ([str(empty)], 2, "the file is empty"),
         ([str(tmp_path)], 2, str(tmp_path.name)),
         ([symbolic], 2, "--dim N="),
         ([symbolic, "--dim", "M=2"], 2, "N"),

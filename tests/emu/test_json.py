@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from emu.as_json import run_json
+from emu.ir.trace import CAUSES
 from emu.run import Run
 from tests.emu import by_hand
-from tests.emu.cases import DEVICES, compiled
+from tests.emu.cases import DEVICES, SCOPES, compiled
 
 KEYS = {
     "schema",
@@ -103,9 +104,14 @@ def test_a_merged_node_is_charged_to_its_first_source_and_a_folded_one_to_nothin
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_causes_groups_and_sources_sum_to_the_latency(device: str) -> None:
-    found = parsed(Run(compiled("bert_layer", device, "vertical").compiled, None, None, None))
+@pytest.mark.parametrize(
+    ("model", "fusion"), [("bert_layer", "vertical"), *(("mlp", scope) for scope in SCOPES)]
+)
+def test_causes_groups_and_sources_sum_to_the_latency(model: str, fusion: str, device: str) -> None:
+    found = parsed(Run(compiled(model, device, fusion).compiled, None, None, None))
     total = found["latency_ps"]
+    assert {*map(tuple, (found["ledger"], *(g["ledger"] for g in found["per_group"])))} == {CAUSES}
+    assert all(sum(group["ledger"].values()) == group["ps"] for group in found["per_group"])
     assert sum(found["ledger"].values()) == total
     assert sum(group["ps"] for group in found["per_group"]) == total
     assert sum(found["per_source"].values()) == total
