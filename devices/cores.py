@@ -11,7 +11,7 @@ from emu.devices.marks import START, Mark, later
 from emu.devices.tile_cost import Shares, TileCost
 from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
 from emu.ir.body import Body
-from emu.ir.machine import Machine, Residency
+from emu.ir.machine import Machine
 from emu.ir.ops import OPS, Fusion
 from emu.ir.program import Launch, Program
 from emu.ir.regions import footprint_bytes
@@ -63,7 +63,7 @@ class CoreDevice(Device):
         """What a launch of a program does; worked out once."""
         return self.memo(
             ("footprint", program, shares),
-            lambda: launch_footprint(program, shares, Residency(), cost.active, cost.array_cycles),
+            lambda: launch_footprint(program, shares, None, cost.active, cost.array_cycles),
         )
 
     def price(self, program: TileProgram) -> int:

@@ -187,10 +187,14 @@ class Clock(ABC):
 
 
 def launch_footprint(
-    program: TileProgram, shares: Shares, residency: Residency, cores: int, array_cycles: int
+    program: TileProgram, shares: Shares, residency: Residency | None, cores: int, array_cycles: int
 ) -> Footprint:
-    """What one launch does, from the closed counts of its tile program."""
-    counts = count(program, tuple(residency.block.items()))
+    """What one launch does, from the closed counts of its tile program.
+
+    With a ``residency`` all that crosses the border of a core goes through a shared cache; None is
+    a chip without one.
+    """
+    counts = count(program, () if residency is None else tuple(residency.block.items()))
     traffic = Traffic()
     for view, fetched in counts.fetched.items():
         traffic += _traffic(shares.cause(view), min(counts.unique[view], fetched), fetched)
@@ -200,7 +204,7 @@ def launch_footprint(
     moved = sum(counts.loaded.values()) + sum(counts.stored.values())
     return Footprint(
         traffic=traffic,
-        l2_bytes=moved if residency.block else 0,
+        l2_bytes=0 if residency is None else moved,
         onchip_bytes=moved + counts.touched,
         work=counts.total_work,
         peak_onchip_bytes=footprint_bytes(program) * cores,

@@ -11,7 +11,7 @@ SETTINGS: dict[str, dict[str, int]] = {
     "attention": {"seq": 96},
     "bert_layer": {"seq": 32},
     "gpt2": {"layers": 1, "seq": 16},
-    "unet": {},
+    "unet": {"image": 16, "width": 4},
     "mobilenet_v2": {},
 }
 DEVICES = ("gpu", "systolic", "npu")
