@@ -40,13 +40,37 @@ def test_its_time_is_useful_on_the_cores_that_have_tiles_and_idle_on_the_rest() 
     assert shares["wait"] in (LATENCY, LATENCY + 1)  # the last cause takes the rounding
 
 
+def test_tiles_beyond_the_last_full_round_cost_a_round_of_their_own() -> None:
+    program = program_of(matmul_body(2048, 2048, 1024), Tiling((128, 128), 16, cores=0))
+
+    settled, cores = GPU.duration(program, Shares())
+
+    # 256 tiles need 3 rounds on 108 cores, and as many on the 86 that are then enough
+    rounds = 3 * Fraction(2 * 128 * 128 * 1024, 128) / Fraction(1410, 10**6)
+    assert cores == 86
+    assert settled.ps == -(-(rounds + LATENCY).numerator // (rounds + LATENCY).denominator)
+
+
+def test_what_an_edge_tile_lacks_is_padding() -> None:
+    program = program_of(matmul_body(200, 130, 64), Tiling((64, 64), 16, cores=0))
+
+    settled, _ = GPU.duration(program, Shares())
+
+    # 4 x 3 tiles of 64 x 64 x 64 multiply-adds for 200 x 130 x 64, at 108 x 128 flops a cycle
+    peak = Fraction(108 * 128 * 1410, 10**6)
+    ps = {cause: ps for (_, cause), ps in settled.shares}
+    assert abs(ps["useful"] - 2 * 200 * 130 * 64 / peak) < 1
+    assert abs(ps["padding"] - 2 * (12 * 64 * 64 - 200 * 130) * 64 / peak) < 1
+
+
 def test_a_sum_bound_by_memory_takes_its_bytes_at_the_rate_of_the_memory() -> None:
     program = program_of(add_body(16384, 1024), Tiling((4, 1024), cores=0, threads=1024))
 
     settled, _ = GPU.duration(program, Shares())
 
-    size = 3 * 16384 * 1024 * 4
-    assert settled.ps >= size * 1000 // 1555
+    # 2 tiles of 1024 lanes a core keep 108 * 32 KiB in flight, more than latency x bandwidth
+    moved = Fraction(3 * 16384 * 1024 * 4 * 1000, 1555)
+    assert settled.ps == -(-(moved + LATENCY).numerator // (moved + LATENCY).denominator)
     assert {cause for (_, cause), _ in settled.shares} == {"intermediate", "wait"}
 
 
@@ -55,6 +79,12 @@ def test_narrow_loads_keep_too_few_bytes_in_flight() -> None:
     wide = program_of(add_body(16384, 1024), replace(tiling, load_width_bytes=16))
     narrow = program_of(add_body(16384, 1024), replace(tiling, load_width_bytes=4))
 
+    # 32 tiles a core with 32 lanes each: bytes in flight over the latency is the bandwidth
+    held = GPU.waves(narrow, Shares()).occupancy
+    sustained = Fraction(108 * held * 32 * 4, LATENCY)
+    assert held == 32
+    assert sustained < Fraction(1555, 1000)
+    assert GPU.price(narrow) >= 3 * 16384 * 1024 * 4 / sustained
     assert GPU.price(narrow) > GPU.price(wide)
 
 

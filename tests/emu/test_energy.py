@@ -6,6 +6,7 @@ from emu.devices.datasheet import load_datasheet
 from emu.energy import Energy, energy_pj
 from emu.ir.ops import Work
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
+from emu.pipeline import compile
 
 
 def spent(device: str, did: Footprint, total_ps: int = 0) -> Energy:
@@ -40,3 +41,17 @@ def test_the_energy_of_launches_adds_up() -> None:
     sheet = load_datasheet("npu")
     alone = energy_pj(replace(twice, launches=twice.launches[:1]), sheet)
     assert abs(energy_pj(twice, sheet).dynamic - 2 * alone.dynamic) <= 1
+
+
+def test_the_energy_of_a_small_net_by_hand() -> None:
+    settings = {"batch": 1, "features": 8, "hidden": 4, "layers": 1, "classes": 2}
+    made = compile("mlp", device="systolic", fusion="none", settings=settings).compiled
+    did = made.trace.did
+
+    # x [1, 8] @ w [8, 2] + b [2], the sum [1, 2] written, read and written: 2 launches in all
+    assert [n.op for n in made.graph.nodes] == ["MatMul", "Add"]
+    assert did.work == Work(2 * 8 * 2 + 2)
+    assert did.traffic.total == 4 * (8 + 16 + 2) + 4 * (2 + 2 + 2)
+    spent = energy_pj(made.trace, load_datasheet("systolic"))
+    by_hand = 34 * 2.3 + 128 * 162.5 + did.onchip_bytes * 12.5
+    assert spent == Energy(int(by_hand), made.trace.total_ps * 28)

@@ -6,6 +6,7 @@ import pytest
 from emu.ir.schedule import Binding
 from emu.pipeline import compile
 from tests.emu.cases import compiled
+from tests.emu.tiny import TINY
 
 
 def bindings(model: str, device: str, fusion: str, kernels: str) -> tuple[Binding, ...]:
@@ -43,6 +44,49 @@ def test_an_op_that_the_device_refuses_goes_over_the_link_to_the_host() -> None:
     assert ledger["host"] > 0
     assert run.check is not None
     assert run.check.ok
+
+
+def test_rows_of_a_table_are_gathered_by_the_host_where_the_device_cannot() -> None:
+    made = compile(TINY["transformer"], device="npu", fusion="global")
+    run = made.run()
+
+    on_host = [b for b in made.compiled.schedule.bindings if b.coverage == "host"]
+    assert [b.body.nodes[0].op for b in on_host] == ["Gather", "Erf"]
+    assert all(b.program is None for b in on_host)
+    assert made.compiled.trace.did.link_bytes > 0
+    for binding, launched in zip(
+        made.compiled.schedule.bindings, made.compiled.trace.launches, strict=True
+    ):
+        assert (launched.did.link_bytes > 0) is (binding.coverage == "host")
+    assert run.check is not None
+    assert run.check.ok
+
+
+@pytest.mark.parametrize("device", ["gpu", "systolic"])
+def test_nothing_goes_to_the_host_where_the_device_computes_everything(device: str) -> None:
+    made = compile(TINY["transformer"], device=device, fusion="global").compiled
+
+    assert {b.coverage for b in made.schedule.bindings} <= {"native", "generated", "composed"}
+    assert made.trace.ledger["host"] == 0
+
+
+def test_every_binding_says_who_claimed_it_and_every_split_why() -> None:
+    made = compiled("conv_block", "systolic", "vertical", "reference").compiled
+
+    for binding in made.schedule.bindings:
+        assert binding.why == f"claimed by {binding.kernel}"
+    splits = [d for d in made.schedule.decisions if d.code == "select:split"]
+    assert splits
+    for split in splits:
+        assert "product: takes one op, not" in split.why
+        assert "op: takes one op, not" in split.why
+
+
+def test_the_parts_of_a_split_group_are_its_nodes_in_order() -> None:
+    made = compiled("conv_block", "systolic", "vertical", "basic").compiled
+
+    parts = [n for b in made.schedule.bindings for n in b.group.nodes]
+    assert parts == [n for group in made.fused.groups for n in group.nodes]
 
 
 @pytest.mark.parametrize("kernels", ["reference", "basic", "deep", "generated"])
