@@ -11,6 +11,7 @@ from typing import TextIO
 
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
+from emu.ir.replacing import replacing
 from emu.ir.text import print_graph
 
 
@@ -98,13 +99,10 @@ def _make(folder: Path) -> None:
 
 
 def _write(folder: Path, name: str, content: str) -> None:
-    # A reader never sees half a file: it appears under its name when it is complete.
-    part = folder / f".{name}.part"
     try:
-        part.write_text(content, encoding="ascii")
-        part.replace(folder / name)
+        with replacing(folder / name) as file:
+            file.write(content.encode("ascii"))
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise _refused(folder / name, error) from None
 
 

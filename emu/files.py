@@ -1,16 +1,15 @@
 """Arrays in .npz files: read without trust, written whole or not at all."""
 
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO
 
 import numpy as np
 
 from emu.ir.errors import BadOption, BadValues
+from emu.ir.replacing import replacing
 from emu.ir.types import Array
 
 # What numpy and zipfile raise for damaged, encrypted, foreign or absurdly large members.
@@ -58,21 +57,10 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays to an .npz file, through a temporary file beside it; raises BadOption."""
     check_writable(path)
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            _complete(file, path, arrays)
+        with replacing(path) as file:
+            _write(file, arrays)
     except OSError as error:
         raise BadOption(f"--outputs {path}: cannot be written: {error.strerror}") from error
-
-
-def _complete(file: IO[bytes], path: Path, arrays: Mapping[str, Array]) -> None:
-    try:
-        _write(file, arrays)
-        file.close()
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except BaseException:
-        os.unlink(file.name)
-        raise
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:

@@ -1,16 +1,13 @@
 """Writing a model to a file, weight after weight, so that memory never holds all of them."""
 
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from emu.ir.errors import BadOption
 from emu.ir.graph import Constant
+from emu.ir.replacing import replacing
 from emu.ir.types import Array
 from emu.models.model import Model
 from emu.models.tensors import ELEM_TYPES, mark_external
@@ -42,27 +39,13 @@ def export(model: Model, path: Path, file_limit_bytes: int = FILE_LIMIT_BYTES) -
         raise BadOption(f"{path}: cannot be written: {error.strerror}") from error
 
 
-@contextmanager
-def _replacing(path: Path) -> Generator[IO[bytes], None, None]:
-    """Open a temporary file that takes the place of ``path`` if all goes well."""
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file
-            file.close()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
 def _write_whole(model: Model, path: Path) -> None:
     shell, graph = _without_weights(model)
     heads = [_tensor_head(name, weight) for name, weight in model.weights.items()]
     sizes = [len(h) + w.type.bytes for h, w in zip(heads, model.weights.values(), strict=True)]
     fields = [header(GRAPH_INITIALIZER, size) for size in sizes]
     length = len(graph) + sum(sizes) + sum(len(f) for f in fields)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(shell + header(MODEL_GRAPH, length) + graph)
         for field, head, weight in zip(fields, heads, model.weights.values(), strict=True):
             file.write(field + head)
@@ -101,9 +84,9 @@ def _write_with_data(model: Model, path: Path, data: Path) -> None:
     proto = ModelProto()
     proto.CopyFrom(model.proto)
     stubs = {t.name: t for t in proto.graph.initializer if t.name in model.weights}
-    with _replacing(data) as file:
+    with replacing(data) as file:
         _write_data(model, stubs, data.name, file)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(proto.SerializeToString())
 
 
