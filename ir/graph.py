@@ -1,7 +1,7 @@
 """The graph: typed single-assignment values and the nodes that define them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TypeAlias
@@ -97,9 +97,10 @@ class Graph:
         """Every node by its id."""
         return {node.id: node for node in self.nodes}
 
-    def with_nodes(self, nodes: Iterable[Node]) -> "Graph":
-        """Return the graph with another body."""
-        return replace(self, nodes=tuple(nodes))
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Where each node stands, by its id."""
+        return {node.id: i for i, node in enumerate(self.nodes)}
 
     def verify(self) -> "Graph":
         """Return the graph; raise VerifyError, with the node quoted, if an invariant is broken."""

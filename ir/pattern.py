@@ -73,7 +73,7 @@ def match(pattern: Pattern, root: Node, graph: Graph) -> Match | None:
     """
     for found in _at_node(pattern, root, graph, _Found()):
         if _closed(found.nodes, root, graph):
-            inside = (n.id for n in graph.nodes if n.id in found.nodes)
+            inside = sorted(found.nodes, key=graph.position.__getitem__)
             return Match(tuple(inside), found.values)
     return None
 

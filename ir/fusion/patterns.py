@@ -103,7 +103,7 @@ def fuse_patterns(graph: Graph) -> Fused:
 
 
 def _hits(graph: Graph) -> Iterator[_Hit]:
-    position = {n.id: i for i, n in enumerate(graph.nodes)}
+    position = graph.position
     for root in graph.nodes:
         for rank, found in _matches(root, graph):
             nodes = tuple(sorted(position[n] for n in found.nodes))

@@ -53,7 +53,7 @@ def merge(fused: Fused, chosen: Iterable[Region]) -> Fused:
     wiring = group_wiring(fused.graph, (g.nodes for g in fused.groups))
     for region in chosen:
         _check_exit(fused, wiring, region)
-    position = {node.id: i for i, node in enumerate(fused.graph.nodes)}
+    position = fused.graph.position
     alone = [(i,) for i in sorted(set(range(len(fused.groups))) - set(taken))]
     sets = [*alone, *(region.groups for region in chosen)]
     members = [[position[n] for g in groups for n in fused.groups[g].nodes] for groups in sets]
