@@ -35,8 +35,10 @@ def fuse_globally(vertical: Fused, selector: Selector, price: Price) -> Fused:
     """
     decisions: list[Decision] = []
     candidates: list[Candidate] = []
+    alone = [_alone(vertical.graph, group.nodes, selector) for group in vertical.groups]
     for region in regions(vertical):
-        candidate = _candidate(vertical, region, selector)
+        apart_ps = sum(alone[g] for g in region.groups)
+        candidate = _candidate(vertical, region, selector, apart_ps)
         refused = _refused(candidate)
         if refused is None:
             candidates.append(candidate)
@@ -47,17 +49,17 @@ def fuse_globally(vertical: Fused, selector: Selector, price: Price) -> Fused:
     return replace(merged, decisions=(*merged.decisions, *decisions, *tried))
 
 
-def _candidate(vertical: Fused, region: Region, selector: Selector) -> Candidate:
+def _candidate(vertical: Fused, region: Region, selector: Selector, apart_ps: int) -> Candidate:
     graph = vertical.graph
     groups = [vertical.groups[g] for g in region.groups]
     inside = {n for group in groups for n in group.nodes}
     nodes = [node for node in graph.nodes if node.id in inside]
-    apart = sum(_alone(graph, group.nodes, selector) for group in groups)
-    choice = selector.choose(selector.library, body_of(graph, nodes).body, worth_ps=apart)
-    return Candidate(region, tuple(n.id for n in nodes), choice, apart)
+    choice = selector.choose(selector.library, body_of(graph, nodes).body, worth_ps=apart_ps)
+    return Candidate(region, tuple(n.id for n in nodes), choice, apart_ps)
 
 
 def _alone(graph: Graph, nodes: tuple[str, ...], selector: Selector) -> int:
+    """Picoseconds of one group on an idle chip, 0 if no single kernel computes it."""
     body = body_of(graph, [graph.by_id[n] for n in nodes]).body
     prices = [c.ps for c in selector.choices(body) if c.program is not None]
     return prices[0] if prices else 0

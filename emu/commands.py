@@ -21,7 +21,7 @@ from emu.ir.text import (
 )
 from emu.models.export import export as export_model
 from emu.models.zoo import zoo_models
-from emu.pipeline import Executable, compile, open_model
+from emu.pipeline import Executable, compile, is_path, open_model
 from emu.report import report
 
 MOST_DIGITS = 18
@@ -157,11 +157,6 @@ def numbers(flag: str, pairs: Iterable[str]) -> Mapping[str, int]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def is_path(model: str) -> bool:
-    """Whether a model is a path and no name of the zoo."""
-    return model.endswith(".onnx") or "/" in model
 
 
 def _tell_times(flags: Flags, looking: Watch) -> None:

@@ -81,12 +81,17 @@ def make_stack(
 
 
 def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:
-    """Return the model of a zoo name, or of a path: what has a separator or ends in .onnx."""
+    """Return the model of a zoo name, or of a path."""
     if isinstance(model, Model):
         return model
-    if isinstance(model, Path) or model.endswith(".onnx") or "/" in model:
+    if isinstance(model, Path) or is_path(model):
         return read_model(Path(model))
     return build(model, settings)
+
+
+def is_path(model: str) -> bool:
+    """Whether a model is a path and no name of the zoo: it has a separator or ends in .onnx."""
+    return model.endswith(".onnx") or "/" in model
 
 
 def _must_have_elements(graph: Graph) -> None:
