@@ -1,7 +1,5 @@
 """Systolic and NPU chips: cores with scratchpads whose tiles are stepped through real resources."""
 
-from collections.abc import Iterator
-from fractions import Fraction
 from functools import cached_property
 
 from emu.devices.arrays import NATIVE, check_array_model
@@ -10,10 +8,8 @@ from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.marks import START, Mark, later
 from emu.devices.tile_cost import Shares, TileCost
 from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
-from emu.ir.body import Body
 from emu.ir.machine import Machine
-from emu.ir.ops import OPS, Fusion
-from emu.ir.program import Launch, Program
+from emu.ir.program import Launch
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint
@@ -77,35 +73,9 @@ class CoreDevice(Device):
         cycles = self.clockwork(program, Shares()).cost.array_cycles
         return max(super().bound_ps(program), int(cycles / self.rates.clock))
 
-    def busy_ps(self, program: Program, cores: int) -> int:
-        """The products at the peak of ``cores`` matrix arrays, or the weights at the memory's."""
-        flops: dict[str, int] = {}
-        weights: dict[str, int] = {}
-        for command in program.commands:
-            if isinstance(command, Launch):
-                for dtype, count in product_flops(command.body):
-                    flops[dtype] = flops.get(dtype, 0) + count
-                weights |= {
-                    command.ins[v]: command.body.types[v].bytes for v in command.body.weights
-                }
-        computing = sum(
-            (n / (self.rates.best_product(dtype) * cores) for dtype, n in flops.items()), Fraction()
-        )
-        loading = sum(weights.values()) / self.rates.dram
-        return int(max(computing, loading))
-
     def run(self, free: frozenset[str]) -> Clock:
         """A clock at zero."""
         return _CoreClock(self, free)
-
-
-def product_flops(body: Body) -> Iterator[tuple[str, int]]:
-    """Element type and operations of each matrix product in a body."""
-    for node in body.nodes:
-        if OPS[node.op].fusion == Fusion.ANCHOR:
-            out = body.types[node.out]
-            ins = [None if v < 0 else body.types[v] for v in node.ins[:2]]
-            yield out.dtype, OPS[node.op].work(ins, (out,), dict(node.attrs)).flops
 
 
 class _CoreClock(Clock):
@@ -150,7 +120,7 @@ class _CoreClock(Clock):
         return {
             i: view.value
             for i, view in enumerate(program.views)
-            if view.role in ("input", "weight") and view.value is not None
+            if view.loaded and view.value is not None
         }
 
     def open(self, index: int, program: TileProgram) -> Mark:

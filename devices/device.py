@@ -1,7 +1,9 @@
 """What every simulated chip does: say what fits, price tile programs, run programs on a clock."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -13,11 +15,12 @@ from emu.devices.tile_cost import Shares
 from emu.ir.body import Body
 from emu.ir.count import count
 from emu.ir.machine import Machine, Residency
-from emu.ir.ops import OPS, Work
+from emu.ir.ops import OPS, Fusion, Work
 from emu.ir.program import Command, Copy, HostCall, Launch, Program, Wait
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
+from emu.ir.work import node_work
 
 T = TypeVar("T")
 
@@ -51,9 +54,25 @@ class Device(ABC):
         moved = sum(counts.fetched.values()) + sum(counts.stored.values())
         return int(moved / self.rates.dram)
 
-    @abstractmethod
     def busy_ps(self, program: Program, cores: int) -> int:
-        """A bound on the time of any program of the same model that uses at most ``cores``."""
+        """A bound on the time of any program of the same model on at most ``cores`` cores.
+
+        Its products at the peak of their best units, or its weights at the rate of the memory.
+        """
+        flops: dict[str, int] = {}
+        weights: dict[str, int] = {}
+        for command in program.commands:
+            if isinstance(command, Launch):
+                for dtype, count in product_flops(command.body):
+                    flops[dtype] = flops.get(dtype, 0) + count
+                weights |= {
+                    command.ins[v]: command.body.types[v].bytes for v in command.body.weights
+                }
+        computing = sum(
+            (n / (self.rates.best_product(dtype) * cores) for dtype, n in flops.items()), Fraction()
+        )
+        loading = sum(weights.values()) / self.rates.dram
+        return int(max(computing, loading))
 
     def memo(self, key: object, make: Callable[[], T]) -> T:
         """Remember what was made for this chip."""
@@ -156,7 +175,7 @@ class Clock(ABC):
         for value in command.outs:
             self.ready[value] = self.host
         did = self.did.get(command.index, Footprint())
-        work = _work(command.body)
+        work = whole_work(command.body)
         self.record(
             command.index, start.ps, self.host, Footprint(link_bytes=did.link_bytes, work=work)
         )
@@ -164,7 +183,7 @@ class Clock(ABC):
     def host_cost(self, body: Body) -> tuple[Phase, ...]:
         """Dispatch, then the larger of operations and bytes at the host's rates."""
         facts = self.device.sheet.host
-        simple = self.device.rates.simple(_work(body))
+        simple = self.device.rates.simple(whole_work(body))
         moved = sum(body.types[v].bytes for v in (*range(body.inputs), *body.outputs))
         operations = Term("host", simple, exact(facts.gflops) / 1000)
         memory = Term("host", exact(moved), exact(facts.memory_bandwidth_gb_s) / 1000)
@@ -253,10 +272,13 @@ def _host_calls(commands: tuple[Command, ...]) -> list[int]:
     return indices
 
 
-def _work(body: Body) -> Work:
-    total = Work()
+def whole_work(body: Body) -> Work:
+    """The work of all nodes of a body."""
+    return sum((node_work(body, node) for node in body.nodes), Work())
+
+
+def product_flops(body: Body) -> Iterator[tuple[str, int]]:
+    """Element type and operations of each matrix product in a body."""
     for node in body.nodes:
-        ins = [None if v < 0 else body.types[v] for v in node.ins]
-        outs = [body.types[v] for v in node.outs]
-        total += OPS[node.op].work(ins, outs, dict(node.attrs))
-    return total
+        if OPS[node.op].fusion == Fusion.ANCHOR:
+            yield body.types[node.out].dtype, node_work(body, replace(node, ins=node.ins[:2])).flops

@@ -10,7 +10,7 @@ from emu.devices.terms import Settled
 from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
 from emu.ir.machine import Machine, Residency
-from emu.ir.program import Launch, Program
+from emu.ir.program import Launch
 from emu.ir.regions import span, trips
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint
@@ -78,7 +78,7 @@ class GpuDevice(Device):
         size = 0
         for buffer in program.buffers:
             view = program.views[buffer.value]
-            if view.role not in ("input", "weight"):
+            if not view.loaded:
                 continue
             lengths: list[int] = []
             for axis, extent in zip(buffer.axes, view.type.dims, strict=True):
@@ -114,11 +114,6 @@ class GpuDevice(Device):
     def price(self, program: TileProgram) -> int:
         """The duration of a launch, in ps."""
         return self.duration(program, Shares())[0].ps
-
-    def busy_ps(self, program: Program, cores: int) -> int:
-        """Nothing is gained by fewer cores than a launch chooses itself, so no bound is needed."""
-        del program, cores
-        return 0
 
     def run(self, free: frozenset[str]) -> Clock:
         """A clock at zero."""

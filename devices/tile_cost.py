@@ -15,11 +15,11 @@ from emu.devices.datasheet import Unit
 from emu.devices.rates import ZERO, Rates
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
 from emu.ir.count import count
-from emu.ir.ops import OPS, Work
+from emu.ir.ops import Work
 from emu.ir.regions import Frame, Run, region, runs, shape, span, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
 from emu.ir.types import TensorType
-from emu.ir.work import gemm_shape, tile_attrs
+from emu.ir.work import gemm_shape, shapes, tile_work
 
 Phases = tuple[Phase, ...]
 MOVES = frozenset(("Transpose", "Identity", "Expand", "Resize"))
@@ -137,13 +137,12 @@ class TileCost:
         unit, again = self.unit(statement), self.again(number, statement)
         if unit is not None:
             held = self.held(number, statement, unit, frame)
-            product = gemm_shape(statement.op, _dims(ins), out.dims)
+            product = gemm_shape(statement.op, shapes(ins), out.dims)
             return self.rates.event(
                 ("array", product, held, out.dtype, self.active, again),
                 lambda: self.array(product, held, again, unit, out),
             )
-        attrs = dict(tile_attrs(statement.op, statement.attrs, _dims(ins), out.dims))
-        work = OPS[statement.op].work(ins, (out,), attrs)
+        work = tile_work(statement.op, statement.attrs, ins, out)
         elements = max([out.elements, *(t.elements for t in ins if t is not None)])
         return self.rates.event(
             ("lanes", statement.op, statement.kind, work, elements, out, self.active, again),
@@ -196,7 +195,7 @@ class TileCost:
         if self.array_model != NATIVE:
             return Fraction(self.formula_cycles(number, statement, unit, frame))
         ins, out = self.tile_types(statement, frame)
-        batch, m, n, k = gemm_shape(statement.op, _dims(ins), out.dims)
+        batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
         folds = self.folds(unit, batch, n, k)
         return folds * max(m, unit.rows or 1) * self.slowness(unit, out.dtype)
 
@@ -249,17 +248,17 @@ class TileCost:
     def tile_share(self, statement: Compute, frame: Frame, total: int, whole: int) -> int:
         """Cycles of one tile in proportion to its multiply-adds, rounded down."""
         ins, out = self.tile_types(statement, frame)
-        return total * prod(gemm_shape(statement.op, _dims(ins), out.dims)) * self.active // whole
+        return total * prod(gemm_shape(statement.op, shapes(ins), out.dims)) * self.active // whole
 
     def whole_product(self, statement: Compute) -> int:
         """Multiply-adds of the product, done again or not."""
         ins, out = self.whole_types(statement)
-        return prod(gemm_shape(statement.op, _dims(ins), out.dims))
+        return prod(gemm_shape(statement.op, shapes(ins), out.dims))
 
     def whole_cycles(self, statement: Compute, unit: Unit) -> int:
         """Cycles of the whole product by the named array model."""
         ins, out = self.whole_types(statement)
-        batch, m, n, k = gemm_shape(statement.op, _dims(ins), out.dims)
+        batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
         formula = FORMULAS[self.array_model]
         return batch * formula(m, n, k, unit.rows or 1, unit.columns or 1)
 
@@ -321,8 +320,7 @@ class TileCost:
     def true(self, statement: Compute) -> Work:
         """The work of a statement if nothing were cut."""
         ins, out = self.whole_types(statement)
-        attrs = tile_attrs(statement.op, statement.attrs, _dims(ins), out.dims)
-        return OPS[statement.op].work(ins, (out,), dict(attrs))
+        return tile_work(statement.op, statement.attrs, ins, out)
 
     def executed(self, number: int) -> Work:
         """The work of all executions of statement ``number``."""
@@ -335,7 +333,3 @@ class TileCost:
             done = self.rates.simple(self.executed(number))
             self.repeated[number] = max(ZERO, 1 - true / done) if done else ZERO
         return self.repeated[number]
-
-
-def _dims(types: tuple[TensorType | None, ...]) -> list[tuple[int, ...]]:
-    return [t.dims if t is not None else () for t in types]

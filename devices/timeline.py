@@ -77,9 +77,7 @@ class Clockwork:
     @cached_property
     def inputs(self) -> tuple[int, ...]:
         """The views that are loaded, in the order of their entries."""
-        return tuple(
-            i for i, view in enumerate(self.program.views) if view.role in ("input", "weight")
-        )
+        return tuple(i for i, view in enumerate(self.program.views) if view.loaded)
 
     def passage(self, entries: tuple[int, ...], stepwise: bool = False) -> Passage:
         """Step the program from entry times in ps: RESOURCES, OPEN, then one per view of inputs.

@@ -5,7 +5,7 @@ the shared cache, and the cache fetches what it does not hold; only bytes that a
 tiles that fits the cache come from device memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -17,11 +17,10 @@ from emu.devices.terms import Phase, Settled, Term, positive, settle
 from emu.devices.tile_cost import Shares, TileCost
 from emu.ir.count import Counts, count
 from emu.ir.machine import Residency
-from emu.ir.ops import OPS
 from emu.ir.regions import footprint_bytes, itemsize, largest, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Placed, Store, TileProgram
 from emu.ir.types import TensorType
-from emu.ir.work import tile_attrs
+from emu.ir.work import tile_work
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Waves:
     @cached_property
     def tiles(self) -> int:
         """Tiles in all: the iterations of all parallel loops."""
-        return prod(trips(loop, {}) for loop in self.program.loops if loop.parallel)
+        return self.cost.active
 
     @cached_property
     def counts(self) -> Counts:
@@ -90,7 +89,7 @@ class Waves:
 
     def at_least(self, cores: int, free: frozenset[str]) -> int:
         """A bound on the time with ``cores`` or fewer, whatever the waves are."""
-        latency = self.latency()
+        latency = self.rates.dram_latency
         computed = sum(
             (
                 t.ps
@@ -104,19 +103,15 @@ class Waves:
         bound = max(computed, fetched) + wait
         return -(-bound.numerator // bound.denominator)
 
-    def latency(self) -> Term:
-        """From the first request to the first byte; a core with a second tile hides it."""
-        return self.rates.dram_latency
-
     def phases(self, cores: int) -> tuple[Phase, ...]:
-        """Full waves, then the last one."""
+        """Full waves, then the last one; a core that holds a second tile hides the latency."""
         wide = cores * self.occupancy
         waves = -(-self.tiles // wide)
         last = self.tiles - (waves - 1) * wide
         exposed = waves if self.occupancy == 1 else 1
         full = (self.wave(wide, cores, times=waves - 1),) if waves > 1 else ()
         return (
-            Phase(((self.latency(),),), exposed),
+            Phase(((self.rates.dram_latency,),), exposed),
             *full,
             self.wave(last, min(cores, last), times=1),
         )
@@ -142,7 +137,7 @@ class Waves:
         staged = sum(
             prod(largest(self.program, b)) * itemsize(self.program, b)
             for b in self.program.buffers
-            if b.depth > 1 and self.program.views[b.value].role in ("input", "weight")
+            if b.depth > 1 and self.program.views[b.value].loaded
         )
         lanes = self.program.threads * self.program.load_width_bytes
         per_core = min(-(-tiles // cores), self.occupancy)
@@ -150,37 +145,34 @@ class Waves:
 
     def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
         """Bytes between cache and device memory that belong to a number of tiles."""
-        share = Fraction(tiles, self.tiles)
-        terms: list[Term] = []
-        for view, size in self.counts.fetched.items():
-            once = min(size, self.counts.unique[view])
-            terms.append(self.bytes(self.shares.cause(view), once * share, self.reader(view)))
-            terms.append(self.bytes("reload", (size - once) * share, self.reader(view)))
-        for view, size in self.counts.stored.items():
-            once = min(size, self.program.views[view].type.bytes)
-            terms.append(self.bytes(self.shares.cause(view), once * share, self.writer(view)))
-            terms.append(self.bytes("reload", (size - once) * share, self.writer(view)))
+        terms = self.moved(self.counts.fetched, Fraction(tiles, self.tiles), self.rates.dram)
         if sustained is not None and sustained < self.rates.dram:
             moved = sum((t.amount for t in terms), Fraction())
             lost = moved / sustained - moved / self.rates.dram
-            terms.append(Term("wait", lost, Fraction(1)))
-        return tuple(terms)
-
-    def bytes(self, cause: str, amount: Fraction, node: int) -> Term:
-        """Bytes at the rate of device memory."""
-        return Term(cause, amount, self.rates.dram, node)
+            terms = (*terms, Term("wait", lost, Fraction(1)))
+        return terms
 
     def through(self, tiles: Fraction | int, rate: Fraction) -> tuple[Term, ...]:
         """Bytes that tiles load and store; what other tiles load as well counts as reload."""
-        share = Fraction(tiles) / self.tiles
+        return self.moved(self.counts.loaded, Fraction(tiles) / self.tiles, rate)
+
+    def moved(self, read: Mapping[int, int], share: Fraction, rate: Fraction) -> tuple[Term, ...]:
+        """A share of the bytes that are read and stored, first moves and repeated ones apart."""
         terms: list[Term] = []
-        for view, size in self.counts.loaded.items():
-            once, node = self.counts.unique[view], self.reader(view)
-            terms.append(Term(self.shares.cause(view), once * share, rate, node))
-            terms.append(Term("reload", (size - once) * share, rate, node))
+        for view, size in read.items():
+            terms += self.apart(view, size, self.counts.unique[view], "load", share, rate)
         for view, size in self.counts.stored.items():
-            terms.append(Term(self.shares.cause(view), size * share, rate, self.writer(view)))
+            once = self.program.views[view].type.bytes
+            terms += self.apart(view, size, once, "store", share, rate)
         return tuple(terms)
+
+    def apart(
+        self, view: int, size: int, once: int, how: str, share: Fraction, rate: Fraction
+    ) -> tuple[Term, Term]:
+        """The bytes of one view: those that had to move, and the rest."""
+        node, once = self.touching[how, view], min(size, once)
+        first = Term(self.shares.cause(view), once * share, rate, node)
+        return first, Term("reload", (size - once) * share, rate, node)
 
     @cached_property
     def touching(self) -> dict[tuple[str, int], int]:
@@ -198,14 +190,6 @@ class Waves:
                     pass
         return found
 
-    def reader(self, view: int) -> int:
-        """The node that a load of a view is charged to."""
-        return self.touching["load", view]
-
-    def writer(self, view: int) -> int:
-        """The node that a store of a view is charged to."""
-        return self.touching["store", view]
-
     def computed(self, tiles: int, per_core: Fraction) -> tuple[Term, ...]:
         """Operations of ``tiles`` tiles; every core takes its time for ``per_core`` full ones."""
         terms: list[Term] = []
@@ -218,7 +202,10 @@ class Waves:
         self, number: int, statement: Compute, full: Fraction, tiles: int, per_core: Fraction
     ) -> tuple[Term, ...]:
         """Terms of one statement. Lanes do a multiply-add a cycle, other operations use half."""
-        node, chip = statement.node, self.rates.vector(self.dtype(statement)) * self.rates.cores
+        node, chip = (
+            statement.node,
+            self.rates.vector(self.cost.type(statement.out).dtype) * self.rates.cores,
+        )
         products = statement.kind == "matrix"
         simple = self.rates.simple(self.counts.computed[number][0]) * tiles / self.tiles
         again = self.cost.again(number, statement)
@@ -231,10 +218,6 @@ class Waves:
             Term("padding", padded - slots, chip, node),
             Term("idle", full * per_core * self.rates.cores - padded, chip, node),
         )
-
-    def dtype(self, statement: Compute) -> str:
-        """The element type that a statement computes in."""
-        return self.program.views[self.program.buffers[statement.out].value].type.dtype
 
     @cached_property
     def full_tile(self) -> tuple[tuple[Placed, Fraction], ...]:
@@ -250,11 +233,10 @@ class Waves:
         if not isinstance(statement, Compute):
             return Fraction()
         out_buffer = self.program.buffers[statement.out]
-        out = TensorType(self.dtype(statement), largest(self.program, out_buffer))
+        dtype = self.cost.type(statement.out).dtype
+        out = TensorType(dtype, largest(self.program, out_buffer))
         ins = [None if o is None else self.full_type(o, out) for o in statement.ins]
-        shapes = [t.dims if t is not None else () for t in ins]
-        attrs = dict(tile_attrs(statement.op, statement.attrs, shapes, out.dims))
-        simple = self.rates.simple(OPS[statement.op].work(ins, (out,), attrs))
+        simple = self.rates.simple(tile_work(statement.op, statement.attrs, ins, out))
         moved = 2 * out.elements if statement.op in ("Transpose", "Identity", "Expand") else 0
         times = prod(
             trips(self.program.loops[n], {})

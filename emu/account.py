@@ -11,10 +11,11 @@ from emu.devices.make import make_device
 from emu.devices.rates import Rates
 from emu.energy import Energy, energy_pj
 from emu.ir.body import Body, BodyNode
-from emu.ir.ops import OPS, Fusion, Work
+from emu.ir.ops import OPS, Fusion
 from emu.ir.schedule import COVERAGE, Binding
-from emu.ir.trace import CAUSES, Launched, Traffic
+from emu.ir.trace import Launched, Traffic
 from emu.ir.traffic import Boundary, boundary_bytes
+from emu.ir.work import node_work
 from emu.run import Compiled
 
 
@@ -29,10 +30,7 @@ class GroupAccount:
     @property
     def ledger(self) -> dict[str, int]:
         """Picoseconds by cause, in the order of the causes."""
-        sums: dict[str, int] = dict.fromkeys(CAUSES, 0)
-        for (_, cause), ps in self.launched.charges.items():
-            sums[cause] += ps
-        return sums
+        return self.launched.ledger
 
     @property
     def ps(self) -> int:
@@ -124,13 +122,8 @@ def _peak_ps(body: Body, rates: Rates) -> Fraction:
 
 def _node_peak_ps(body: Body, node: BodyNode, rates: Rates) -> Fraction:
     op, dtype = OPS[node.op], body.types[node.out].dtype
-    simple = rates.simple(_work(body, node))
+    simple = rates.simple(node_work(body, node))
     if not simple:
         return Fraction()
     is_product = op.fusion is Fusion.ANCHOR
     return simple / (rates.cores * (rates.best_product if is_product else rates.vector)(dtype))
-
-
-def _work(body: Body, node: BodyNode) -> Work:
-    ins = [None if value < 0 else body.types[value] for value in node.ins]
-    return OPS[node.op].work(ins, [body.types[value] for value in node.outs], dict(node.attrs))

@@ -11,11 +11,11 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from emu.ir.machine import Residency
-from emu.ir.ops import OPS, Work
+from emu.ir.ops import Work
 from emu.ir.regions import Frame, lineage, runs, span, trips
 from emu.ir.tile import Axis, Compute, Gather, Load, Loop, Operand, Placed, Store, TileProgram
 from emu.ir.types import TensorType
-from emu.ir.work import tile_attrs
+from emu.ir.work import tile_work
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def _computed(program: TileProgram, placed: Placed, statement: Compute) -> tuple
         ins.append(_operand_type(program, operand, statement.out, out_lengths))
     result = TensorType(program.views[out.value].type.dtype, out_lengths)
     times = _trips(program, _unindexed(program, placed.loops, indexed))
-    shapes = [t.dims if t is not None else () for t in ins]
-    attrs = dict(tile_attrs(statement.op, statement.attrs, shapes, out_lengths))
-    work = OPS[statement.op].work(ins, (result,), attrs) * times
+    work = tile_work(statement.op, statement.attrs, ins, result) * times
     read = sum(
         _executions_bytes(program, placed, t, program.buffers[o.buffer].axes, o, out.axes)
         for t, o in zip(ins, statement.ins, strict=True)

@@ -271,7 +271,7 @@ def view_arrays(program: TileProgram, values: Mapping[int, Array]) -> dict[int, 
     return {
         i: values[view.value].reshape(view.type.dims)
         for i, view in enumerate(program.views)
-        if view.role in ("input", "weight") and view.value is not None
+        if view.loaded and view.value is not None
     }
 
 

@@ -162,6 +162,11 @@ class View:
     role: str
     value: int | None
 
+    @property
+    def loaded(self) -> bool:
+        """Whether programs read it from device memory."""
+        return self.role in ("input", "weight")
+
 
 @dataclass(frozen=True)
 class TileProgram:

@@ -93,6 +93,14 @@ class Launched:
     charges: Mapping[tuple[int, str], int]
     did: Footprint
 
+    @property
+    def ledger(self) -> dict[str, int]:
+        """Picoseconds by cause, in the order of CAUSES."""
+        sums: dict[str, int] = dict.fromkeys(CAUSES, 0)
+        for (_, cause), ps in self.charges.items():
+            sums[cause] += ps
+        return sums
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -105,11 +113,8 @@ class Trace:
     @property
     def ledger(self) -> dict[str, int]:
         """Picoseconds by cause, in the order of CAUSES; they sum to the latency."""
-        sums: dict[str, int] = dict.fromkeys(CAUSES, 0)
-        for launch in self.launches:
-            for (_, cause), ps in launch.charges.items():
-                sums[cause] += ps
-        return sums
+        ledgers = [launch.ledger for launch in self.launches]
+        return {cause: sum(ledger[cause] for ledger in ledgers) for cause in CAUSES}
 
     @property
     def did(self) -> Footprint:

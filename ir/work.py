@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from emu.ir.body import FrozenAttrs
+from emu.ir.body import ABSENT, Body, BodyNode, FrozenAttrs
+from emu.ir.ops import OPS, Work
+from emu.ir.types import TensorType
 
 Shape = tuple[int, ...]
 
@@ -15,6 +17,24 @@ def tile_attrs(op: str, attrs: FrozenAttrs, ins: Sequence[Shape], out: Shape) ->
         groups = ins[0][1] // ins[1][1]
         return tuple((k, groups if k == "group" else v) for k, v in attrs)
     return attrs
+
+
+def tile_work(
+    op: str, attrs: FrozenAttrs, ins: Sequence[TensorType | None], out: TensorType
+) -> Work:
+    """Return the work of an op on a tile with operands and result of these types."""
+    return OPS[op].work(ins, (out,), dict(tile_attrs(op, attrs, shapes(ins), out.dims)))
+
+
+def node_work(body: Body, node: BodyNode) -> Work:
+    """Return the work of a whole node."""
+    ins = [None if value == ABSENT else body.types[value] for value in node.ins]
+    return OPS[node.op].work(ins, [body.types[value] for value in node.outs], dict(node.attrs))
+
+
+def shapes(types: Sequence[TensorType | None]) -> list[Shape]:
+    """Return the shapes of operands, () for an absent one."""
+    return [() if t is None else t.dims for t in types]
 
 
 def gemm_shape(op: str, ins: Sequence[Shape], out: Shape) -> tuple[int, int, int, int]:
