@@ -36,6 +36,11 @@ class Shares:
         return "compulsory" if view in self.compulsory else "intermediate"
 
 
+def moved_elements(statement: Compute, out: TensorType) -> int:
+    """Elements of a result that lanes move without computing; a reshape on chip moves none."""
+    return out.elements if statement.op in MOVES else 0
+
+
 def active_cores(program: TileProgram) -> int:
     """How many cores have tiles: the iterations of all parallel loops."""
     return prod(trips(loop, {}) for loop in program.loops if loop.parallel)
@@ -156,7 +161,7 @@ class TileCost:
         rate = self.rates.vector(out.dtype)
         lanes = max(1, int(rate / self.rates.clock / 2))
         used = Fraction(elements, -(-elements // lanes) * lanes)
-        moved = out.elements * self.active if statement.op in MOVES else 0
+        moved = moved_elements(statement, out) * self.active
         return self.rates.vector_terms(
             work * self.active,
             again,

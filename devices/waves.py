@@ -14,7 +14,7 @@ from math import prod
 from emu.devices.datasheet import Datasheet
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Settled, Term, positive, settle
-from emu.devices.tile_cost import Shares, TileCost
+from emu.devices.tile_cost import Shares, TileCost, moved_elements
 from emu.ir.count import Counts, count
 from emu.ir.machine import Residency
 from emu.ir.regions import footprint_bytes, itemsize, largest, trips
@@ -210,12 +210,16 @@ class Waves:
         simple = self.rates.simple(self.counts.computed[number][0]) * tiles / self.tiles
         again = self.cost.again(number, statement)
         slots = simple if products else 2 * simple
+        whole = self.cost.type(statement.out)
+        placed = 2 * moved_elements(statement, whole) * Fraction(tiles, self.tiles)
+        moved = max(placed - slots, Fraction())
         padded = full * tiles
         return (
             Term("useful", simple * (1 - again), chip, node),
             Term("recompute", simple * again, chip, node),
             Term("slower_path", slots - simple, chip, node),
-            Term("padding", padded - slots, chip, node),
+            Term("layout", moved, chip, node),
+            Term("padding", padded - slots - moved, chip, node),
             Term("idle", full * per_core * self.rates.cores - padded, chip, node),
         )
 
@@ -237,7 +241,7 @@ class Waves:
         out = TensorType(dtype, largest(self.program, out_buffer))
         ins = [None if o is None else self.full_type(o, out) for o in statement.ins]
         simple = self.rates.simple(tile_work(statement.op, statement.attrs, ins, out))
-        moved = 2 * out.elements if statement.op in ("Transpose", "Identity", "Expand") else 0
+        moved = 2 * moved_elements(statement, out)
         times = prod(
             trips(self.program.loops[n], {})
             for n in placed.loops

@@ -6,8 +6,9 @@ from fractions import Fraction
 from emu.devices.datasheet import load_datasheet
 from emu.devices.gpu import GpuDevice
 from emu.devices.tile_cost import Shares
+from emu.ir.body import Body, BodyNode
 from emu.kernels.tiling import Tiling
-from tests.devices.programs import add_body, matmul_body, program_of
+from tests.devices.programs import add_body, matmul_body, program_of, tensor
 
 GPU = GpuDevice(load_datasheet("gpu"))
 LATENCY = 391_000  # ps from the first request to the first byte
@@ -100,3 +101,27 @@ def test_blocks_of_tiles_cover_what_fits_the_shared_cache() -> None:
         <= 40 * 2**20
         < (2 * min(rows, columns) + max(rows, columns)) * 4096 * 4
     )
+
+
+def test_lanes_that_only_move_elements_are_charged_to_layout() -> None:
+    square = tensor(500, 500)
+    node = BodyNode("Transpose", (0,), (1,), (("perm", (1, 0)),))
+    body = Body((node,), (square, square), 1, frozenset(), (1,))
+    waves = GPU.waves(program_of(body, Tiling((32, 32), cores=0)), Shares())
+
+    amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(3))}
+
+    assert amounts["layout"] == 2 * 500 * 500
+    assert amounts["padding"] == 2 * (512 * 512 - 500 * 500)
+    assert amounts["useful"] == 0
+
+
+def test_an_enlarged_image_is_moved_by_the_lanes_and_not_for_free() -> None:
+    scales = (("mode", "nearest"), ("scales", (1.0, 1.0, 2.0, 2.0)))
+    types = (tensor(1, 8, 16, 16), tensor(1, 8, 32, 32))
+    body = Body((BodyNode("Resize", (0,), (1,), scales),), types, 1, frozenset(), (1,))
+    waves = GPU.waves(program_of(body, Tiling((1, 8, 8, 32), cores=0)), Shares())
+
+    amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(1))}
+
+    assert amounts["layout"] == 2 * 8 * 32 * 32
