@@ -10,6 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from emu.flags import LookFlags, ModelFlags, StackFlags, spread
 from emu.ir.errors import EmuError
 
 app = typer.Typer(
@@ -31,39 +32,7 @@ def _examples(*commands: str) -> str:
 
 
 Model = Annotated[str, typer.Argument(help="A name of `emu list models`, or a path to .onnx.")]
-Extra = Annotated[
-    list[str] | None, typer.Argument(help="More KEY=N after --set or --dim.", show_default=False)
-]
-Device = Annotated[str, typer.Option("--device", "-d", help="A name of `emu list devices`.")]
-FusionScope = Annotated[str, typer.Option("--fusion", "-f", help="A name of `emu list scopes`.")]
-Kernels = Annotated[str, typer.Option("--kernels", "-k", help="A name of `emu list kernels`.")]
-Passes = Annotated[
-    str | None,
-    typer.Option("--passes", help="Graph passes by name, with commas; '' for none at all."),
-]
-Array = Annotated[
-    str,
-    typer.Option(
-        "--array-model",
-        help="native, scalesim-ws, scalesim-is, scalesim-os or onnxim-ws: what an array costs.",
-    ),
-]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")]
-Dim = Annotated[
-    list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
-]
-After = Annotated[
-    list[str] | None, typer.Option("--print-ir-after", help="Print the graph after this pass.")
-]
-AfterAll = Annotated[
-    bool, typer.Option("--print-ir-after-all", help="Print the graph after every pass.")
-]
-Dump = Annotated[
-    Path | None, typer.Option("--dump-ir", help="A folder for the graph after every pass.")
-]
-TimePasses = Annotated[
-    bool, typer.Option("--time-passes", help="Say on stderr how long every stage took.")
-]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -75,19 +44,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
     )
 )
+@spread
 def run(
     model: Model,
-    more: Extra = None,
-    device: Device = "gpu",
-    fusion: FusionScope = "vertical",
-    kernels: Kernels = "deep",
-    passes: Passes = None,
+    shape: ModelFlags,
+    stack: StackFlags,
+    look: LookFlags,
     executor: Annotated[
         str, typer.Option(help="fast, or tiles: interpret every tile program literally.")
     ] = "fast",
-    array_model: Array = "native",
-    set_: Set = None,
-    dim: Dim = None,
     inputs: Annotated[Path | None, typer.Option(help="Input values, .npz.")] = None,
     outputs: Annotated[Path | None, typer.Option(help="Write the outputs, .npz.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
@@ -96,31 +61,12 @@ def run(
         bool, typer.Option("--no-check", help="Do not compare with onnxruntime.")
     ] = False,
     json: Json = False,
-    time_passes: TimePasses = False,
-    print_ir_after: After = None,
-    print_ir_after_all: AfterAll = False,
-    dump_ir: Dump = None,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
     from emu import commands
 
-    flags = commands.Flags(
-        model,
-        device,
-        fusion,
-        kernels,
-        passes,
-        array_model,
-        tuple(set_ or ()),
-        tuple(dim or ()),
-        tuple(more or ()),
-        tuple(print_ir_after or ()),
-        print_ir_after_all,
-        dump_ir,
-        time_passes,
-    )
     values = commands.ValueFlags(executor, inputs, outputs, seed, not no_values, not no_check)
-    commands.run(flags, values, json)
+    commands.run(commands.Request(model, shape, stack), look, values, json)
 
 
 @app.command(
@@ -129,43 +75,20 @@ def run(
         "show bert_layer --level fused --fusion pattern",
     )
 )
+@spread
 def show(
     model: Model,
-    more: Extra = None,
+    shape: ModelFlags,
+    stack: StackFlags,
+    look: LookFlags,
     level: Annotated[
         str, typer.Option("--level", "-l", help="graph, fused, kernel, tile or device.")
     ] = "graph",
-    device: Device = "gpu",
-    fusion: FusionScope = "vertical",
-    kernels: Kernels = "deep",
-    passes: Passes = None,
-    array_model: Array = "native",
-    set_: Set = None,
-    dim: Dim = None,
-    time_passes: TimePasses = False,
-    print_ir_after: After = None,
-    print_ir_after_all: AfterAll = False,
-    dump_ir: Dump = None,
 ) -> None:
     """Print one level of the flow as MLIR text."""
     from emu import commands
 
-    flags = commands.Flags(
-        model,
-        device,
-        fusion,
-        kernels,
-        passes,
-        array_model,
-        tuple(set_ or ()),
-        tuple(dim or ()),
-        tuple(more or ()),
-        tuple(print_ir_after or ()),
-        print_ir_after_all,
-        dump_ir,
-        time_passes,
-    )
-    commands.show(flags, level)
+    commands.show(commands.Request(model, shape, stack), look, level)
 
 
 @app.command("list", epilog=_examples("list models", "list devices --json"))
@@ -183,7 +106,9 @@ def list_(
 def export(
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    more: Extra = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(help="More KEY=N after --set.", show_default=False)
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Write a model as an ONNX file with its weights."""

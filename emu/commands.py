@@ -10,6 +10,7 @@ from emu.as_json import run_json
 from emu.dump import Watch, time_table, watch
 from emu.execute import EXECUTORS
 from emu.files import check_writable, read_arrays, write_arrays
+from emu.flags import LookFlags, Request, StackFlags
 from emu.ir.errors import BadOption, EmuError, UnknownName
 from emu.ir.passes import PASSES
 from emu.ir.text import (
@@ -23,28 +24,10 @@ from emu.models.export import export as export_model
 from emu.models.zoo import zoo_models
 from emu.pipeline import Executable, compile, is_path, open_model
 from emu.report import report
+from emu.stack import Choices
 
 MOST_DIGITS = 18
 LEVELS = ("graph", "fused", "kernel", "tile", "device")
-
-
-@dataclass(frozen=True)
-class Flags:
-    """The flags that say what is compiled, and what is shown on the way."""
-
-    model: str
-    device: str
-    fusion: str
-    kernels: str
-    passes: str | None
-    array_model: str
-    settings: tuple[str, ...]
-    dims: tuple[str, ...]
-    more: tuple[str, ...]
-    print_after: tuple[str, ...]
-    print_after_all: bool
-    dump: Path | None
-    time_passes: bool
 
 
 @dataclass(frozen=True)
@@ -59,35 +42,50 @@ class ValueFlags:
     check: bool
 
 
-def compiled(flags: Flags) -> tuple[Executable, Watch]:
-    """Compile what the flags say."""
-    looking = watch(PASSES, flags.print_after, flags.print_after_all, flags.dump)
-    zoo = {model.name: model for model in zoo_models()}
-    settings, dims = list(flags.settings), list(flags.dims)
-    (settings if flags.model in zoo else dims).extend(flags.more)
-    if dims and flags.model in zoo:
-        raise BadOption(f"--dim {dims[0]}: '{flags.model}' is a zoo model; it has --set")
-    if settings and flags.model not in zoo and is_path(flags.model):
-        raise BadOption(f"--set {settings[0]}: '{flags.model}' is a file; it has --dim")
+def compiled(asked: Request, look: LookFlags) -> tuple[Executable, Watch]:
+    """Compile what the flags ask for."""
+    looking = watch(PASSES, look.print_ir_after or (), look.print_ir_after_all, look.dump_ir)
+    settings, dims = shape_of(asked)
     executable = compile(
-        flags.model,
-        device=flags.device,
-        fusion=flags.fusion,
-        kernels=flags.kernels,
-        passes=None if flags.passes is None else _names(flags.passes),
-        array_model=flags.array_model,
-        settings=numbers("--set", settings),
-        dims=numbers("--dim", dims),
-        watch=looking,
+        asked.model, settings=settings, dims=dims, watch=looking, **choices(asked.stack)
     )
     return executable, looking
 
 
-def run(flags: Flags, values: ValueFlags, as_json: bool) -> None:
+def shape_of(asked: Request) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """The settings of a zoo model and the dimensions of a file, one of which is empty."""
+    is_zoo = asked.model in {model.name for model in zoo_models()}
+    settings, dims = list(asked.shape.set_ or ()), list(asked.shape.dim or ())
+    (settings if is_zoo else dims).extend(asked.shape.more or ())
+    if dims and is_zoo:
+        raise BadOption(f"--dim {dims[0]}: '{asked.model}' is a zoo model; it has --set")
+    if settings and not is_zoo and is_path(asked.model):
+        raise BadOption(f"--set {settings[0]}: '{asked.model}' is a file; it has --dim")
+    return numbers("--set", settings), numbers("--dim", dims)
+
+
+def choices(flags: StackFlags) -> Choices:
+    """The choices of the stack flags."""
+    return Choices(
+        device=flags.device,
+        fusion=flags.fusion,
+        decider=flags.decider,
+        kernels=flags.kernels,
+        passes=None if flags.passes is None else _names(flags.passes),
+        array_model=flags.array_model,
+        dtype=flags.dtype,
+        layout=flags.layout,
+        tiling=flags.tiling,
+        trials=flags.tune_trials,
+        fallback=flags.fallback,
+    )
+
+
+def run(asked: Request, look: LookFlags, values: ValueFlags, as_json: bool) -> None:
     """Compile, run, report; raises EmuError after the report if the values are wrong."""
     _check(values)
     given = None if values.inputs is None else read_arrays(values.inputs)
-    executable, looking = compiled(flags)
+    executable, looking = compiled(asked, look)
     with looking.timed("values and check"):
         result = executable.run(
             given,
@@ -99,7 +97,7 @@ def run(flags: Flags, values: ValueFlags, as_json: bool) -> None:
     if values.outputs is not None and result.outputs is not None:
         write_arrays(values.outputs, result.outputs)
     print(json_text.dumps(run_json(result), allow_nan=False) if as_json else report(result))
-    _tell_times(flags, looking)
+    _tell_times(look, looking)
     if result.check is not None and not result.check.ok:
         raise EmuError(f"the values are not as {result.check}")
 
@@ -114,11 +112,11 @@ def _check(values: ValueFlags) -> None:
         check_writable(values.outputs)
 
 
-def show(flags: Flags, level: str) -> None:
+def show(asked: Request, look: LookFlags, level: str) -> None:
     """Print one level of the flow."""
     if level not in LEVELS:
         raise UnknownName("level", level, LEVELS)
-    executable, looking = compiled(flags)
+    executable, looking = compiled(asked, look)
     found = executable.compiled
     text = {
         "graph": lambda: print_graph(found.lowered),
@@ -128,7 +126,7 @@ def show(flags: Flags, level: str) -> None:
         "device": lambda: print_program(found.program),
     }[level]()
     print(text)
-    _tell_times(flags, looking)
+    _tell_times(look, looking)
 
 
 def export(name: str, output: Path, settings: Iterable[str]) -> None:
@@ -159,6 +157,6 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _tell_times(flags: Flags, looking: Watch) -> None:
-    if flags.time_passes:
+def _tell_times(look: LookFlags, looking: Watch) -> None:
+    if look.time_passes:
         print("\n".join(time_table(looking.timings)), file=sys.stderr)

@@ -1,8 +1,9 @@
 """The whole stack on one screen: a model goes in at the top, a run comes out at the bottom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from emu.choose import fuse_globally
 from emu.devices.device import Device
@@ -13,7 +14,9 @@ from emu.ir.errors import NoKernel, UnknownName
 from emu.ir.fusion import SCOPES, fuse
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
+from emu.ir.layout import LAYOUTS
 from emu.ir.passes import DEFAULT_PASSES, run_passes
+from emu.ir.precision import DTYPES
 from emu.ir.program import Program
 from emu.ir.schedule import Schedule
 from emu.ir.trace import Trace
@@ -24,7 +27,7 @@ from emu.models.reader import read_model, to_graph
 from emu.models.zoo import build
 from emu.run import Compiled, Run
 from emu.select import Selector
-from emu.stack import Chip, Compiler, Stack
+from emu.stack import Chip, Choices, Compiler, Stack
 from emu.values import compute
 
 DECIDERS = {
@@ -33,51 +36,76 @@ DECIDERS = {
     "vertical": "post-dominator",
     "global": "priority",
 }
+TILINGS = ("heuristic", "exhaustive", "tuned")
+FALLBACKS = ("generated", "host")
 
 
 def compile(
     model: str | Path | Model,
     *,
-    device: str | Path = "gpu",
-    fusion: str = "vertical",
-    kernels: str = "deep",
-    passes: Sequence[str] | None = None,
-    array_model: str = "native",
     settings: Mapping[str, int] | None = None,
     dims: Mapping[str, int] | None = None,
     watch: Watch | None = None,
+    **choices: Unpack[Choices],
 ) -> "Executable":
     """Bring a model (a zoo name, a path to an .onnx file, or a Model) down to a device binary.
 
-    ``settings`` are those of a zoo builder, ``dims`` bind symbolic dimensions of a file. ``passes``
-    None means the default ones, and none at all for fusion "none".
+    ``settings`` are those of a zoo builder, ``dims`` bind symbolic dimensions of a file, and
+    ``choices`` replace those of the neutral stack.
     """
     watch = watch or Watch()
-    stack = make_stack(str(device), fusion, kernels, passes, array_model)
-    chip = make_device(device, array_model)
+    stack = make_stack(**choices)
+    chip = make_device(choices.get("device", "gpu"), stack.device.array_model)
 
     with watch.timed("read"):
         opened = open_model(model, settings or {})  # name or file -> model
     with watch.timed("import"):
         graph = to_graph(opened, dims or {})  # model -> graph
+    return bring_down(opened, graph, stack, chip, watch)
+
+
+def bring_down(
+    opened: Model, graph: Graph, stack: Stack, chip: Device, watch: Watch
+) -> "Executable":
+    """Compile a graph that stands for ``opened``: passes, fusion, kernels, commands, binary."""
     lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
     _must_have_elements(lowered)
     best = lower(lowered, stack, chip, watch)  # graph -> program and trace
     return Executable(Compiled(opened, stack, graph, lowered, *best), chip)
 
 
-def make_stack(
-    device: str, fusion: str, kernels: str, passes: Sequence[str] | None, array_model: str
-) -> Stack:
-    """Return the stack of the flags; raises UnknownName for what does not exist."""
-    if fusion not in SCOPES:
-        raise UnknownName("fusion scope", fusion, SCOPES)
-    if kernels not in LIBRARIES:
-        raise UnknownName("kernel library", kernels, LIBRARIES)
-    default = () if fusion == "none" else DEFAULT_PASSES
-    chosen = default if passes is None else tuple(passes)
-    compiler = Compiler(chosen, fusion, DECIDERS[fusion])
-    return Stack(compiler, kernels, Chip(device, array_model))
+def make_stack(**choices: Unpack[Choices]) -> Stack:
+    """Return the neutral stack with some choices replaced; raises UnknownName for no such choice.
+
+    Without ``passes`` it has the default ones, and none at all for fusion "none".
+    """
+    scope = _known("fusion scope", choices.get("fusion", "vertical"), SCOPES)
+    passes = choices.get("passes")
+    default = () if scope == "none" else DEFAULT_PASSES
+    trials = choices.get("trials", 0)
+    compiler = Compiler(
+        passes=default if passes is None else tuple(passes),
+        scope=scope,
+        decider=_known("decider", choices.get("decider") or DECIDERS[scope], DECIDERS.values()),
+        trials=trials,
+        dtype=_known("dtype", choices.get("dtype", "fp32"), DTYPES),
+        layout=_known("layout", choices.get("layout", "auto"), LAYOUTS),
+        tiling=_known("tiling", choices.get("tiling") or _tiling(trials), TILINGS),
+        fallback=_known("fallback", choices.get("fallback", "generated"), FALLBACKS),
+    )
+    kernels = _known("kernel library", choices.get("kernels", "deep"), LIBRARIES)
+    chip = Chip(str(choices.get("device", "gpu")), choices.get("array_model", "native"))
+    return Stack(compiler, kernels, chip)
+
+
+def _tiling(trials: int) -> str:
+    return "tuned" if trials else "exhaustive"
+
+
+def _known(kind: str, name: str, names: Iterable[str]) -> str:
+    if name not in (known := tuple(names)):
+        raise UnknownName(kind, name, known)
+    return name
 
 
 def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:

@@ -1,16 +1,27 @@
 """A stack: one choice for each of the six slots, as one frozen value."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """What the compiler does: graph passes in order, fusion scope and decider, tuning budget."""
+    """What the compiler does: graph passes in order, fusion, element type, layout and tiles.
+
+    ``tiling`` says how tiles are chosen, with ``trials`` tilings tried for each generated kernel;
+    ``fallback`` what becomes of a group that the kernel library does not claim.
+    """
 
     passes: tuple[str, ...]
     scope: str
     decider: str
     trials: int = 0
+    dtype: str = "fp32"
+    layout: str = "auto"
+    tiling: str = "exhaustive"
+    fallback: str = "generated"
 
 
 @dataclass(frozen=True)
@@ -31,3 +42,19 @@ class Stack:
     front_end: str = "graph-capture"
     driver: str = "emu"
     orchestrator: str = "none"
+
+
+class Choices(TypedDict, total=False):
+    """What may replace a choice of the neutral stack; None is what goes with the other choices."""
+
+    device: str | Path
+    fusion: str
+    decider: str | None
+    kernels: str
+    passes: Sequence[str] | None
+    array_model: str
+    dtype: str
+    layout: str
+    tiling: str | None
+    trials: int
+    fallback: str

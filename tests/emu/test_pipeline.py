@@ -76,10 +76,10 @@ def save(file: Path, graph: GraphProto) -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_fusion_none_alone_runs_no_passes(scope: str) -> None:
-    stack = make_stack("gpu", scope, "deep", None, "native")
+    stack = make_stack(fusion=scope)
     assert stack.compiler.passes == (() if scope == "none" else DEFAULT_PASSES)
     assert stack.compiler.decider == DECIDERS[scope]
-    assert make_stack("gpu", scope, "deep", [], "native").compiler.passes == ()
+    assert make_stack(fusion=scope, passes=[]).compiler.passes == ()
 
 
 def test_the_seed_decides_random_inputs_and_runs_are_bit_equal() -> None:

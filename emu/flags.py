@@ -1,0 +1,179 @@
+"""The flags that commands share, as values; a command takes one and gets all of its flags."""
+
+import inspect
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from emu.ir.errors import BadOption
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StackFlags:
+    """The flags that replace slots of the neutral stack, or what a slot says."""
+
+    device: Annotated[str, typer.Option("--device", "-d", help="A name of `emu list devices`.")] = (
+        "gpu"
+    )
+    fusion: Annotated[str, typer.Option("--fusion", "-f", help="A name of `emu list scopes`.")] = (
+        "vertical"
+    )
+    decider: Annotated[
+        str | None,
+        typer.Option("--decider", help="A name of `emu list deciders`; the scope has a default."),
+    ] = None
+    kernels: Annotated[
+        str, typer.Option("--kernels", "-k", help="A name of `emu list kernels`.")
+    ] = "deep"
+    passes: Annotated[
+        str | None,
+        typer.Option("--passes", help="Graph passes by name, with commas; '' for none at all."),
+    ] = None
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="What it computes in: fp32, fp16, bf16, int8 or fp8.")
+    ] = "fp32"
+    layout: Annotated[
+        str, typer.Option("--layout", help="auto, nchw, nhwc, blocked, t8x128 or t32x32.")
+    ] = "auto"
+    tiling: Annotated[
+        str | None,
+        typer.Option("--tiling", help="How tiles are chosen: heuristic, exhaustive or tuned."),
+    ] = None
+    tune_trials: Annotated[
+        int, typer.Option("--tune-trials", min=0, help="Tilings to try for a generated kernel.")
+    ] = 0
+    tuning_db: Annotated[
+        Path | None, typer.Option("--tuning-db", help="A database of tilings that were tuned.")
+    ] = None
+    fallback: Annotated[
+        str,
+        typer.Option(
+            "--fallback", help="What no kernel of the library claims is generated, or goes to host."
+        ),
+    ] = "generated"
+    array_model: Annotated[
+        str,
+        typer.Option(
+            "--array-model",
+            help="native, scalesim-ws, scalesim-is, scalesim-os or onnxim-ws: what an array costs.",
+        ),
+    ] = "native"
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """The flags that shape a model."""
+
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(help="More KEY=N after --set or --dim.", show_default=False),
+    ] = None
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")
+    ] = None
+    dim: Annotated[
+        list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class LookFlags:
+    """The flags that show what happens on the way."""
+
+    time_passes: Annotated[
+        bool, typer.Option("--time-passes", help="Say on stderr how long every stage took.")
+    ] = False
+    print_ir_after: Annotated[
+        list[str] | None, typer.Option("--print-ir-after", help="Print the graph after this pass.")
+    ] = None
+    print_ir_after_all: Annotated[
+        bool, typer.Option("--print-ir-after-all", help="Print the graph after every pass.")
+    ] = False
+    dump_ir: Annotated[
+        Path | None, typer.Option("--dump-ir", help="A folder for the graph after every pass.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A model on a stack, as flags name them; an empty name is a model that is not named."""
+
+    model: str
+    shape: ModelFlags
+    stack: StackFlags
+
+
+def spread(command: Callable[..., T]) -> Callable[..., T]:
+    """Let typer see, instead of a parameter that is a dataclass, a flag for each of its fields."""
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    shown = [flag for p in parameters for flag in _flags_of(p)]
+
+    @wraps(command)
+    def called(**given: Any) -> T:
+        values = {p.name: _value(p, given) for p in parameters}
+        return command(**values)
+
+    called.__dict__["__signature__"] = inspect.Signature(shown)
+    called.__annotations__ = {flag.name: flag.annotation for flag in shown}
+    return called
+
+
+def _flags_of(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    if not is_dataclass(parameter.annotation):
+        yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        return
+    for field in fields(parameter.annotation):
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=field.type,
+        )
+
+
+def _value(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
+    """The value of a parameter out of the flags that typer found."""
+    kind = parameter.annotation
+    if not is_dataclass(kind):
+        return given[parameter.name]
+    make: Callable[..., object] = parameter.annotation
+    return make(**{field.name: given[field.name] for field in fields(kind)})
+
+
+def _default(field: Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def parse_request(text: str) -> Request:
+    """Return the model and stack of a quoted text: "[MODEL] [--device D] [--fusion S] ...".
+
+    Raises BadOption with the text for a flag that does not exist or a value that it cannot have.
+    """
+    try:
+        words = shlex.split(text)
+        found = _parser()(words, prog_name="emu", standalone_mode=False)
+    except ValueError as error:
+        raise BadOption(f"'{text}': {error}") from error
+    except typer.TyperException as error:
+        raise BadOption(f"'{text}': {error.format_message().rstrip('.')}") from error
+    assert isinstance(found, Request)  # typer returns what its only command does
+    return found
+
+
+def _parser() -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(add_help_option=False)(spread(_request))
+    return app
+
+
+def _request(
+    model: Annotated[str, typer.Argument()] = "", *, shape: ModelFlags, stack: StackFlags
+) -> Request:
+    return Request(model, shape, stack)
