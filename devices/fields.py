@@ -1,30 +1,34 @@
-"""Strict reading of nested tables into frozen dataclasses; each message names file and key."""
+"""Strict reading of nested tables into frozen dataclasses; each message names file and key.
+
+Datasheets are read so, and other files of facts with an error of their own.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
 from math import isfinite
 from types import MappingProxyType, NoneType
 from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from emu.ir.errors import DatasheetError
+from emu.ir.errors import DatasheetError, InputError
 from emu.ir.types import NUMPY
 
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A place in a file, for messages."""
+    """A place in a file, for messages, and the error that something wrong there is."""
 
     file: str
     path: str = ""
+    refusal: type[InputError] = DatasheetError
 
     def to(self, key: str) -> "At":
         """Return the place of an entry of this one."""
-        return At(self.file, f"{self.path}.{key}" if self.path else key)
+        return replace(self, path=f"{self.path}.{key}" if self.path else key)
 
-    def error(self, why: str) -> DatasheetError:
+    def error(self, why: str) -> InputError:
         """Return the error that something is wrong here."""
-        return DatasheetError(f"{self.file}: {self.path or 'file'}: {why}")
+        return self.refusal(f"{self.file}: {self.path or 'file'}: {why}")
 
 
 Reader: TypeAlias = Callable[[object, At], Any]
@@ -56,15 +60,17 @@ def _read(hint: Any, value: object, at: At) -> object:
         return _blocks(kinds[0], value, at)
     if get_origin(hint) is Mapping:
         return _rates(value, at)
+    if get_origin(hint) is dict:
+        return _table(value, at)
     kind: type[Any] = kinds[0] if kinds else hint
     return _SCALARS[kind](value, at) if kind in _SCALARS else read(kind, value, at)
 
 
 def _blocks(kind: type[Any], value: object, at: At) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise at.error("must be a list of tables")
+        raise at.error("must be a list")
     blocks = cast("list[object]", value)
-    return tuple(read(kind, block, at.to(f"[{i}]")) for i, block in enumerate(blocks))
+    return tuple(_read(kind, block, at.to(f"[{i}]")) for i, block in enumerate(blocks))
 
 
 def _table(value: object, at: At) -> dict[str, object]:
@@ -104,4 +110,12 @@ def _text(value: object, at: At) -> str:
     return " ".join(value.split())
 
 
-_SCALARS: Mapping[type, Reader] = MappingProxyType({int: _count, float: _number, str: _text})
+def _truth(value: object, at: At) -> bool:
+    if not isinstance(value, bool):
+        raise at.error(f"must be true or false, not {value!r}")
+    return value
+
+
+_SCALARS: Mapping[type, Reader] = MappingProxyType(
+    {int: _count, float: _number, str: _text, bool: _truth}
+)

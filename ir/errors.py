@@ -8,9 +8,28 @@ EmuError                    1
 │   ├── ModelError          2  the file is not a model that emu can read
 │   ├── UnboundDimension    2  a symbolic dimension has no number
 │   ├── BadValues           2  input values have a wrong name, shape or dtype
-│   └── DatasheetError      2  a device file lacks a field or has an impossible number
+│   ├── DatasheetError      2  a device file lacks a field or has an impossible number
+│   ├── CatalogueError      2  a file of a stack, a part or an interface cannot be used
+│   └── RunFileError        2  the file is not a run that emu kept, or not a whole one
 ├── ContainerError          2  a device binary is damaged or was made for another device
 ├── CapacityError           3  the model does not fit the device
+├── ContractError           4  two parts of a stack do not fit: have and need, by contract and stage
+│   ├── KernelNotRegistered 4  K1 lower    no kernel for the op under the front end's dispatch key
+│   ├── NoCommonIR          4  K2 capture  the compiler does not parse what the front end emits
+│   ├── DynamicShape        4  K2 capture  a static compiler is given a symbolic dimension
+│   ├── GraphBreak          4  K2 capture  the program reads a value in the middle
+│   ├── SymbolNotFound      4  K3 lower    a symbol of the compiler is exported by no library
+│   ├── LayoutUnrepresentable 4  K4 lower  no layout that both sides of an edge can hold
+│   ├── AbiMismatch         4  K5 link     the driver does not export what the library imports
+│   ├── NoBinaryForDevice   4  K6 load     no section of the binary is for this chip
+│   ├── VersionSkew         4  K6 load     format or ISA are outside of the driver's window
+│   ├── PortableTooNew      4  K6 load     a portable section is newer than the driver
+│   ├── DeviceNotBound      4  K7 bind     the driver does not know the chip
+│   ├── FirmwareAuth        4  K7 bind     the chip does not accept the firmware's signature
+│   ├── FirmwareVersion     4  K7 bind     the firmware is of another version
+│   ├── ApiUnknown          4  K8 admit    no management function of this name
+│   ├── NotSupported        4  K8 admit    the placement table has no such partition
+│   └── TelemetryMissing    4  K8 admit    a figure that the policy demands is not measured
 └── Unsupported             4  something in the model is outside what the stack can do
     ├── UnsupportedOp       4  an op (named with its node) has no rule
     └── NoKernel            4  no library, generator or host can compute a group
@@ -68,6 +87,14 @@ class DatasheetError(InputError):
     """A device file lacks a field or has an impossible number."""
 
 
+class CatalogueError(InputError):
+    """A file of a stack, a part or an interface cannot be used; the message names file and key."""
+
+
+class RunFileError(InputError):
+    """The file is not a run that emu kept, or not a whole one."""
+
+
 class ContainerError(EmuError):
     """A device binary is damaged or was made for another device."""
 
@@ -78,6 +105,118 @@ class CapacityError(EmuError):
     """The model does not fit the device."""
 
     exit_code = 3
+
+
+class ContractError(EmuError):
+    """Two parts of a stack do not fit; ``contract`` and ``stage`` say where it showed.
+
+    ``have`` and ``need`` are what one side offers and the other demands, as text.
+    """
+
+    exit_code = 4
+    contract = ""
+    stage = ""
+
+    def __init__(self, what: str, have: object, need: object) -> None:
+        """Say what was tried, and the two sides."""
+        super().__init__(f"{self.contract} at {self.stage}: {what}: have {have}, need {need}")
+        self.what, self.have, self.need = what, str(have), str(need)
+
+
+class KernelNotRegistered(ContractError):
+    """No kernel is registered for an op under the front end's dispatch key."""
+
+    contract, stage = "K1", "lower"
+
+
+class NoCommonIR(ContractError):
+    """The compiler does not parse what the front end emits."""
+
+    contract, stage = "K2", "capture"
+
+
+class DynamicShape(ContractError):
+    """A compiler that wants static shapes is given a symbolic dimension."""
+
+    contract, stage = "K2", "capture"
+
+
+class GraphBreak(ContractError):
+    """The program reads a value in the middle, and the front end cannot go on from there."""
+
+    contract, stage = "K2", "capture"
+
+
+class SymbolNotFound(ContractError):
+    """A symbol that the compiler emitted is exported by no kernel library."""
+
+    contract, stage = "K3", "lower"
+
+
+class LayoutUnrepresentable(ContractError):
+    """No layout can be held by both sides of an edge."""
+
+    contract, stage = "K4", "lower"
+
+
+class AbiMismatch(ContractError):
+    """The driver does not export a function that the kernel library imports."""
+
+    contract, stage = "K5", "link"
+
+
+class NoBinaryForDevice(ContractError):
+    """No section of a binary is for this chip."""
+
+    contract, stage = "K6", "load"
+
+
+class VersionSkew(ContractError):
+    """The format or the ISA of a binary is outside of what the driver takes."""
+
+    contract, stage = "K6", "load"
+
+
+class PortableTooNew(ContractError):
+    """A portable section is newer than the driver."""
+
+    contract, stage = "K6", "load"
+
+
+class DeviceNotBound(ContractError):
+    """The driver does not know the chip that it probed."""
+
+    contract, stage = "K7", "bind"
+
+
+class FirmwareAuth(ContractError):
+    """The boot ROM does not accept the signature of the firmware."""
+
+    contract, stage = "K7", "bind"
+
+
+class FirmwareVersion(ContractError):
+    """The firmware is not of the version that the boot ROM demands."""
+
+    contract, stage = "K7", "bind"
+
+
+class ApiUnknown(ContractError):
+    """The driver's management table has no function of this name."""
+
+    contract, stage = "K8", "admit"
+
+
+class NotSupported(ContractError):
+    """The chip has no placement for the partition that was asked for."""
+
+    contract, stage = "K8", "admit"
+
+
+class TelemetryMissing(ContractError):
+    """A figure that the policy demands is not measured."""
+
+    contract, stage = "K8", "admit"
 
 
 class Unsupported(EmuError):

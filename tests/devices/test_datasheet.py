@@ -155,7 +155,7 @@ def test_a_wrong_entry_is_refused_with_file_and_key(
 UNIT = {"name": "vector", "source": "x"}
 SHAPES: list[tuple[object, str]] = [
     (1, "f.toml: file: must be a table"),
-    ({"units": 1}, "f.toml: units: must be a list of tables"),
+    ({"units": 1}, "f.toml: units: must be a list"),
     ({"units": [1]}, "f.toml: units.[0]: must be a table"),
     ({"units": [{**UNIT, "flops_per_cycle_per_core": {}}]}, "must give a rate for one dtype"),
     ({"units": [{**UNIT, "flops_per_cycle_per_core": 2}]}, "per_core: must be a table"),
