@@ -1,23 +1,26 @@
 """The device binary: what the driver is given, and refuses unless every byte of it is right.
 
-    magic, format version, ABI, feature bits, sizes, SHA-256 of all the rest
+    magic, format, ABI, features, versions, sizes, SHA-256 of all the rest
     ISA name
     section table: kind, offset, size
-    portable section: bodies, what each launch means on any device
-    native section: tile programs for this ISA, then the commands
+    portable section: bodies, what each launch means on any device, then the commands
+    native section: the tile programs in the words and opcodes of the ISA; may be missing
+    signature section: a number over the other two; may be missing
 
 A section is a count and that many records. A record is a table of texts and one object, so it
 stands alone: equal objects are stored once, and equal bytes are decoded once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
 from typing import Any
 
+from emu.devices.driver.isa import Isa
 from emu.devices.driver.layout import fingerprint, object_form
+from emu.devices.driver.sections import Span, decode_record, object_of, records, table
 from emu.devices.driver.stream import Damage, Reader, Writer
 from emu.ir.body import Body
 from emu.ir.errors import ContainerError
@@ -25,15 +28,34 @@ from emu.ir.program import HostCall, Program
 from emu.ir.tile import TileProgram
 
 MAGIC = b"\x89EMU\r\n\x1a\n"
-VERSION = 1
 ABI = fingerprint()
 HOST_CALLS = 1  # feature bit: the host computes some of the launches
-PORTABLE, NATIVE = 1, 2
-KINDS = {PORTABLE: "portable", NATIVE: "native"}
+PORTABLE, NATIVE, SIGNATURE = 1, 2, 3
+# Entries of the section table by format: format 1 cannot hold sections of 4 GiB.
+ENTRIES: Mapping[int, Struct] = {1: Struct("<BII"), 2: Struct("<BQQ")}
+NEWEST = max(ENTRIES)
+PORTABLE_VERSION = 1  # of the bodies and commands that are written
 
-HEADER = Struct("<8sHIIHH32s")  # magic, version, ABI, features, ISA bytes, sections, digest
+# magic, format, ABI, features on, features off, portable version, ISA major, minor, bytes of its
+# name, sections, digest
+HEADER = Struct("<8sHIIIHHHHH32s")
 DIGEST_AT = HEADER.size - 32
-ENTRY = Struct("<BQQ")  # kind, offset, size
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a compiler puts into a binary besides the program.
+
+    ``portable`` is the version of a portable section that drivers may compile from, 0 for none;
+    ``sign`` makes a signature of the number that the sections hash to; ``off`` are feature bits
+    that a driver must not have.
+    """
+
+    native: bool = True
+    portable: int = 0
+    format: int = NEWEST
+    off: int = 0
+    sign: Callable[[int], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,38 +71,62 @@ class _Same:
         return isinstance(other, _Same) and other.value is self.value
 
 
-def encode(program: Program, isa: str) -> bytes:
-    """Return the binary of a program for a device of this ISA.
+@dataclass(frozen=True)
+class Opened:
+    """A binary whose frame is sound: header fields, and where its sections lie."""
+
+    data: bytes
+    on: int
+    off: int
+    portable: int
+    isa: str
+    major: int
+    minor: int
+    sections: Mapping[int, Span]
+
+    @property
+    def signed(self) -> int:
+        """The number that a signature is made of."""
+        return _signed(
+            self.sections[kind].of(self.data)
+            for kind in (PORTABLE, NATIVE)
+            if kind in self.sections
+        )
+
+    @property
+    def signature(self) -> int | None:
+        """The signature, None if there is none."""
+        span = self.sections.get(SIGNATURE)
+        return None if span is None else int.from_bytes(span.of(self.data), "little")
+
+
+def encode(program: Program, isa: Isa, image: Image | None = None) -> bytes:
+    """Return the binary of a program for devices of this ISA.
 
     Raises ContainerError for a value that the format cannot hold.
     """
+    image = image or Image()
     pools: dict[type, dict[bytes, int]] = {Body: {}, TileProgram: {}}
 
     def share(value: Any) -> int:
         pool = pools[type(value)]
-        return pool.setdefault(_shared_record(_Same(value)), len(pool))
+        target = isa if type(value) is TileProgram else None
+        return pool.setdefault(_shared_record(_Same(value), target), len(pool))
 
     root = _record(program, share)
-    portable = _section([*pools[Body]])
-    native = _section([*pools[TileProgram], root])
-    return _seal(isa.encode(), _features(program), {PORTABLE: portable, NATIVE: native})
+    count = Writer(len)
+    count.number(len(pools[TileProgram]))
+    sections = {PORTABLE: _section([bytes(count.data), *pools[Body], root])}
+    if image.native:
+        sections[NATIVE] = _section([*pools[TileProgram]])
+    if image.sign is not None:
+        number = image.sign(_signed(sections.values()))
+        sections[SIGNATURE] = number.to_bytes(-(-number.bit_length() // 8), "little")
+    return _seal(isa, image, _features(program), sections)
 
 
-def decode(data: bytes, isa: str) -> Program:
-    """Return the program of a binary for this ISA.
-
-    Raises ContainerError, with field and offset, unless the bytes are well formed throughout.
-    """
-    try:
-        features, sections = _open(data, isa)
-        bodies = _objects(data, sections[PORTABLE], Body)
-        program = _native(data, sections[NATIVE], bodies)
-    except Damage as damage:
-        message = f"container: {damage.field} at byte {damage.at}: {damage.why}"
-        raise ContainerError(message) from None
-    if features != _features(program):
-        raise ContainerError(f"container: features at byte 14: {features:#x} is not what it uses")
-    return program
+def _signed(sections: Iterable[bytes]) -> int:
+    return int.from_bytes(sha256(b"".join(sections)).digest(), "big")
 
 
 def _features(program: Program) -> int:
@@ -89,15 +135,16 @@ def _features(program: Program) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _shared_record(same: _Same) -> bytes:
+def _shared_record(same: _Same, isa: Isa | None) -> bytes:
     def share(value: Any) -> int:
         raise ContainerError(f"container: a shared object cannot hold a {type(value).__name__}")
 
-    return _record(same.value, share)
+    record = _record(same.value, share, isa)
+    return record if isa is None else isa.words(record)
 
 
-def _record(value: object, share: Callable[[Any], int]) -> bytes:
-    tree, record = Writer(share), Writer(share)
+def _record(value: object, share: Callable[[Any], int], isa: Isa | None = None) -> bytes:
+    tree, record = Writer(share, () if isa is None else isa.numbers), Writer(share)
     kind: type[Any] = type(value)
     object_form(kind).write(tree, value)
     record.number(len(tree.texts))
@@ -106,121 +153,96 @@ def _record(value: object, share: Callable[[Any], int]) -> bytes:
     return bytes(record.data + tree.data)
 
 
-def _section(records: list[bytes]) -> bytes:
+def _section(found: list[bytes]) -> bytes:
     out = Writer(len)
-    out.number(len(records))
-    for record in records:
+    out.number(len(found))
+    for record in found:
         out.block(record)
     return bytes(out.data)
 
 
-def _seal(isa: bytes, features: int, sections: dict[int, bytes]) -> bytes:
-    offset, table = HEADER.size + len(isa) + ENTRY.size * len(sections), b""
+def _seal(isa: Isa, image: Image, features: int, sections: dict[int, bytes]) -> bytes:
+    entry, name = ENTRIES[image.format], isa.name.encode()
+    offset, entries = HEADER.size + len(name) + entry.size * len(sections), b""
     for kind, section in sections.items():
-        table += ENTRY.pack(kind, offset, len(section))
+        entries += entry.pack(kind, offset, len(section))
         offset += len(section)
-    rest = isa + table + b"".join(sections.values())
-    counts = (len(isa), len(sections))
-    head = HEADER.pack(MAGIC, VERSION, ABI, features, *counts, b"")[:DIGEST_AT]
+    rest = name + entries + b"".join(sections.values())
+    versions = (image.portable, isa.major, isa.minor, len(name), len(sections))
+    head = HEADER.pack(MAGIC, image.format, ABI, features, image.off, *versions, b"")[:DIGEST_AT]
     return head + sha256(head + rest).digest() + rest
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A named part of the file; offset and size in bytes."""
-
-    name: str
-    start: int
-    size: int
-
-    def of(self, data: bytes) -> bytes:
-        return data[self.start : self.start + self.size]
-
-
-def _open(data: bytes, isa: str) -> tuple[int, dict[int, _Span]]:
-    """Check everything outside of the sections; return the feature bits and the sections."""
+def open_binary(data: bytes) -> Opened:
+    """Check everything outside of the sections; raises Damage with field and offset."""
     if len(data) < HEADER.size or not data.startswith(MAGIC):
         raise Damage("magic", 0, "this is no device binary")
-    _, version, abi, features, isa_size, count, digest = HEADER.unpack_from(data)
-    if version != VERSION:
-        raise Damage("version", 8, f"format {version}, but this driver reads {VERSION}")
+    _, form, abi, on, off, *versions, digest = HEADER.unpack_from(data)
+    portable, major, minor, name_size, count = versions
+    if form not in ENTRIES:
+        raise Damage("format", 8, f"{form}, but there are {' and '.join(map(str, ENTRIES))}")
     if abi != ABI:
         raise Damage("ABI", 10, f"{abi:#010x}, but this driver has {ABI:#010x}")
-    if features & ~HOST_CALLS:
-        raise Damage("features", 14, f"unknown bits {features & ~HOST_CALLS:#x}")
+    if (on | off) & ~HOST_CALLS or on & off:
+        raise Damage("features", 14, f"{on:#x} on and {off:#x} off are not to be had")
     if sha256(data[:DIGEST_AT] + data[HEADER.size :]).digest() != digest:
         raise Damage("digest", DIGEST_AT, "the contents were changed")
-    made_for = data[HEADER.size : HEADER.size + isa_size]
-    if made_for != isa.encode():
-        name = made_for.decode(errors="replace").encode("unicode_escape").decode()
-        raise Damage("ISA", HEADER.size, f"made for '{name}', but this device is '{isa}'")
-    return features, _table(data, HEADER.size + isa_size, count)
+    name = data[HEADER.size : HEADER.size + name_size].decode(errors="replace")
+    sections = table(data, HEADER.size + name_size, count, ENTRIES[form])
+    return Opened(data, on, off, portable, name, major, minor, sections)
 
 
-def _table(data: bytes, start: int, count: int) -> dict[int, _Span]:
-    """Read the section table; sections must fill the rest of the file, in order, one per kind."""
-    offset = start + ENTRY.size * count
-    if count != len(KINDS) or offset > len(data):
-        raise Damage("section table", start, f"{count} sections, not {len(KINDS)}")
-    spans: dict[int, _Span] = {}
-    for at in range(start, offset, ENTRY.size):
-        kind, begin, size = ENTRY.unpack_from(data, at)
-        if kind not in KINDS or kind in spans:
-            raise Damage("section kind", at, f"{kind} is unknown or doubled")
-        if begin != sum(s.size for s in spans.values()) + offset or begin + size > len(data):
-            raise Damage("section offset", at, f"{begin} + {size} is not where a section may lie")
-        spans[kind] = _Span(f"{KINDS[kind]} section", begin, size)
-    if (end := offset + sum(span.size for span in spans.values())) != len(data):
-        raise Damage("file", end, f"{len(data) - end} bytes are left over")
-    return spans
+def decode(opened: Opened, isa: Isa | None) -> Program:
+    """Return the program with the tile programs of the native section, read as ``isa`` has it.
 
-
-def _records(data: bytes, section: _Span) -> Iterator[_Span]:
-    """Yield the records of a section, which they must fill."""
-    source = Reader(section.of(data), {})
-    source.field = section.name
+    Without an ISA each launch has a placeholder instead. Raises ContainerError, with field and
+    offset, unless the bytes are well formed throughout.
+    """
     try:
-        for _ in range(source.count()):
-            size = len(source.block())
-            yield _Span(section.name, section.start + source.at - size, size)
-        source.finish()
+        program = _decode(opened, isa)
     except Damage as damage:
-        raise Damage(damage.field, section.start + damage.at, damage.why) from None
+        raise named(damage) from None
+    if opened.on != _features(program):
+        raise ContainerError(f"container: features at byte 14: {opened.on:#x} is not what it uses")
+    return program
 
 
-def _objects(data: bytes, section: _Span, kind: type[Any]) -> tuple[Any, ...]:
-    return tuple(_object(data, span, kind) for span in _records(data, section))
+def named(damage: Damage) -> ContainerError:
+    """The error that people see."""
+    return ContainerError(f"container: {damage.field} at byte {damage.at}: {damage.why}")
 
 
-def _object(data: bytes, span: _Span, kind: type[Any]) -> Any:
+def _decode(opened: Opened, isa: Isa | None) -> Program:
+    data = opened.data
+    first, *inner, root = _at_least_two(records(data, opened.sections[PORTABLE]))
+    count = Reader(first.of(data), {})
+    count.field = "number of tile programs"
+    programs = count.number()
+    if programs > len(data):
+        raise Damage(count.field, first.start, f"{programs} cannot be in {len(data)} bytes")
+    bodies = tuple(object_of(data, span, Body, None) for span in inner)
+    tiles = _placeholders(programs) if isa is None else _native(opened, isa, programs)
+    source = Reader(root.of(data), {Body: bodies, TileProgram: tiles})
     try:
-        return _shared_object(kind, span.of(data))
-    except Damage as damage:
-        raise Damage(damage.field, span.start + damage.at, damage.why) from None
-
-
-@lru_cache(maxsize=4096)
-def _shared_object(kind: type[Any], record: bytes) -> Any:
-    return _decode_record(kind, Reader(record, {}))
-
-
-def _native(data: bytes, section: _Span, bodies: tuple[Any, ...]) -> Program:
-    *shared, root = [*_records(data, section)] or [_Span(section.name, section.start, 0)]
-    programs = tuple(_object(data, span, TileProgram) for span in shared)
-    source = Reader(root.of(data), {Body: bodies, TileProgram: programs})
-    try:
-        return _decode_record(Program, source)
+        return decode_record(Program, source)
     except Damage as damage:
         raise Damage(damage.field, root.start + damage.at, damage.why) from None
 
 
-def _decode_record(kind: type[Any], source: Reader) -> Any:
-    source.field = f"texts of a {kind.__name__}"
-    texts = [source.block() for _ in range(source.count())]
-    try:
-        source.texts = tuple(text.decode("utf-8", "surrogatepass") for text in texts)
-    except UnicodeDecodeError as error:
-        raise source.damage(f"a text is not UTF-8: {error.reason}") from None
-    value = object_form(kind).read(source)
-    source.finish()
-    return value
+def _at_least_two(found: list[Span]) -> list[Span]:
+    if len(found) < 2:
+        raise Damage("portable section", found[0].start if found else 0, "has no commands")
+    return found
+
+
+def _native(opened: Opened, isa: Isa, programs: int) -> tuple[TileProgram, ...]:
+    span = opened.sections[NATIVE]
+    found = records(opened.data, span)
+    if len(found) != programs:
+        raise Damage(span.name, span.start, f"{len(found)} tile programs, not {programs}")
+    return tuple(object_of(opened.data, record, TileProgram, isa) for record in found)
+
+
+@lru_cache(maxsize=64)
+def _placeholders(count: int) -> tuple[TileProgram, ...]:
+    return tuple(TileProgram(f"#{i}", (), (), (), ()) for i in range(count))

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 from zlib import crc32
 
-from emu.devices.driver.stream import DEEPEST, LARGEST, Reader, Writer
+from emu.devices.driver.stream import DEEPEST, LARGEST, NUMBERED, Reader, Writer
 from emu.ir.body import Body, BodyNode
 from emu.ir.errors import ContainerError
 from emu.ir.program import Alloc, Copy, Free, HostCall, Launch, Program, Wait
@@ -42,7 +42,7 @@ TAGS = {kind: tag for tag, kind in enumerate(CLASSES)}
 # Stored once each and named by number where a command holds them.
 SHARED: tuple[type[Any], ...] = (Body, TileProgram)
 # Tags of alternatives that are no class follow after those of all classes.
-PLAIN = 64
+PLAIN = NUMBERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,11 @@ def _union(hints: tuple[Any, ...]) -> Form:
 
     def write(out: Writer, value: Any) -> None:
         tag, chosen = next((t, f) for t, f in forms.items() if f.accepts(value))
-        out.data.append(tag)
+        out.tag(tag)
         chosen.write(out, value)
 
     def read(source: Reader) -> Any:
-        tag = source.number()
+        tag = source.tag()
         if tag not in forms:
             raise source.damage(f"unknown tag {tag}")
         return forms[tag].read(source)

@@ -15,12 +15,16 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Export:
-    """A table of functions of one interface, for consumers of version ``oldest`` to ``version``."""
+    """A table of functions of one interface, for consumers of version ``oldest`` to ``version``.
+
+    ``owner`` is who exports it.
+    """
 
     interface: str
     oldest: int
     version: int
     functions: Mapping[str, Function]
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,14 @@ class Import:
 
 @dataclass
 class Handle:
-    """An open driver: calls go through the table that was linked, and are counted."""
+    """An open driver: calls go through the table that was linked, and are counted.
+
+    ``owner`` is whose table it is.
+    """
 
     version: int
     functions: Mapping[str, Function]
+    owner: str = ""
     calls: dict[str, int] = field(default_factory=dict[str, int])
 
     def call(self, function: str, *arguments: Any) -> Any:
@@ -75,4 +83,4 @@ def _linked(wanted: Import, table: Export, version: int) -> Handle:
         have = f"{len(wanted.functions) - len(missing)} of {len(wanted.functions)} functions"
         shown = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
         raise AbiMismatch(f"the library resolves {wanted.interface}", have, shown)
-    return Handle(version, {name: table.functions[name] for name in wanted.functions})
+    return Handle(version, {n: table.functions[n] for n in wanted.functions}, table.owner)

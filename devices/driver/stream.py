@@ -1,12 +1,13 @@
 """Numbers and texts as bytes: LEB128 varints, zigzag for signs, little-endian doubles."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Any
 
 DOUBLE = Struct("<d")
 DEEPEST = 64
 LARGEST = 1 << 64
+NUMBERED = 64  # opcodes of instruction sets are below
 
 
 class Damage(Exception):
@@ -21,12 +22,13 @@ class Damage(Exception):
 class Writer:
     """Bytes that grow; each distinct text is numbered once.
 
-    ``share`` stores an object elsewhere and returns its number.
+    ``share`` stores an object elsewhere and returns its number; ``opcodes`` are numbers of tags.
     """
 
-    def __init__(self, share: Callable[[Any], int]) -> None:
+    def __init__(self, share: Callable[[Any], int], opcodes: Sequence[int] = ()) -> None:
         """Start empty."""
         self.share = share
+        self.opcodes = opcodes
         self.data = bytearray()
         self.texts: dict[str, int] = {}
 
@@ -36,6 +38,10 @@ class Writer:
             self.data.append(value & 127 | 128)
             value >>= 7
         self.data.append(value)
+
+    def tag(self, value: int) -> None:
+        """Append the opcode of a tag; tags without one stand for themselves."""
+        self.data.append(self.opcodes[value] if value < len(self.opcodes) else value)
 
     def integer(self, value: int) -> None:
         """Append a number of either sign within 64 bits."""
@@ -59,14 +65,19 @@ class Reader:
     """A place in bytes; every reading checks that it stays within them.
 
     ``field`` is what is being read, for messages; ``shared`` are the objects of each class that
-    references of this record may name.
+    references of this record may name; ``tags`` are the tags of opcodes.
     """
 
-    __slots__ = ("at", "data", "depth", "end", "field", "shared", "texts")
+    __slots__ = ("at", "data", "depth", "end", "field", "shared", "tags", "texts")
 
-    def __init__(self, data: bytes, shared: Mapping[type, tuple[Any, ...]]) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        shared: Mapping[type, tuple[Any, ...]],
+        tags: Mapping[int, int] | None = None,
+    ) -> None:
         """Start at the first byte."""
-        self.data, self.shared = data, shared
+        self.data, self.shared, self.tags = data, shared, tags
         self.at, self.end, self.depth, self.field = 0, len(data), 0, ""
         self.texts: tuple[str, ...] = ()
 
@@ -95,6 +106,11 @@ class Reader:
             raise self.damage("the bytes end in the middle")
         self.at += 1
         return self.data[self.at - 1]
+
+    def tag(self) -> int:
+        """Read an opcode and return its tag."""
+        number = self.number()
+        return number if self.tags is None or number >= NUMBERED else self.tags.get(number, -1)
 
     def integer(self) -> int:
         """Read a number of either sign."""
