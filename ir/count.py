@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
 
+from emu.ir.layout import padded
 from emu.ir.machine import Residency
 from emu.ir.ops import Work
-from emu.ir.regions import Frame, lineage, runs, span, trips
+from emu.ir.regions import Frame, Span, covered, lineage, runs, span, steps, touched, trips
 from emu.ir.tile import Axis, Compute, Gather, Load, Loop, Operand, Placed, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import tile_work
@@ -79,11 +80,19 @@ def count(program: TileProgram, block: tuple[tuple[int, int], ...] = ()) -> Coun
 
 
 def moved_bytes(program: TileProgram, placed: Placed, number: int) -> int:
-    """Bytes that a load or store of buffer ``number`` moves over all iterations."""
-    lengths = _lengths(program, number)
-    others = _unindexed(program, placed.loops, program.buffers[number].axes)
-    item = program.views[program.buffers[number].value].type.itemsize
-    return item * prod(lengths) * _trips(program, others)
+    """Bytes, in whole granules, that loads or stores of buffer ``number`` move in all."""
+    buffer = program.buffers[number]
+    view = program.views[buffer.value].type
+    moved = (_summed(program, *each) for each in _dimensions(program, number))
+    others = _unindexed(program, placed.loops, buffer.axes)
+    return view.itemsize * prod(moved) * _trips(program, others)
+
+
+def _dimensions(program: TileProgram, number: int) -> Iterable[tuple[Axis, int, int]]:
+    """The axes of a buffer with extent and granule of each dimension."""
+    buffer = program.buffers[number]
+    view = program.views[buffer.value].type
+    return zip(buffer.axes, view.dims, view.granule, strict=True)
 
 
 def _computed(program: TileProgram, placed: Placed, statement: Compute) -> tuple[Work, int]:
@@ -157,11 +166,15 @@ def _lengths(program: TileProgram, number: int) -> tuple[int, ...]:
     return tuple(_summed(program, a, d) for a, d in zip(buffer.axes, dims, strict=True))
 
 
-def _summed(program: TileProgram, axis: Axis, extent: int) -> int:
+def _summed(program: TileProgram, axis: Axis, extent: int, granule: int = 1) -> int:
+    """What the slices of all iterations have in one dimension, each rounded to whole granules."""
     if axis.of is None:
-        return extent
+        return covered(Span(0, extent), granule)
     chain = tuple(lineage(program, axis.of))[::-1]
-    return sum(times * span(axis, frame, extent).length for frame, times in frames(program, chain))
+    return sum(
+        times * covered(span(axis, frame, extent), granule)
+        for frame, times in frames(program, chain)
+    )
 
 
 def frames(
@@ -194,13 +207,9 @@ def _trips(program: TileProgram, loops: tuple[int, ...]) -> int:
 
 
 def _unique(program: TileProgram, number: int) -> int:
-    """Bytes of a buffer's value that lie in at least one slice."""
-    buffer = program.buffers[number]
-    view = program.views[buffer.value].type
-    size = view.itemsize
-    for axis, extent in zip(buffer.axes, view.dims, strict=True):
-        size *= _unions(program, axis, extent, Residency())
-    return size
+    """Bytes of a buffer's value that are moved with at least one slice."""
+    unions = (_unions(program, *each, Residency()) for each in _dimensions(program, number))
+    return program.views[program.buffers[number].value].type.itemsize * prod(unions)
 
 
 def _fetched(program: TileProgram, placed: Placed, number: int, residency: Residency) -> int:
@@ -208,10 +217,8 @@ def _fetched(program: TileProgram, placed: Placed, number: int, residency: Resid
     if not residency.block:
         return moved_bytes(program, placed, number)
     buffer = program.buffers[number]
-    view = program.views[buffer.value].type
-    size = view.itemsize
-    for axis, extent in zip(buffer.axes, view.dims, strict=True):
-        size *= _unions(program, axis, extent, residency)
+    unions = (_unions(program, *each, residency) for each in _dimensions(program, number))
+    size = program.views[buffer.value].type.itemsize * prod(unions)
     for n in _unindexed(program, placed.loops, buffer.axes):
         if n not in residency.block:
             continue
@@ -219,10 +226,14 @@ def _fetched(program: TileProgram, placed: Placed, number: int, residency: Resid
     return size
 
 
-def _unions(program: TileProgram, axis: Axis, extent: int, residency: Residency) -> int:
+def _unions(
+    program: TileProgram, axis: Axis, extent: int, granule: int, residency: Residency
+) -> int:
     """The summed lengths, over blocks, of what the iterations of one block cover."""
     if axis.of is None:
-        return extent
+        return padded(extent, granule)
+    if granule > 1:
+        return granule * _granules(program, axis, extent, granule, residency)
     if axis.window <= axis.stride:  # the slices of different iterations share nothing
         return _summed(program, axis, extent)
     outer = tuple(lineage(program, axis.of))[-1]
@@ -233,6 +244,32 @@ def _unions(program: TileProgram, axis: Axis, extent: int, residency: Residency)
         span(axis, {axis.of: (start, min(start + wide.step, wide.extent))}, extent).length
         for start in range(0, wide.extent, wide.step)
     )
+
+
+def _granules(
+    program: TileProgram, axis: Axis, extent: int, granule: int, residency: Residency
+) -> int:
+    """How many granules the iterations of one block touch, summed over blocks.
+
+    Steps that are no multiple of a granule share granules, so every iteration is looked at.
+    """
+    chain = tuple(lineage(program, axis.of))[::-1]
+    loop = program.loops[chain[0]]
+    width = residency.block.get(chain[0], trips(loop, {}))
+    blocks: dict[int, set[int]] = {}
+    for frame in _every(program, chain, {}):
+        block = frame[chain[0]][0] // (loop.step * width)
+        blocks.setdefault(block, set()).update(touched(span(axis, frame, extent), granule))
+    return sum(map(len, blocks.values()))
+
+
+def _every(program: TileProgram, chain: tuple[int, ...], frame: Frame) -> Iterable[Frame]:
+    """Yield a frame for every iteration of loops ``chain``, outermost first."""
+    if not chain:
+        yield frame
+        return
+    for interval in steps(program.loops[chain[0]], frame):
+        yield from _every(program, chain[1:], {**frame, chain[0]: interval})
 
 
 def _add(counts: dict[int, int], key: int, amount: int) -> None:

@@ -1,3 +1,106 @@
-"""How the elements of a value lie in memory."""
+"""How the elements of a value lie in memory: in which order, and in granules of which size.
 
-LAYOUTS = ("auto", "nchw", "nhwc", "blocked", "t8x128", "t32x32")
+Shapes, axes and values are logical everywhere; a layout is an encoding of a type, as in MLIR and
+XLA. What it changes is storage: each dimension is padded to whole granules, and a slice that is
+moved is rounded outward to the granules that it touches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+ROW_MAJOR = "row-major"
+IMAGE_PRODUCTS = frozenset(("Conv", "ConvTranspose", "ConvInteger"))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way to store values; ``granule`` is that of the last dimensions, 1 for all before them.
+
+    ``rank`` is the number of dimensions that a value must have; None is any that has a granule.
+    """
+
+    name: str
+    about: str
+    granule: tuple[int, ...] = ()
+    rank: int | None = None
+
+    def stores(self, rank: int) -> bool:
+        """Whether a value of ``rank`` dimensions can lie so."""
+        return rank >= len(self.granule) if self.rank is None else rank == self.rank
+
+
+_TABLE = (
+    Layout(ROW_MAJOR, "the last dimension innermost, dense; NCHW for images"),
+    Layout("nhwc", "channels innermost (cuDNN's NHWC; OHWI for weights)", (1, 1, 1, 1), 4),
+    Layout("nchw16c", "blocks of 16 channels innermost (oneDNN's nChw16c)", (1, 16, 1, 1), 4),
+    Layout("oihw16i16o", "weights in blocks of 16 x 16 channels (oneDNN)", (16, 16, 1, 1), 4),
+    Layout(
+        "goihw16g", "weights of grouped convs in blocks of 16 groups (oneDNN)", (16, 1, 1, 1), 4
+    ),
+    Layout("t8x128", "tiles of 8 x 128 over the last two dimensions (XLA's T(8,128))", (8, 128)),
+    Layout("nhwc.t8x128", "NHWC, in tiles of 8 columns x 128 channels", (1, 128, 1, 8), 4),
+    Layout("hwio.t8x128", "weights as HWIO, in tiles of 8 inputs x 128 outputs", (128, 8, 1, 1), 4),
+    Layout("t32x32", "tiles of 32 x 32 over the last two dimensions (tt-metal)", (32, 32)),
+    Layout("nhwc.t32x32", "NHWC, in tiles of 32 columns x 32 channels", (1, 32, 1, 32), 4),
+    Layout("hwio.t32x32", "weights as HWIO, in tiles of 32 inputs x 32 outputs", (32, 32, 1, 1), 4),
+)
+STORED: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in _TABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """What a family of ops asks for: how its data lie, and the weights of its products.
+
+    ``images`` schemes are those of convs and of what pools or scales images, the others those of
+    matrix products and of what works on rows. ``grouped`` is for weights of convs with groups.
+    """
+
+    data: str
+    weight: str
+    grouped: str
+    images: bool
+
+
+_NHWC = Scheme("nhwc", "nhwc", "nhwc", images=True)
+_BLOCKED = Scheme("nchw16c", "oihw16i16o", "goihw16g", images=True)
+
+_TILES = {
+    tile: (
+        Scheme(f"nhwc.{tile}", f"hwio.{tile}", f"hwio.{tile}", images=True),
+        Scheme(tile, tile, tile, images=False),
+    )
+    for tile in ("t8x128", "t32x32")
+}
+
+# What --layout names; auto is for products that no kernel takes row-major, the first that suits.
+LAYOUTS: Mapping[str, tuple[Scheme, ...]] = MappingProxyType(
+    {
+        "auto": (_NHWC, _BLOCKED, *_TILES["t8x128"], *_TILES["t32x32"]),
+        "nchw": (),
+        "nhwc": (_NHWC,),
+        "blocked": (_BLOCKED,),
+        **_TILES,
+    }
+)
+
+
+@lru_cache(maxsize=1024)
+def granule(name: str, rank: int) -> tuple[int, ...]:
+    """The granule of each dimension of a value stored so; raises KeyError for an unknown layout."""
+    known = STORED[name].granule
+    return (1,) * (rank - len(known)) + known
+
+
+def is_row_major(name: str, dims: tuple[int, ...]) -> bool:
+    """Whether a value of these dimensions has the same bytes in layout ``name`` as row-major.
+
+    With one channel or one pixel it makes no difference which of them is innermost.
+    """
+    return name == ROW_MAJOR or (name == "nhwc" and 1 in (dims[1], dims[2] * dims[3]))
+
+
+def padded(extent: int, granule: int) -> int:
+    """``extent`` rounded up to whole granules."""
+    return -(-extent // granule) * granule

@@ -11,7 +11,10 @@ from math import isclose
 from types import MappingProxyType
 from typing import TypeAlias
 
+import numpy as np
+
 from emu.ir.graph import NO_ATTRS, Attr, Attrs, Constant, Graph, Node
+from emu.ir.types import NARROW, narrowed
 
 SCALAR_TOLERANCE = 1e-6
 
@@ -57,8 +60,11 @@ def node(op: str, *args: Arg, commutative: bool = False, name: str = "", **attrs
 
 
 def scalar(value: float, name: str = "") -> Known:
-    """Return the leaf that matches a one-element constant equal to ``value`` (to 1e-6)."""
-    return Known(lambda constant: _near(constant.scalar, value), name)
+    """Return the leaf that matches a one-element constant equal to ``value`` (to 1e-6).
+
+    Where the constant is a narrow real number, that is ``value`` rounded as it is.
+    """
+    return Known(lambda constant: _near(constant.scalar, _stored(value, constant)), name)
 
 
 def any_scalar(name: str = "") -> Known:
@@ -76,6 +82,11 @@ def match(pattern: Pattern, root: Node, graph: Graph) -> Match | None:
             inside = sorted(found.nodes, key=graph.position.__getitem__)
             return Match(tuple(inside), found.values)
     return None
+
+
+def _stored(value: float, constant: Constant) -> float:
+    dtype = constant.type.dtype
+    return float(narrowed(np.asarray(value, np.float32), dtype)) if dtype in NARROW else value
 
 
 def _near(number: float | None, value: float) -> bool:

@@ -1,16 +1,18 @@
 """Where the slices of a tile program lie: intervals of loops and regions of buffers."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import TypeAlias
 
+from emu.ir.layout import ROW_MAJOR, padded
 from emu.ir.tile import Axis, Buffer, Loop, TileProgram
 
 Interval: TypeAlias = tuple[int, int]
 Frame: TypeAlias = Mapping[int, Interval]  # the current interval of each loop
+Follower: TypeAlias = tuple[Axis, int, int]  # with the extent and granule of its dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,30 @@ def shape(spans: tuple[Span, ...]) -> tuple[int, ...]:
     return tuple(s.length for s in spans)
 
 
+def covered(s: Span, granule: int) -> int:
+    """Elements of all granules that a span touches: what is moved to have its elements."""
+    if granule == 1 or not s.length:
+        return s.length
+    if s.step >= granule:
+        return s.length * granule
+    last = s.start + (s.length - 1) * s.step
+    return (last // granule - s.start // granule + 1) * granule
+
+
+def touched(s: Span, granule: int) -> Sequence[int]:
+    """The numbers of the granules that a span touches; those between far elements stay out."""
+    if s.step >= granule:
+        return [element // granule for element in range(s.start, s.stop, s.step)]
+    first = s.start // granule
+    return range(first, first + covered(s, granule) // granule)
+
+
+def moved_slice(program: TileProgram, buffer: Buffer, frame: Frame) -> int:
+    """Elements that a load or store of a buffer moves in ``frame``: whole granules of its view."""
+    granules = program.views[buffer.value].type.granule
+    return prod(map(covered, region(program, buffer, frame), granules))
+
+
 def steps(loop: Loop, frame: Frame) -> Iterator[Interval]:
     """The intervals that a loop takes, one after the other, inside of its parent's interval."""
     low, high = (0, loop.extent) if loop.parent is None else frame[loop.parent]
@@ -75,8 +101,9 @@ def runs(
     """Cut the iterations of loop ``number`` into runs of equal ones.
 
     Only iterations whose slices are clipped at an edge differ, and the last, shorter one, so all
-    between the first and the last full and unclipped iteration are one run. ``first_alone`` keeps
-    the first iteration apart in any case.
+    between the first and the last full and unclipped iteration are one run. Where a step is no
+    multiple of a granule, each iteration is alone. ``first_alone`` keeps the first iteration apart
+    in any case.
     """
     loop = program.loops[number]
     bounds = (0, loop.extent) if loop.parent is None else frame[loop.parent]
@@ -84,15 +111,21 @@ def runs(
 
 
 @lru_cache(maxsize=4096)
-def followers(program: TileProgram) -> tuple[tuple[tuple[Axis, int], ...], ...]:
-    """For each loop the axes that follow it or a loop inside of it, with their extents."""
-    found: list[dict[tuple[Axis, int], None]] = [{} for _ in program.loops]
+def followers(program: TileProgram) -> tuple[tuple[Follower, ...], ...]:
+    """For each loop the axes that follow it or a loop inside of it, with extents and granules."""
+    found: list[dict[Follower, None]] = [{} for _ in program.loops]
     for buffer in program.buffers:
-        dims = program.views[buffer.value].type.dims
-        for axis, extent in zip(buffer.axes, dims, strict=True):
+        type = program.views[buffer.value].type
+        for axis, extent, granule in zip(buffer.axes, type.dims, type.granule, strict=True):
             for number in lineage(program, axis.of):
-                found[number][(axis, extent)] = None
+                found[number][(axis, extent, granule)] = None
     return tuple(tuple(axes) for axes in found)
+
+
+def aligned(axis: Axis, step: int, granule: int) -> bool:
+    """Whether slices that are ``step`` apart on the loop of an axis lie alike in granules."""
+    shift, left = divmod(step * axis.stride, axis.divide)
+    return granule == 1 or (not left and not shift % granule)
 
 
 def lineage(program: TileProgram, number: int | None) -> Iterator[int]:
@@ -103,9 +136,7 @@ def lineage(program: TileProgram, number: int | None) -> Iterator[int]:
 
 
 @lru_cache(maxsize=4096)
-def _runs(
-    loop: Loop, bounds: Interval, axes: tuple[tuple[Axis, int], ...], alone: int
-) -> tuple[Run, ...]:
+def _runs(loop: Loop, bounds: Interval, axes: tuple[Follower, ...], alone: int) -> tuple[Run, ...]:
     low, high = bounds
     count = -(-(high - low) // loop.step)
 
@@ -113,18 +144,18 @@ def _runs(
         return low + j * loop.step, min(low + (j + 1) * loop.step, high)
 
     def unclipped_below(j: int) -> bool:
-        return all(axis.image(*interval(j))[0] >= 0 for axis, _ in axes)
+        return all(axis.image(*interval(j))[0] >= 0 for axis, _, _ in axes)
 
     def clipped_above(j: int) -> bool:
         start, stop = interval(j)
         return stop - start < loop.step or any(
-            axis.image(start, stop)[1] > extent for axis, extent in axes
+            axis.image(start, stop)[1] > extent for axis, extent, _ in axes
         )
 
     first = bisect_left(range(count), True, key=unclipped_below)
     last = bisect_right(range(count), False, key=clipped_above)
     first, last = max(first, alone), max(last, alone)
-    if first >= last:
+    if first >= last or not all(aligned(axis, loop.step, granule) for axis, _, granule in axes):
         return tuple(Run(interval(j), 1) for j in range(count))
     edges_before = (Run(interval(j), 1) for j in range(first))
     edges_after = (Run(interval(j), 1) for j in range(last, count))
@@ -134,12 +165,28 @@ def _runs(
 @lru_cache(maxsize=16384)
 def footprint_bytes(program: TileProgram) -> int:
     """On-chip bytes that the buffers of one core need, all versions of each at its largest."""
-    return sum(b.depth * prod(largest(program, b)) * itemsize(program, b) for b in program.buffers)
+    return sum(b.depth * room_bytes(program, b) for b in program.buffers)
 
 
-def itemsize(program: TileProgram, buffer: Buffer) -> int:
-    """Bytes of one element of a buffer."""
-    return program.views[buffer.value].type.itemsize
+def room_bytes(program: TileProgram, buffer: Buffer) -> int:
+    """Bytes of one version of a buffer; what moves comes in whole granules, the rest is dense."""
+    view = program.views[buffer.value]
+    lengths = largest(program, buffer)
+    if view.role != "local" and view.type.layout != ROW_MAJOR:
+        whole = zip(buffer.axes, lengths, view.type.dims, view.type.granule, strict=True)
+        lengths = tuple(_room(program, *each) for each in whole)
+    return prod(lengths) * view.type.itemsize
+
+
+def _room(program: TileProgram, axis: Axis, length: int, extent: int, granule: int) -> int:
+    """The elements of the most granules that a slice of ``length`` can touch."""
+    if axis.step >= granule:
+        return length * granule
+    reach = (length - 1) * axis.step + 1
+    loops = lineage(program, axis.of)
+    starts = all(aligned(axis, program.loops[n].step, granule) for n in loops)
+    inside = 0 if starts and not axis.offset % granule else granule - 1
+    return min(padded(reach + inside, granule), padded(extent, granule))
 
 
 def largest(program: TileProgram, buffer: Buffer) -> tuple[int, ...]:

@@ -13,7 +13,18 @@ from emu.ir.errors import VerifyError
 from emu.ir.machine import Residency
 from emu.ir.ops import OPS, Work
 from emu.ir.ops.indexing import check_indices
-from emu.ir.regions import Frame, Interval, Span, region, shape, span, steps
+from emu.ir.regions import (
+    Frame,
+    Interval,
+    Span,
+    covered,
+    moved_slice,
+    region,
+    shape,
+    span,
+    steps,
+    touched,
+)
 from emu.ir.tile import (
     Axis,
     Compute,
@@ -26,7 +37,7 @@ from emu.ir.tile import (
     Store,
     TileProgram,
 )
-from emu.ir.types import NUMPY, Array, TensorType, type_of
+from emu.ir.types import NUMPY, REALS, Array, TensorType, type_of
 from emu.ir.work import tile_attrs
 
 Meaning = Callable[[str, FrozenAttrs, Sequence[Array | None]], Array]
@@ -127,12 +138,17 @@ class _Interpreter:
     def region(self, buffer: int, frame: Frame) -> tuple[Span, ...]:
         return region(self.program, self.program.buffers[buffer], frame)
 
+    def moved_bytes(self, buffer: int, frame: Frame) -> int:
+        """Bytes of all granules of device memory that the slice of a buffer touches."""
+        where = self.program.buffers[buffer]
+        return moved_slice(self.program, where, frame) * self.type(buffer).itemsize
+
     def load(self, step: Load, frame: Frame) -> None:
         view, spans = self.program.buffers[step.buffer].value, self.region(step.buffer, frame)
         array = self.arrays[view][_index(spans)]
         self.held[step.buffer] = _Held(array, spans)
         if self.moved is not None and self.cache is not None:
-            _add(self.moved.loaded, view, array.nbytes)
+            _add(self.moved.loaded, view, self.moved_bytes(step.buffer, frame))
             fetched = self.cache.fetch(step.buffer, spans, frame) * array.itemsize
             _add(self.moved.fetched, view, fetched)
 
@@ -152,7 +168,7 @@ class _Interpreter:
         held = self.held[step.buffer]
         self.arrays[step.view][_index(held.spans)] = held.array
         if self.moved is not None:
-            _add(self.moved.stored, step.view, held.array.nbytes)
+            _add(self.moved.stored, step.view, self.moved_bytes(step.buffer, frame))
 
     def compute(self, step: Compute, frame: Frame) -> None:
         spans = self.region(step.out, frame)
@@ -210,7 +226,7 @@ class _Interpreter:
 
 
 class _Cache:
-    """The elements that the loads of each buffer fetched in each block of tiles."""
+    """The granules that the loads of each buffer fetched in each block of tiles."""
 
     def __init__(self, program: TileProgram, residency: Residency) -> None:
         self.program = program
@@ -219,8 +235,9 @@ class _Cache:
 
     def fetch(self, buffer: int, spans: tuple[Span, ...], frame: Frame) -> int:
         """Return how many of the elements were not there, and keep them."""
+        type = self.program.views[self.program.buffers[buffer].value].type
         if not self.block:
-            return math.prod(shape(spans))
+            return math.prod(map(covered, spans, type.granule))
         around = {number: width for number, width in self.block.items() if number in frame}
         where = (
             (number, frame[number][0] // (self.program.loops[number].step * width))
@@ -228,12 +245,16 @@ class _Cache:
         )
         key = (buffer, *where)
         if key not in self.seen:
-            view = self.program.views[self.program.buffers[buffer].value]
-            self.seen[key] = np.zeros(view.type.dims, np.bool_)
-        mask = self.seen[key][_index(spans)]
-        new = mask.size - int(np.count_nonzero(mask))
-        mask[...] = True
-        return new
+            granules = (-(-d // g) for d, g in zip(type.dims, type.granule, strict=True))
+            self.seen[key] = np.zeros(tuple(granules), np.bool_)
+        mask, where = self.seen[key], np.ix_(*map(_positions, spans, type.granule))
+        new = np.count_nonzero(~mask[where])
+        mask[where] = True
+        return int(new) * math.prod(type.granule)
+
+
+def _positions(s: Span, granule: int) -> NDArray[np.int64]:
+    return np.array(touched(s, granule), np.int64)
 
 
 def _slice(s: Span) -> slice:
@@ -256,7 +277,7 @@ def _outside(axis: Axis, interval: Interval, inside: int) -> tuple[int, int]:
 def _unwritten(type: TensorType) -> Array:
     """An output before the program has written it; a NaN that stays is a bug of the program."""
     dtype = NUMPY[type.dtype]
-    return np.full(type.dims, np.nan if dtype.kind == "f" else 0, dtype)
+    return np.full(type.dims, np.nan if type.dtype in REALS else 0, dtype)
 
 
 def _add(counts: dict[int, int], key: int, amount: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, prod
+from math import prod
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from emu.ir.body import ABSENT, Body, BodyNode, FrozenAttrs
 from emu.ir.graph import Attrs
 from emu.ir.ops import OPS, Fusion
+from emu.ir.ops.pooling import lowest
 from emu.ir.tile import WHOLE, Axes, Axis
-from emu.ir.types import TensorType
+from emu.ir.types import NUMPY, TensorType
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,26 @@ def _channelwise(case: _Case) -> TileRule:
     return TileRule(case.node.op, case.node.attrs, (first, *others))
 
 
+def _scaled(case: _Case) -> TileRule:
+    """The last input is a scale: one number, or one for each place along ``axis``."""
+    rank = len(case.out.shape)
+    pointwise = tuple(Axis(d) for d in range(rank))
+    scale = (Axis(case.integer("axis", 1) % rank),) if case.shape(len(case.ins) - 1) else ()
+    ins = (*(pointwise for _ in case.ins[1:]), scale)
+    return TileRule(case.node.op, case.node.attrs, ins)
+
+
 def _transpose(case: _Case) -> TileRule:
     perm = case.integers("perm", tuple(reversed(range(len(case.out.shape)))))
     axes = [WHOLE] * len(perm)
     for d, source in enumerate(perm):
         axes[source] = Axis(d)
     return TileRule("Transpose", (("perm", perm),), (tuple(axes),))
+
+
+def _relayout(case: _Case) -> TileRule:
+    axes = tuple(Axis(d) for d in range(len(case.out.shape)))
+    return TileRule("Identity", (), (axes,))
 
 
 def _reshape(case: _Case) -> TileRule:
@@ -233,7 +248,7 @@ def _pool(case: _Case) -> TileRule:
         plain = (Axis(0), Axis(1), *(WHOLE for _ in axes))
         spatial = frozenset(range(2, 2 + len(axes)))
         return TileRule(case.node.op, case.node.attrs, (plain,), whole=spatial)
-    fill = -inf if case.node.op == "MaxPool" else 0.0
+    fill = lowest(NUMPY[case.out.dtype]) if case.node.op == "MaxPool" else 0.0
     return TileRule(case.node.op, attrs, ((Axis(0), Axis(1), *axes),), fill)
 
 
@@ -245,14 +260,15 @@ def _conv(case: _Case) -> TileRule:
     if any(case.integers("pads", (0,))) and any(axis.step > 1 for axis in axes):
         return _whole(case)
     bias = ((Axis(1),),) if len(case.ins) > 2 else ()
+    op, fill = case.node.op, float(case.integer("x_zero_point", 0))
     if group == 1:
         ins = ((Axis(0), WHOLE, *axes), (Axis(1), WHOLE, *spatial), *bias)
-        return TileRule("Conv", attrs, ins, reduced=((0, 1), (1, 1)))
+        return TileRule(op, attrs, ins, fill, reduced=((0, 1), (1, 1)))
     if outputs == group and weight[1] == 1:
         ins = ((Axis(0), Axis(1), *axes), (Axis(1), WHOLE, *spatial), *bias)
-        return TileRule("Conv", attrs, ins)
+        return TileRule(op, attrs, ins, fill)
     ins = ((Axis(0), WHOLE, *axes), (WHOLE, WHOLE, *spatial), *((WHOLE,) for _ in bias))
-    return TileRule("Conv", attrs, ins, whole=frozenset((1,)))
+    return TileRule(op, attrs, ins, fill, whole=frozenset((1,)))
 
 
 def _conv_transpose(case: _Case) -> TileRule:
@@ -275,7 +291,7 @@ def _matmul(case: _Case) -> TileRule:
     left = broadcast_axes((*a[:-1], 1), case.out.dims)[:-1]
     right = broadcast_axes((*b[:-2], 1, b[-1]), case.out.dims)
     ins = ((*left, WHOLE), (*right[:-2], WHOLE, Axis(rank - 1)))
-    return TileRule("MatMul", (), ins, reduced=((0, len(a) - 1), (1, len(b) - 2)))
+    return TileRule(case.node.op, case.node.attrs, ins, reduced=((0, len(a) - 1), (1, len(b) - 2)))
 
 
 def _gemm(case: _Case) -> TileRule:
@@ -309,6 +325,7 @@ RULES: dict[str, Rule] = {
     "BatchNormalization": _channelwise,
     "BiasAdd": _channelwise,
     "Transpose": _transpose,
+    "Relayout": _relayout,
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),
     "Expand": _pointwise,
     "Slice": _slice,
@@ -317,9 +334,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "LayerNormalization"), _along),
     "GlobalAveragePool": _global_pool,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
-    "Conv": _conv,
+    **dict.fromkeys(("Conv", "ConvInteger"), _conv),
     "ConvTranspose": _conv_transpose,
     "Resize": _resize,
-    "MatMul": _matmul,
+    **dict.fromkeys(("MatMul", "MatMulInteger"), _matmul),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DequantizeAdd"), _scaled),
     "Gemm": _gemm,
 }

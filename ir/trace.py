@@ -1,7 +1,9 @@
 """What a simulated run leaves: when each launch ran, what it moved, what every picosecond was."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from emu.ir.ops import Work
 
@@ -39,6 +41,9 @@ MEANING = {
 }
 
 
+NOTHING_NARROW: Mapping[str, int] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Bytes of device memory that moved, by why."""
@@ -67,6 +72,7 @@ class Footprint:
     """What one launch did, whatever the time: traffic, bytes per level, operations, memory.
 
     ``cores`` worked on it; ``array_cycles`` is how long the matrix units were held, 0 without one.
+    ``narrow`` are the operations of ``work`` done in fewer bits than f32, by element type.
     """
 
     traffic: Traffic = field(default_factory=Traffic)
@@ -77,6 +83,7 @@ class Footprint:
     peak_onchip_bytes: int = 0
     cores: int = 0
     array_cycles: int = 0
+    narrow: Mapping[str, int] = field(default_factory=lambda: NOTHING_NARROW)
 
 
 @dataclass(frozen=True)
@@ -129,4 +136,5 @@ class Trace:
             max((d.peak_onchip_bytes for d in all_did), default=0),
             max((d.cores for d in all_did), default=0),
             sum(d.array_cycles for d in all_did),
+            dict(sum((Counter(d.narrow) for d in all_did), Counter[str]())),
         )

@@ -4,17 +4,22 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias, cast
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
+
+from emu.ir.layout import ROW_MAJOR, granule, padded
 
 Array: TypeAlias = NDArray[Any]
 Dim: TypeAlias = int | str
 
-# The names are MLIR's, since every level prints as MLIR; numpy has the same types.
+# The names are MLIR's, since every level prints as MLIR; numpy or ml_dtypes has the same types.
 NUMPY = {
     "f64": np.dtype(np.float64),
     "f32": np.dtype(np.float32),
     "f16": np.dtype(np.float16),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+    "f8E4M3FN": np.dtype(ml_dtypes.float8_e4m3fn),
     "i64": np.dtype(np.int64),
     "i32": np.dtype(np.int32),
     "i16": np.dtype(np.int16),
@@ -23,14 +28,49 @@ NUMPY = {
     "i1": np.dtype(np.bool_),
 }
 NAMES = {dtype: name for name, dtype in NUMPY.items()}
+REALS = ("f64", "f32", "f16", "bf16", "f8E4M3FN")
+# Real numbers that are kept in few bits: units compute with them in f32 and round the result.
+NARROW = ("f16", "bf16", "f8E4M3FN")
+NARROW_DTYPES = frozenset(NUMPY[name] for name in NARROW)
+# The largest finite number of each.
+LARGEST = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f8E4M3FN": 448.0}
+
+
+def summing_dtype(dtype: str) -> str:
+    """Return the element type in which units compute with ``dtype`` and keep sums of it."""
+    return "f32" if dtype in NARROW else dtype
+
+
+def is_narrow(array: Array) -> bool:
+    """Whether an array holds real numbers in fewer bits than they are computed in."""
+    return array.dtype in NARROW_DTYPES
+
+
+def narrowed(array: Array, dtype: str) -> Array:
+    """Return ``array`` rounded to ``dtype``, to the nearest and halves to even.
+
+    f8E4M3FN has no infinity; what is too large for it becomes its largest number, 448, as units
+    with saturation do (ONNX, operator Cast, ``saturate``).
+    """
+    wanted = NUMPY[dtype]
+    if array.dtype == wanted:
+        return array
+    if dtype == "f8E4M3FN":
+        array = np.clip(array, -LARGEST[dtype], LARGEST[dtype])
+    with np.errstate(all="ignore"):
+        return array.astype(wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """Element type and shape of one value; a dimension is a number or, until bound, a symbol."""
+    """Element type and shape of one value; a dimension is a number or, until bound, a symbol.
+
+    ``layout`` is a name of ``layout.STORED``: how the elements lie in memory.
+    """
 
     dtype: str
     shape: tuple[Dim, ...]
+    layout: str = ROW_MAJOR
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -52,13 +92,21 @@ class TensorType:
         return NUMPY[self.dtype].itemsize
 
     @property
+    def granule(self) -> tuple[int, ...]:
+        """For each dimension, how many neighbouring elements are stored and moved together."""
+        return granule(self.layout, len(self.shape))
+
+    @property
     def bytes(self) -> int:
-        """Size in memory, dense, in bytes."""
-        return self.elements * self.itemsize
+        """Size in memory, whole granules, in bytes."""
+        if self.layout == ROW_MAJOR:
+            return self.elements * self.itemsize
+        return self.itemsize * prod(map(padded, self.dims, self.granule))
 
     def __str__(self) -> str:
         dims = "".join(f"{d}x" if isinstance(d, int) else "?x" for d in self.shape)
-        return f"tensor<{dims}{self.dtype}>"
+        encoding = "" if self.layout == ROW_MAJOR else f', "{self.layout}"'
+        return f"tensor<{dims}{self.dtype}{encoding}>"
 
 
 def type_of(array: Array) -> TensorType:

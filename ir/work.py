@@ -7,13 +7,14 @@ from emu.ir.ops import OPS, Work
 from emu.ir.types import TensorType
 
 Shape = tuple[int, ...]
+CONVS = ("Conv", "ConvInteger")
 
 
 def tile_attrs(op: str, attrs: FrozenAttrs, ins: Sequence[Shape], out: Shape) -> FrozenAttrs:
     """Return the attributes that an op has on a tile: target shapes and groups follow the tile."""
     if op in ("Reshape", "Expand"):
         return (("shape", out),)
-    if op == "Conv":
+    if op in CONVS:
         groups = ins[0][1] // ins[1][1]
         return tuple((k, groups if k == "group" else v) for k, v in attrs)
     return attrs
@@ -42,7 +43,7 @@ def gemm_shape(op: str, ins: Sequence[Shape], out: Shape) -> tuple[int, int, int
 
     A conv is an implicit product of [N*OH*OW, C/g*kh*kw] and [C/g*kh*kw, O/g], once a group.
     """
-    if op == "Conv":
+    if op in CONVS:
         groups = ins[0][1] // ins[1][1]
         k = 1
         for extent in ins[1][1:]:
@@ -56,7 +57,7 @@ def gemm_shape(op: str, ins: Sequence[Shape], out: Shape) -> tuple[int, int, int
     batch = 1
     for extent in out[:-2]:
         batch *= extent
-    k = ins[0][-1] if op == "MatMul" else ins[0][0] * ins[0][1] // out[-2]
+    k = ins[0][-1] if op != "Gemm" else ins[0][0] * ins[0][1] // out[-2]
     return batch, out[-2], out[-1], k
 
 

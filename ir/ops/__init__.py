@@ -9,6 +9,7 @@ from emu.ir.ops import (
     movement,
     normalisation,
     pooling,
+    quantisation,
     reduction,
     resize,
 )
@@ -24,6 +25,7 @@ FAMILIES = (
     matrix,
     conv,
     pooling,
+    quantisation,
     resize,
 )
 

@@ -6,9 +6,8 @@ from emu.ir.errors import ModelError
 from emu.ir.graph import Attrs
 from emu.ir.ops.attributes import integer, integers, optional, take
 from emu.ir.ops.broadcast import along
-from emu.ir.ops.matrix import widened
 from emu.ir.ops.table import Fusion, Types, op
-from emu.ir.ops.type_rules import Result, must_be, must_have_shape
+from emu.ir.ops.type_rules import Result, must_be, must_have_shape, summed_dtype
 from emu.ir.ops.window import Window, window
 from emu.ir.ops.work_rules import conv as conv_work
 from emu.ir.ops.work_rules import conv_transpose as conv_transpose_work
@@ -23,7 +22,8 @@ def conv_type(types: Types, attrs: Attrs) -> Result:
     group = integer(attrs, "group", 1)
     _must_fit(x, w, x.dims[1:2] == (w.dims[1] * group,) and w.dims[0] % group == 0)
     _must_be_bias(optional(types, 2), x, w.dims[0])
-    return (TensorType(x.dtype, (x.dims[0], w.dims[0], *_slid(w, attrs).out(x.dims[2:]))),)
+    dims = (x.dims[0], w.dims[0], *_slid(w, attrs).out(x.dims[2:]))
+    return (TensorType(summed_dtype(x, attrs), dims),)
 
 
 @op("Conv", Fusion.ANCHOR, conv_type, conv_work)
@@ -39,9 +39,9 @@ def conv(
     """x[N,C,...] and w[M,C/group,...]: the taps are laid out as a matrix, then multiplied."""
     slid = window(w.shape[2:], strides, pads, dilations)
     out = slid.out(x.shape[2:])
-    columns = np.stack(list(slid.taps(slid.grown(widened(x), 0), out)), axis=2)
+    columns = np.stack(list(slid.taps(slid.grown(x, 0), out)), axis=2)
     columns = columns.reshape(x.shape[0], group, -1, int(np.prod(out)))
-    rows = widened(w).reshape(group, w.shape[0] // group, -1)
+    rows = w.reshape(group, w.shape[0] // group, -1)
     result = np.matmul(rows, columns).reshape(x.shape[0], w.shape[0], *out)
     return _with_bias(result, b).astype(x.dtype, copy=False)
 
@@ -55,7 +55,7 @@ def conv_transpose_type(types: Types, attrs: Attrs) -> Result:
     space = _spread(_slid(w, attrs), x.dims[2:], integers(attrs, "output_padding"))
     if min(space) < 1:
         raise ModelError(f"pads leave nothing of the output of {x}")
-    return (TensorType(x.dtype, (x.dims[0], w.dims[1] * group, *space)),)
+    return (TensorType(summed_dtype(x, attrs), (x.dims[0], w.dims[1] * group, *space)),)
 
 
 @op("ConvTranspose", Fusion.ANCHOR, conv_transpose_type, conv_transpose_work)
@@ -72,8 +72,8 @@ def conv_transpose(
     """x[N,C,...] and w[C,M/group,...]: each input element adds its multiple of the kernel."""
     slid = window(w.shape[2:], strides, pads, dilations)
     space = _spread(slid, x.shape[2:], output_padding)
-    rows = widened(w).reshape(group, w.shape[0] // group, -1).transpose(0, 2, 1)
-    columns = widened(x).reshape(x.shape[0], group, x.shape[1] // group, -1)
+    rows = w.reshape(group, w.shape[0] // group, -1).transpose(0, 2, 1)
+    columns = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
     parts = np.matmul(rows, columns)
     parts = parts.reshape(x.shape[0], group * w.shape[1], -1, *x.shape[2:])
     result = _with_bias(_added(parts, slid, space), b)

@@ -7,7 +7,7 @@ from emu.ir.ops.erf import erf as error_function
 from emu.ir.ops.table import Fusion, op
 from emu.ir.ops.type_rules import float_as_first, same_as_first
 from emu.ir.ops.work_rules import movement, per_element
-from emu.ir.types import NUMPY, Array
+from emu.ir.types import Array, narrowed
 
 # sqrt(2/pi) and the cubic coefficient of the tanh form: Hendrycks and Gimpel 2016.
 TANH_SCALE = float(np.sqrt(2 / np.pi))
@@ -149,7 +149,7 @@ def logical_not(x: Array) -> Array:
 @op("Cast", Fusion.ELEMENTWISE, types.cast, per_element(1))
 def cast(x: Array, to: str) -> Array:
     """x in the element type ``to``; real numbers lose their fraction on the way to integers."""
-    return x.astype(NUMPY[to])
+    return narrowed(x, to)
 
 
 @op("Clip", Fusion.ELEMENTWISE, same_as_first, per_element(2))

@@ -1,4 +1,4 @@
-"""Matrix products. Products of f16 are summed in f32, as matrix units do."""
+"""Matrix products. Products of narrow real numbers are summed in f32, as matrix units do."""
 
 import numpy as np
 
@@ -6,15 +6,10 @@ from emu.ir.errors import ModelError
 from emu.ir.graph import Attrs
 from emu.ir.ops.attributes import integer, optional, take
 from emu.ir.ops.table import Fusion, Types, op
-from emu.ir.ops.type_rules import Result, broadcast_shape, into_first, must_be
+from emu.ir.ops.type_rules import Result, broadcast_shape, into_first, must_be, summed_dtype
 from emu.ir.ops.work_rules import gemm as gemm_work
 from emu.ir.ops.work_rules import matmul as matmul_work
 from emu.ir.types import Array, TensorType
-
-
-def widened(x: Array) -> Array:
-    """Return ``x`` in the element type in which its products are summed."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def product(types: Types, attrs: Attrs) -> Result:
@@ -26,7 +21,7 @@ def product(types: Types, attrs: Attrs) -> Result:
     lead = broadcast_shape(_lead(a), _lead(b))
     rows = a.dims[-2:-1]
     columns = b.dims[-1:] if len(b.dims) > 1 else ()
-    return (TensorType(a.dtype, (*lead, *rows, *columns)),)
+    return (TensorType(summed_dtype(a, attrs), (*lead, *rows, *columns)),)
 
 
 def _lead(x: TensorType) -> TensorType:
@@ -36,7 +31,7 @@ def _lead(x: TensorType) -> TensorType:
 @op("MatMul", Fusion.ANCHOR, product, matmul_work)
 def matmul(a: Array, b: Array) -> Array:
     """a[..., M, K] @ b[..., K, N]."""
-    return np.asarray(np.matmul(widened(a), widened(b))).astype(a.dtype, copy=False)
+    return np.asarray(np.matmul(a, b)).astype(a.dtype, copy=False)
 
 
 def gemm_type(types: Types, attrs: Attrs) -> Result:
@@ -49,7 +44,7 @@ def gemm_type(types: Types, attrs: Attrs) -> Result:
     depth_b, columns = _turned(b, integer(attrs, "transB", 0))
     if depth != depth_b:
         raise ModelError(f"{a} and {b} do not multiply")
-    result = TensorType(a.dtype, (rows, columns))
+    result = TensorType(summed_dtype(a, attrs), (rows, columns))
     bias = optional(types, 2)
     return (result,) if bias is None else into_first((result, bias), {})
 
@@ -71,7 +66,7 @@ def gemm(
 ) -> Array:
     """alpha * a[M,K] @ b[K,N] + beta * c, with a and b transposed first if asked."""
     left, right = (a.T if transA else a), (b.T if transB else b)
-    result = np.matmul(widened(left), widened(right))
+    result = np.matmul(left, right)
     scaled = result if alpha == 1 else result * result.dtype.type(alpha)
     whole = scaled if c is None else scaled + c * c.dtype.type(beta)
     return whole.astype(a.dtype, copy=False)

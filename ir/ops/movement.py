@@ -1,12 +1,14 @@
 """Each output element is one input element, elsewhere: reshapes, transposes, slices."""
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from emu.ir.errors import ModelError
 from emu.ir.graph import Attrs
-from emu.ir.ops.attributes import integer, integers, position, positions, take
+from emu.ir.layout import ROW_MAJOR, STORED
+from emu.ir.ops.attributes import integer, integers, position, positions, take, text
 from emu.ir.ops.table import Fusion, Types, op
 from emu.ir.ops.type_rules import Result, broadcast_shape
 from emu.ir.ops.work_rules import movement
@@ -47,6 +49,23 @@ def transposed(types: Types, attrs: Attrs) -> Result:
     if sorted(perm) != list(range(len(x.shape))):
         raise ModelError(f"{perm} is no permutation of the dimensions of {x}")
     return (TensorType(x.dtype, tuple(x.dims[i] for i in perm)),)
+
+
+def relaid(types: Types, attrs: Attrs) -> Result:
+    """The same shape in layout ``layout``, which must be able to store it."""
+    (x,) = take(types, 1)
+    name = text(attrs, "layout", ROW_MAJOR, tuple(STORED))
+    if not STORED[name].stores(len(x.shape)):
+        raise ModelError(f"{x} cannot lie in layout '{name}'")
+    return (replace(x, layout=name),)
+
+
+# No group may hold two layouts, so a conversion is a wall to fusion and a group of its own.
+@op("Relayout", Fusion.OPAQUE, relaid, movement)
+def relayout(x: Array, layout: str = ROW_MAJOR) -> Array:
+    """The same elements, which lie elsewhere in memory."""
+    del layout
+    return x
 
 
 @op("Transpose", Fusion.INJECTIVE, transposed, movement)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from functools import reduce
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from emu.ir.errors import ModelError
 from emu.ir.graph import Attrs
 from emu.ir.ops.attributes import integer, integers, take
-from emu.ir.ops.matrix import widened
 from emu.ir.ops.table import Fusion, Types, op
 from emu.ir.ops.type_rules import Result, must_be_float
 from emu.ir.ops.window import Window, window
@@ -16,12 +16,18 @@ from emu.ir.ops.work_rules import pool
 from emu.ir.types import Array, TensorType
 
 Ints = tuple[int, ...]
+Dtype: TypeAlias = np.dtype[Any]
 
 
 def pooled(types: Types, attrs: Attrs) -> Result:
     """[N,C,...] with one element for each place of the window."""
+    must_be_float(take(types, 1)[0])
+    return max_pooled(types, attrs)
+
+
+def max_pooled(types: Types, attrs: Attrs) -> Result:
+    """The same for numbers of any kind, since the largest of them needs no arithmetic."""
     (x,) = take(types, 1)
-    must_be_float(x)
     kernel = integers(attrs, "kernel_shape")
     if len(kernel) != len(x.dims) - 2:
         raise ModelError(f"a kernel of shape {kernel} does not slide over {x}")
@@ -31,7 +37,7 @@ def pooled(types: Types, attrs: Attrs) -> Result:
     return (TensorType(x.dtype, (*x.dims[:2], *slid.out(x.dims[2:]))),)
 
 
-@op("MaxPool", Fusion.REDUCTION, pooled, pool)
+@op("MaxPool", Fusion.REDUCTION, max_pooled, pool)
 def max_pool(
     x: Array,
     kernel_shape: Ints,
@@ -42,7 +48,12 @@ def max_pool(
 ) -> Array:
     """The largest element of each window of x[N,C,...]; padding never wins."""
     slid = window(kernel_shape, strides, pads, dilations, ceil_mode)
-    return reduce(np.maximum, slid.taps(slid.grown(x, -np.inf), slid.out(x.shape[2:])))
+    return reduce(np.maximum, slid.taps(slid.grown(x, lowest(x.dtype)), slid.out(x.shape[2:])))
+
+
+def lowest(dtype: Dtype) -> float:
+    """Return a number that is below no other of an element type."""
+    return float(np.iinfo(dtype.name).min) if dtype.kind in "iu" else -np.inf
 
 
 @op("AveragePool", Fusion.REDUCTION, pooled, pool)
@@ -58,10 +69,9 @@ def average_pool(
     """The mean of each window of x[N,C,...]; ``count_include_pad`` says if padding counts."""
     slid = window(kernel_shape, strides, pads, dilations, ceil_mode)
     out = slid.out(x.shape[2:])
-    wide = widened(x)
-    total = _sum(slid.taps(slid.grown(wide, 0), out))
-    counted = _counted(slid, x.shape[2:], bool(count_include_pad)).astype(wide.dtype)
-    return (total / _sum(slid.taps(counted, out))).astype(x.dtype, copy=False)
+    total = _sum(slid.taps(slid.grown(x, 0), out))
+    counted = _counted(slid, x.shape[2:], bool(count_include_pad)).astype(x.dtype)
+    return total / _sum(slid.taps(counted, out))
 
 
 def _counted(slid: Window, space: Ints, padding: bool) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from emu.ir.errors import UnsupportedOp
 from emu.ir.graph import Attrs
-from emu.ir.types import TensorType
+from emu.ir.types import NAMES, NUMPY, Array, TensorType, is_narrow, narrowed
 
 Types: TypeAlias = Sequence[TensorType | None]
 TypeRule: TypeAlias = Callable[[Types, Attrs], tuple[TensorType, ...]]
@@ -57,18 +57,54 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+# Ops whose meaning is another element type; they round by themselves.
+CONVERSIONS = ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear")
 
 
 def op(name: str, fusion: Fusion, infer: TypeRule, work: WorkRule) -> Callable[[Meaning], Meaning]:
-    """Enter the decorated function into the table as the meaning of op ``name``."""
+    """Enter the decorated function into the table as the meaning of op ``name``.
+
+    What computes on narrow real numbers does so in f32, and its result is rounded to the element
+    type of its first real operand, or to ``out_dtype`` where that attribute is given.
+    """
 
     def enter(run: Meaning) -> Meaning:
         if name in OPS:
             raise ValueError(f"op {name} is declared twice")
-        OPS[name] = Op(name, fusion, infer, _without_warnings(run), work)
+        computes = fusion not in (Fusion.INJECTIVE, Fusion.OPAQUE) and name not in CONVERSIONS
+        whole = rounding(run) if computes else run
+        OPS[name] = Op(name, fusion, infer, _without_warnings(whole), work)
         return run
 
     return enter
+
+
+def rounding(run: Meaning) -> Meaning:
+    """Return ``run`` for operands of any real type: computed in f32, rounded once at the end."""
+
+    @wraps(run)
+    def rounded(*arrays: Any, **attrs: Any) -> Any:
+        dtype = result_dtype(arrays, attrs)
+        if dtype is None:
+            return run(*arrays, **attrs)
+        attrs.pop("out_dtype", None)
+        found = run(*(widened(a) for a in arrays), **attrs)
+        return found if found.dtype == np.bool_ else narrowed(found, dtype)
+
+    return rounded
+
+
+def result_dtype(arrays: Sequence[Array | None], attrs: Attrs) -> str | None:
+    """Return the element type that a result is rounded to; None where nothing is narrow."""
+    reals = [a for a in arrays if a is not None and (is_narrow(a) or a.dtype.kind == "f")]
+    if "out_dtype" in attrs:
+        return str(attrs["out_dtype"])
+    return NAMES[reals[0].dtype] if any(map(is_narrow, reals)) else None
+
+
+def widened(array: Array | None) -> Array | None:
+    """Return ``array`` in the element type in which units compute with it."""
+    return array.astype(NUMPY["f32"]) if array is not None and is_narrow(array) else array
 
 
 def _without_warnings(run: Meaning) -> Meaning:

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 
 from emu.ir.errors import ModelError
 from emu.ir.graph import Attrs
-from emu.ir.ops.attributes import integer, integers, optional, position, positions, take
+from emu.ir.ops.attributes import (
+    integer,
+    integers,
+    optional,
+    position,
+    positions,
+    take,
+    text,
+)
 from emu.ir.ops.table import TypeRule, Types
-from emu.ir.types import NUMPY, TensorType
+from emu.ir.types import NUMPY, REALS, TensorType
 
-FLOATS = ("f64", "f32", "f16")
 Result = tuple[TensorType, ...]
 
 
@@ -130,6 +137,11 @@ def reduced(types: Types, attrs: Attrs) -> Result:
     return (TensorType(x.dtype, tuple(shape)),)
 
 
+def summed_dtype(x: TensorType, attrs: Attrs) -> str:
+    """Return the element type of a product: that of ``x``, or ``out_dtype`` if it is given."""
+    return text(attrs, "out_dtype", x.dtype, tuple(NUMPY))
+
+
 def must_be(x: TensorType, dtype: str) -> None:
     """Raise ModelError unless ``x`` has the element type ``dtype``."""
     if x.dtype != dtype:
@@ -138,8 +150,8 @@ def must_be(x: TensorType, dtype: str) -> None:
 
 def must_be_float(x: TensorType) -> None:
     """Raise ModelError unless ``x`` holds real numbers."""
-    if x.dtype not in FLOATS:
-        raise ModelError(f"takes {' or '.join(FLOATS)}, not {x}")
+    if x.dtype not in REALS:
+        raise ModelError(f"takes {' or '.join(REALS)}, not {x}")
 
 
 def must_have_shape(x: TensorType, shape: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ from emu.ir.passes.canonicalise import canonicalise
 from emu.ir.passes.fold_batch_norm import fold_batch_norm
 from emu.ir.passes.fold_constants import fold_constants
 from emu.ir.passes.infer_types import infer_types
+from emu.ir.passes.integer_products import integer_products
 from emu.ir.passes.merge_equal import merge_common
 from emu.ir.passes.remove_dead import remove_dead
 
@@ -20,6 +21,7 @@ Watch: TypeAlias = Callable[[str, Graph, float], None]
 PASSES: Mapping[str, Pass] = MappingProxyType(
     {
         "infer-types": infer_types,
+        "integer-products": integer_products,
         "fold-constants": fold_constants,
         "remove-dead": remove_dead,
         "merge-common": merge_common,
@@ -28,9 +30,11 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
     }
 )
 
-# Types come first, since all else reads them; folding uncovers equal and unread nodes.
+# Types come first, since all else reads them; weights are folded into real numbers unless products
+# of integers have taken them; folding uncovers equal and unread nodes.
 DEFAULT_PASSES = (
     "infer-types",
+    "integer-products",
     "fold-constants",
     "canonicalise",
     "fold-batch-norm",

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from emu.ir.graph import Attr, Attrs
-from emu.ir.types import Array
+from emu.ir.types import Array, is_narrow
 
 Rendered: TypeAlias = Mapping[str, str]
 NOTHING: Rendered = MappingProxyType({})
@@ -112,7 +112,17 @@ def _nested(values: Array) -> str:
     if values.ndim:
         return array(_nested(np.asarray(row)) for row in values)
     number = values[()]
-    return digits(number) if isinstance(number, np.floating) else str(number).lower()
+    if isinstance(number, np.floating):
+        return digits(number)
+    return few_bits(values) if is_narrow(values) else str(number).lower()
+
+
+def few_bits(number: Array) -> str:
+    """Return the literal of one bf16 or f8: that of its f32, or the bits of what is no number."""
+    wide, size = np.float32(number), number.dtype.itemsize
+    if np.isfinite(wide):
+        return digits(wide)
+    return f"0x{int(number.view(f'u{size}')):0{2 * size}X}"
 
 
 def dictionary(attrs: Rendered) -> str:

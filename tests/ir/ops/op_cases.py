@@ -207,4 +207,73 @@ RESIZE = [
         )
     ]
 ]
-CASES = [*ELEMENTWISE, *BROADCAST, *MOVEMENT, *REDUCTION, *MATRIX, *RESIZE]
+
+
+def eight(dtype: str, *shape: int) -> Array:
+    bounds = np.iinfo(dtype)
+    return RNG.integers(bounds.min, bounds.max, shape, endpoint=True).astype(dtype)
+
+
+def points(dtype: str, *numbers: int) -> Array:
+    """A zero point: one number, or one for each place."""
+    return np.array(numbers if len(numbers) > 1 else sum(numbers), dtype)
+
+
+SCALE, SCALES = np.array(0.05, np.float32), np.array([0.01, 0.02, 0.05, 0.1], np.float32)
+SIGNED, UNSIGNED = {"x_zero_point": 3, "w_zero_point": 0}, {"x_zero_point": 200, "w_zero_point": 7}
+SLID = {"pads": (1, 0, 2, 1), "strides": (2, 1)}
+QUANTISATION = [
+    *(
+        Case(
+            "QuantizeLinear",
+            [real(*IMAGE) * 4, SCALE],
+            {"to": to, "zero_point": zero},
+            [points(dtype, zero)],
+            {},
+        )
+        for to, dtype, zero in (("i8", "int8", -5), ("ui8", "uint8", 128), ("i8", "int8", 0))
+    ),
+    Case(
+        "QuantizeLinear",
+        [real(*IMAGE), SCALES],
+        {"to": "i8", "axis": 1},
+        [points("int8", 0, 0, 0, 0)],
+        {"axis": 1},
+    ),
+    Case(
+        "DequantizeLinear",
+        [eight("int8", *IMAGE), SCALE],
+        {"zero_point": 9},
+        [points("int8", 9)],
+        {},
+    ),
+    Case("DequantizeLinear", [eight("uint8", *IMAGE), SCALES], {"axis": 1}, [], {"axis": 1}),
+    Case(
+        "DequantizeLinear",
+        [RNG.integers(-9999, 9999, IMAGE).astype(np.int32), SCALES],
+        {"axis": -3},
+        [],
+        {"axis": -3},
+    ),
+    *(
+        Case(
+            "MatMulInteger",
+            [eight(a, 2, 3, 40), eight(b, 40, 5)],
+            attrs,
+            [points(a, attrs["x_zero_point"]), points(b, attrs["w_zero_point"])],
+            {},
+        )
+        for a, b, attrs in (("int8", "int8", SIGNED), ("uint8", "uint8", UNSIGNED))
+    ),
+    *(
+        Case(
+            "ConvInteger",
+            [eight("uint8", *IMAGE), eight(w, 6, 4 // group, 3, 2)],
+            {**UNSIGNED, **SLID, "group": group},
+            [points("uint8", 200), points(w, 7)],
+            {**SLID, "group": group},
+        )
+        for w, group in (("uint8", 1), ("uint8", 2))
+    ),
+]
+CASES = [*ELEMENTWISE, *BROADCAST, *MOVEMENT, *REDUCTION, *MATRIX, *RESIZE, *QUANTISATION]

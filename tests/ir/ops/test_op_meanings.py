@@ -14,7 +14,7 @@ from emu.ir.graph import Node
 from emu.ir.interpret import run_node
 from emu.ir.ops import OPS
 from emu.ir.passes.infer_types import output_types
-from emu.ir.types import Array, type_of
+from emu.ir.types import NAMES, Array, narrowed, type_of
 from tests.ir.ops.op_cases import CASES, Case, real, whole
 
 # Neither package has types.
@@ -78,7 +78,7 @@ def test_the_type_rule_foretells_what_the_meaning_returns(case: Case) -> None:
 
 
 def test_every_op_but_emus_own_is_compared_with_onnxruntime() -> None:
-    assert OPS.keys() - {case.op for case in CASES} == {"BiasAdd"}
+    assert OPS.keys() - {case.op for case in CASES} == {"BiasAdd", "Relayout", "DequantizeAdd"}
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (1, 4, 1)), (-1, (1, 1, 4))])
@@ -98,6 +98,41 @@ def test_products_of_f16_are_summed_in_f32(op: str) -> None:
     ones, sixteenth = np.ones((1, 4096), np.float16), np.full((4096, 1), 1 / 16, np.float16)
     result = OPS[op].run(ones, sixteenth)
     assert (result.dtype, float(result[0, 0])) == (np.float16, 256.0)
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16", "f8E4M3FN"])
+@pytest.mark.parametrize("op", ["Mul", "Exp", "Softmax", "ReduceMean", "MatMul", "Gelu"])
+def test_narrow_numbers_are_computed_in_f32_and_rounded_once(op: str, dtype: str) -> None:
+    several = [narrowed(real(6, 6), dtype) for _ in range(2 if op in ("Mul", "MatMul") else 1)]
+    exact = OPS[op].run(*(x.astype(np.float32) for x in several))
+    found = OPS[op].run(*several)
+    assert NAMES[found.dtype] == dtype
+    np.testing.assert_array_equal(found, narrowed(exact, dtype))
+
+
+def test_a_product_may_leave_its_sums_in_f32() -> None:
+    x, w = (narrowed(real(4, 4), "bf16") for _ in range(2))
+    exact = x.astype(np.float32) @ w.astype(np.float32)
+    np.testing.assert_array_equal(OPS["MatMul"].run(x, w, out_dtype="f32"), exact)
+    assert OPS["MatMul"].infer([type_of(x), type_of(w)], {"out_dtype": "f32"}) == (type_of(exact),)
+
+
+def test_an_f8_that_is_too_large_becomes_its_largest_number() -> None:
+    large = np.array([1e9, -1e9, 449, -3], np.float32)
+    assert OPS["Cast"].run(large, to="f8E4M3FN").astype(float).tolist() == [448, -448, 448, -3]
+
+
+def test_a_residual_is_read_as_it_is_stored() -> None:
+    x, q = real(2, 3), np.array([[1, 2, 3], [-4, 0, 7]], np.int8)
+    scale = np.array(0.5, np.float32)
+    found = OPS["DequantizeAdd"].run(x, q, scale, zero_point=1)
+    np.testing.assert_array_equal(found, x + (q.astype(np.float32) - 1) * np.float32(0.5))
+
+
+def test_a_quantised_number_out_of_range_or_undefined_is_kept_within_eight_bits() -> None:
+    x = np.array([np.inf, -np.inf, np.nan, 1e30], np.float32)
+    found = OPS["QuantizeLinear"].run(x, np.array(1, np.float32), to="i8", zero_point=2)
+    assert found.tolist() == [127, -128, 2, 127]
 
 
 def test_an_index_outside_of_the_data_is_refused_with_its_node() -> None:

@@ -35,6 +35,8 @@ REFUSED: list[tuple[str, list[TensorType], Mapping[str, Attr], str]] = [
     ("Reshape", [f32(3, 4)], {"shape": (-1, -1)}, "has no meaning"),
     ("Reshape", [f32(3, 4)], {"shape": 12}, "must be a list of integers"),
     ("Transpose", [f32(3, 4)], {"perm": (0, 0)}, "no permutation"),
+    ("Relayout", [f32(3, 4)], {"layout": "nhwc"}, "cannot lie in layout 'nhwc'"),
+    ("Relayout", [f32(3, 4)], {"layout": "nchw"}, "one of row-major, nhwc"),
     ("Flatten", [f32(3, 4)], {"axis": 3}, "axis 3 is outside"),
     ("Squeeze", [f32(3, 1)], {"axes": (0,)}, "dimension 0 of tensor<3x1xf32> is not 1"),
     ("Unsqueeze", [f32(3)], {"axes": (0, 0)}, "name one dimension twice"),

@@ -62,6 +62,7 @@ POINTWISE = sorted(
     for name, op in OPS.items()
     if op.fusion <= Fusion.BROADCAST
     and name not in ("BatchNormalization", "BiasAdd", "PRelu", "Where", "Cast", "Not", "And", "Or")
+    and "quantize" not in name.lower()
 )
 
 

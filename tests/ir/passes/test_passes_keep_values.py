@@ -49,8 +49,28 @@ def there_and_back(sketch: Sketch, x: str) -> str:
     return sketch.add("Add", sketch.constant(SMALL, inline=True), whole)
 
 
+def quantised_conv(sketch: Sketch, x: str) -> str:
+    scale = sketch.constant(np.array(0.02), inline=True)
+    channels = sketch.constant(np.linspace(0.01, 0.04, 4), inline=len(sketch.nodes) % 2 == 0)
+    pooled = _rounded(sketch, sketch.add("Tanh", x), scale)
+    window = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1), "strides": (1, 1)}
+    q = sketch.add("QuantizeLinear", sketch.add("MaxPool", pooled, **window), scale)
+    real = sketch.add("DequantizeLinear", q, scale, to=sketch.dtype)
+    weight = sketch.eight_bits(4, 4, 3, 3)
+    kernel = sketch.add("DequantizeLinear", weight, channels, axis=0, to=sketch.dtype)
+    bias = [sketch.weight(4)] if len(sketch.nodes) % 3 else []
+    conv = sketch.add("Conv", real, kernel, *bias, pads=(1, 1, 1, 1))
+    return sketch.add("Add", conv, real)
+
+
+def _rounded(sketch: Sketch, x: str, scale: str) -> str:
+    q = sketch.add("QuantizeLinear", x, scale)
+    return sketch.add("DequantizeLinear", q, scale, to=sketch.dtype)
+
+
 PLANTS: dict[str, Plant] = {
     "infer-types": conv_norm,
+    "integer-products": quantised_conv,
     "fold-constants": constant_chain,
     "remove-dead": dead_end,
     "merge-common": twins,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emu.ir.graph import Attr
 from emu.ir.text.syntax import attribute, comment, dense, quoted, ssa_names, symbol
-from emu.ir.types import Array
+from emu.ir.types import Array, narrowed
 
 LITERAL = re.compile(rb'"((?:[^"\\\n]|\\\\|\\[0-9A-F]{2})*)"')
 ESCAPE = re.compile(rb"\\(\\|[0-9A-F]{2})")
@@ -89,3 +89,16 @@ def test_small_contents_print_as_dense_elements(array: Array, text: str) -> None
 
 def test_a_symbol_is_quoted_only_if_it_must_be() -> None:
     assert (symbol("conv_1.a"), symbol("a/b")) == ("@conv_1.a", '@"a/b"')
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text"),
+    [("bf16", "[1.0, -2.5, 0x7F80, 0xFF80]"), ("f8E4M3FN", "[1.0, -2.5, 448.0, -448.0]")],
+)
+def test_numbers_of_few_bits_are_spelled_as_real_numbers(dtype: str, text: str) -> None:
+    numbers = narrowed(np.array([1, -2.5, np.inf, -np.inf], np.float32), dtype)
+    assert dense(numbers) == f"dense<{text}>"
+
+
+def test_no_number_in_f8_is_spelled_by_its_bits() -> None:
+    assert dense(narrowed(np.array([np.nan], np.float32), "f8E4M3FN")) == "dense<[0x7F]>"
