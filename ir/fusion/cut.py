@@ -1,7 +1,10 @@
 """Cut a graph into groups: inputs, outputs, order and names follow from the sets of nodes alone."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
+from emu.ir.errors import VerifyError
 from emu.ir.graph import Graph, Node
 from emu.ir.group import Decision, Fused, Group
 
@@ -11,18 +14,42 @@ NAMED_OPS = 4
 def cut(
     graph: Graph, scope: str, members: Iterable[Sequence[int]], decisions: Iterable[Decision]
 ) -> Fused:
-    """Return the groups whose nodes stand at the given positions of ``graph``.
+    """Return the groups whose nodes stand at the given positions of ``graph``, in a runnable order.
 
-    Only the last node of a group may be read outside, so the order of the last nodes is an order
-    in which the groups can run.
+    Of the groups that could run next the one with the earliest last node does. Raises VerifyError
+    if groups need each other's values in a circle.
     """
-    ordered = sorted((sorted(m) for m in members), key=lambda m: m[-1])
     outputs = frozenset(graph.outputs)
     groups = tuple(
         _group(graph, [graph.nodes[i] for i in m], outputs, number)
-        for number, m in enumerate(ordered)
+        for number, m in enumerate(_in_order(graph, [sorted(m) for m in members]))
     )
     return Fused(graph, scope, groups, tuple(decisions))
+
+
+def _in_order(graph: Graph, members: Iterable[list[int]]) -> Iterator[list[int]]:
+    groups = {m[-1]: m for m in members}
+    owner = {graph.nodes[i].id: last for last, m in groups.items() for i in m}
+    readers = {last: _readers(graph, m, owner) - {last} for last, m in groups.items()}
+    waits = Counter(reader for found in readers.values() for reader in found)
+    ready = [last for last in groups if not waits[last]]
+    heapify(ready)
+    left = len(groups)
+    while ready:
+        here = heappop(ready)
+        yield groups[here]
+        left -= 1
+        for reader in readers[here]:
+            waits[reader] -= 1
+            if not waits[reader]:
+                heappush(ready, reader)
+    if left:
+        raise VerifyError(f"{graph.name}: {left} groups need each other's values in a circle")
+
+
+def _readers(graph: Graph, nodes: Sequence[int], owner: Mapping[str, int]) -> set[int]:
+    made = (value for i in nodes for value in graph.nodes[i].outputs)
+    return {owner[reader.id] for value in made for reader in graph.readers.get(value, ())}
 
 
 def _group(graph: Graph, nodes: Sequence[Node], ends: frozenset[str], number: int) -> Group:

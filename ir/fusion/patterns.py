@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import pi, sqrt
 
-from emu.ir.fusion.cut import cut, saved_bytes
+from emu.ir.fusion.cut import saved_bytes
 from emu.ir.graph import Constant, Graph, Node
-from emu.ir.group import Decision, Fused
+from emu.ir.group import Decision
 from emu.ir.pattern import Known, Match, Pattern, any_scalar, match, node, scalar
 
 EPSILON_BELOW = 1e-2  # what guards a square root is small; anything else is no epsilon
@@ -78,36 +78,28 @@ RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Hit:
-    """Where a rule matched: ``start`` is the position of the first node, ``rank`` of the rule."""
+class Hit:
+    """Where a rule matched: ascending positions of nodes, and the place of the rule in RULES."""
 
-    start: int
-    rank: int
     nodes: tuple[int, ...]
+    rank: int
+
+    @property
+    def name(self) -> str:
+        """The name of the rule."""
+        return RULES[self.rank].name
 
 
-def fuse_patterns(graph: Graph) -> Fused:
-    """Return the groups that RULES find; every other node is a group of its own."""
-    taken: dict[int, tuple[int, ...]] = {}
-    decisions: list[Decision] = []
-    for hit in sorted(_hits(graph), key=lambda h: (h.start, h.rank)):
-        met = {taken[i] for i in hit.nodes if i in taken}
-        if not met:
-            taken.update(dict.fromkeys(hit.nodes, hit.nodes))
-            decisions.append(_accept(graph, hit))
-        elif not any(set(hit.nodes) <= set(group) for group in met):
-            decisions.append(_overlap(graph, hit))
-    alone = [(i,) for i in range(len(graph.nodes)) if i not in taken]
-    decisions += _near_misses(graph, (graph.nodes[i] for (i,) in alone))
-    return cut(graph, "pattern", [*alone, *dict.fromkeys(taken.values())], decisions)
+def pattern_hits(graph: Graph) -> tuple[Hit, ...]:
+    """Every match of every rule, by first node and then by rule."""
+    return tuple(sorted(_hits(graph), key=lambda h: (h.nodes[0], h.rank)))
 
 
-def _hits(graph: Graph) -> Iterator[_Hit]:
+def _hits(graph: Graph) -> Iterator[Hit]:
     position = graph.position
     for root in graph.nodes:
         for rank, found in _matches(root, graph):
-            nodes = tuple(sorted(position[n] for n in found.nodes))
-            yield _Hit(nodes[0], rank, nodes)
+            yield Hit(tuple(sorted(position[n] for n in found.nodes)), rank)
 
 
 def _matches(root: Node, graph: Graph) -> Iterator[tuple[int, Match]]:
@@ -117,28 +109,8 @@ def _matches(root: Node, graph: Graph) -> Iterator[tuple[int, Match]]:
             yield rank, found
 
 
-def _accept(graph: Graph, hit: _Hit) -> Decision:
-    name = RULES[hit.rank].name
-    numbers = saved_bytes(graph, _inner(graph, hit))
-    why = f"matches rule {name}"
-    return Decision(True, f"pattern:{name}", why, _ids(graph, hit), numbers)
-
-
-def _overlap(graph: Graph, hit: _Hit) -> Decision:
-    why = f"rule {RULES[hit.rank].name} matches, but an earlier match holds some of the nodes"
-    return Decision(False, "overlap", why, _ids(graph, hit), saved_bytes(graph, _inner(graph, hit)))
-
-
-def _ids(graph: Graph, hit: _Hit) -> tuple[str, ...]:
-    return tuple(graph.nodes[i].id for i in hit.nodes)
-
-
-def _inner(graph: Graph, hit: _Hit) -> list[str]:
-    return [value for i in hit.nodes[:-1] for value in graph.nodes[i].outputs]
-
-
-def _near_misses(graph: Graph, alone: Iterable[Node]) -> Iterator[Decision]:
-    """A refusal for each node that ends like a rule, at most one a node."""
+def near_misses(graph: Graph, alone: Iterable[Node]) -> Iterator[Decision]:
+    """A refusal for each node left alone that ends like a rule, at most one a node."""
     for root in alone:
         near = next((rule for rule in RULES if _resembles(rule.pattern, root, graph)), None)
         if near:

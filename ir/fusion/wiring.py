@@ -1,6 +1,6 @@
 """A graph as numbers: who reads whom, by position; what fusion walks over."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emu.ir.graph import Graph
@@ -28,16 +28,6 @@ def wiring_of(graph: Graph) -> Wiring:
         for node, found in zip(graph.nodes, readers, strict=True)
     )
     return Wiring(readers, tuple(ends))
-
-
-def group_wiring(graph: Graph, members: Iterable[Sequence[str]]) -> Wiring:
-    """Return the readers of every group, each given by the ids of its nodes in order."""
-    cut = [[graph.by_id[n] for n in group] for group in members]
-    producer = {v: i for i, group in enumerate(cut) for node in group for v in node.outputs}
-    inputs = [[v for node in group for v in node.inputs] for group in cut]
-    readers = _readers(producer, inputs)
-    outputs = {producer[v] for v in graph.outputs if v in producer}
-    return Wiring(readers, tuple(not r or i in outputs for i, r in enumerate(readers)))
 
 
 def classes_of(graph: Graph) -> tuple[int, ...]:

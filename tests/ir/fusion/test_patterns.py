@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.ir.fusion import fuse
+from emu.ir.fusion import decide
 from emu.ir.fusion.patterns import RULES
 from emu.ir.group import Fused
 from tests.ir.fusion.graph_text import graph_of, groups_of, report
@@ -69,7 +69,7 @@ BROKEN = (
 
 
 def pattern(text: str) -> Fused:
-    return fuse(graph_of(text), "pattern")
+    return decide(graph_of(text), "pattern")
 
 
 def codes(fused: Fused, ok: bool) -> list[str]:
@@ -106,7 +106,7 @@ def test_another_spelling_is_not_found(name: str, old: str, new: str) -> None:
 
 def test_a_mean_over_another_dimension_is_no_layer_norm() -> None:
     graph = graph_of(SPELLINGS["layer-norm"], axes=(1,))
-    assert len(fuse(graph, "pattern").groups) == 9
+    assert len(decide(graph, "pattern").groups) == 9
 
 
 def test_a_near_miss_says_what_it_missed(golden: Golden) -> None:

@@ -1,15 +1,18 @@
 """Candidates for global fusion, and merging those that were chosen."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.ir.errors import VerifyError
-from emu.ir.fusion import Region, fuse, merge, regions
-from emu.ir.group import Fused
+from emu.ir.fusion import decide
+from emu.ir.fusion.cut import cut
+from emu.ir.fusion.deciders.priority import partition_of
+from emu.ir.fusion.grouping import Grouping
+from emu.ir.fusion.regions import MAX_ANCHORS, Region, regions
+from emu.ir.fusion.space import Move, Space
+from emu.ir.graph import Graph
 from emu.ir.ops import OPS, Fusion
 from emu.ir.traffic import boundary_bytes
-from tests.ir.fusion.graph_text import graph_of, groups_of, numbered
+from tests.ir.fusion.graph_text import graph_of, numbered
 
 BOTTLENECK = """
 a = Conv x w1
@@ -32,18 +35,27 @@ o = MatMul p v
 """
 
 
-def vertical(text: str) -> Fused:
-    return fuse(graph_of(text), "vertical")
+def vertical(graph: Graph) -> Grouping:
+    """The groups that regions grow over."""
+    return Grouping(Space(graph).structure, partition_of(decide(graph, "vertical")))
 
 
 def found(text: str) -> list[str]:
     """Each candidate as its kind and the nodes that it takes."""
-    fused = vertical(text)
-    return [f"{r.kind}: {' '.join(nodes_of(fused, r))}" for r in regions(fused)]
+    grouping = vertical(graph_of(text))
+    return [f"{r.kind}: {' '.join(nodes_of(grouping, r))}" for r in regions(grouping)]
 
 
-def nodes_of(fused: Fused, region: Region) -> list[str]:
-    return [node for g in region.groups for node in fused.groups[g].nodes]
+def nodes_of(grouping: Grouping, region: Region) -> list[str]:
+    graph = grouping.structure.graph
+    return [graph.nodes[i].id for g in region.groups for i in grouping.members[g]]
+
+
+def moves(text: str) -> dict[str, Move]:
+    """The legal merges of vertical groups into regions, by their nodes."""
+    space = Space(graph_of(text))
+    grouping = Grouping(space.structure, partition_of(decide(space.graph, "vertical")))
+    return {" ".join(space.structure.ids(m.nodes)): m for m in space.region_moves(grouping)}
 
 
 def test_a_bottleneck_grows_from_its_last_conv_to_all_four() -> None:
@@ -83,61 +95,56 @@ def test_a_value_that_is_read_elsewhere_ends_a_region() -> None:
     assert found("a = Conv x w1\nb = Conv a w2\nc = Softmax a\nd = Softmax b") == ["chain: b d"]
 
 
-def test_there_are_never_more_anchors_than_asked_for() -> None:
+def test_there_are_never_more_anchors_than_a_region_may_have() -> None:
     text = "\n".join(f"c{i} = Conv {f'c{i - 1}' if i else 'x'} w{i}" for i in range(9))
-    fused = vertical(text)
-    assert max(len(r.groups) for r in regions(fused, max_anchors=3)) == 3
-    assert len(regions(fused, max_anchors=2)) == 8
+    grouping = vertical(graph_of(text))
+    assert max(len(r.groups) for r in regions(grouping)) == MAX_ANCHORS
+    assert Space(graph_of(text)).legal("global", range(MAX_ANCHORS + 1)) == "many-anchors"
 
 
-def test_a_merged_region_is_one_group_with_the_exit_of_its_sink() -> None:
-    fused = vertical(BOTTLENECK)
-    merged = merge(fused, [regions(fused)[-1]])
-    assert merged.scope == "global"
-    assert groups_of(merged) == ["a+b+c+d+e+f+g+y"]
-    assert merged.groups[0].outputs == ("y",)
-    assert merged.decisions[-1].code == "global:chain"
+def test_the_bytes_of_a_region_are_what_the_boundary_loses() -> None:
+    graph = graph_of(ATTENTION)
+    before = decide(graph, "vertical")
+    move = moves(ATTENTION)["s d p o"]
+    rest = [nodes for nodes in partition_of(before) if not set(nodes) & set(move.nodes)]
+    old, new = boundary_bytes(before), boundary_bytes(cut(graph, "global", [*rest, move.nodes], ()))
+    assert move.code == "global:attention"
+    assert move.numbers["write_bytes"] == old.activations_written - new.activations_written
+    assert move.numbers["read_bytes"] == old.activations_read - new.activations_read
 
 
-def test_the_bytes_of_a_merge_are_what_the_boundary_loses() -> None:
-    fused = vertical(ATTENTION)
-    merged = merge(fused, [next(r for r in regions(fused) if r.kind == "attention")])
-    before, after = boundary_bytes(fused), boundary_bytes(merged)
-    numbers = merged.decisions[-1].numbers
-    assert numbers["write_bytes"] == before.activations_written - after.activations_written
-    assert numbers["read_bytes"] == before.activations_read - after.activations_read
+def test_a_region_has_one_exit() -> None:
+    space = Space(graph_of("a = Conv x w1\nb = Conv a w2\nc = Tanh a"))
+    assert space.legal("global", (0, 1)) == "two-readers"
+    assert space.legal("global", (0, 1, 2)) == "model-output"
 
 
-def test_regions_that_share_a_group_are_refused() -> None:
-    fused = vertical(BOTTLENECK)
-    with pytest.raises(VerifyError, match="share a group"):
-        merge(fused, regions(fused)[:2])
-
-
-def test_a_region_with_two_exits_is_refused() -> None:
-    fused = vertical("a = Conv x w1\nb = Conv a w2\nc = Softmax a")
-    with pytest.raises(VerifyError, match=r"group 'conv\.0' is read outside"):
-        merge(fused, [Region((0, 1), "chain")])
+def test_a_chain_of_convs_has_one_entry_and_folds_no_whole_image() -> None:
+    text = "a = Conv x w1\nb = Conv a w2\ns = Add b z\np = GlobalAveragePool s"
+    space = Space(graph_of(text))
+    assert space.legal("global", (0, 1)) == ""
+    assert space.legal("global", (0, 1, 2)) == "two-entries"
+    assert space.legal("global", (0, 1, 2, 3)) == "whole-image"
+    assert not Space(graph_of("a = Conv x w1\nb = MaxPool a")).legal("global", (0, 1))
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_every_candidate_alone_keeps_a_runnable_order_and_one_exit(data: st.DataObject) -> None:
+def test_every_candidate_keeps_a_runnable_order_and_one_exit(data: st.DataObject) -> None:
     ops: list[tuple[str, tuple[int, ...]]] = []
     for i in range(data.draw(st.integers(2, 16))):
         near = st.lists(st.integers(max(-1, i - 4), i - 1), min_size=1, max_size=2)
         name = data.draw(st.sampled_from(("Relu", "Add", "Softmax", "Conv", "MatMul")))
         ops.append((name, tuple(data.draw(near))))
-    fused = fuse(numbered(ops), "vertical")
-    for region in regions(fused):
-        merged = merge(fused, [region])
+    graph = numbered(ops)
+    space, grouping = Space(graph), vertical(graph)
+    for move in space.region_moves(grouping):
+        nodes, groups = move.nodes, grouping.groups_of(move.nodes)
+        rest = [n for g, n in grouping.members.items() if g not in groups]
         made: set[str] = {"x"}
-        for group in merged.groups:
+        for group in cut(graph, "global", [*rest, nodes], ()).groups:
             assert made.issuperset(group.inputs)
             made.update(group.outputs)
-        assert 1 <= anchors_in(fused, region) <= 4
-
-
-def anchors_in(fused: Fused, region: Region) -> int:
-    by_id = fused.graph.by_id
-    return sum(OPS[by_id[n].op].fusion == Fusion.ANCHOR for n in nodes_of(fused, region))
+        classes = [OPS[graph.nodes[i].op].fusion for i in nodes]
+        anchors, folds = classes.count(Fusion.ANCHOR), classes.count(Fusion.REDUCTION)
+        assert anchors > 1 or (anchors and folds)

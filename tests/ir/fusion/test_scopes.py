@@ -2,10 +2,11 @@
 
 from functools import cache
 
+import numpy as np
 import pytest
 
 from emu.ir.errors import BadOption, UnknownName
-from emu.ir.fusion import SCOPE_SAYS, SCOPES, Region, fuse, merge, regions
+from emu.ir.fusion import DECIDERS, DEFAULT_DECIDER, SCOPE_SAYS, SCOPES, decide, decider_of, refusal
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
 from emu.ir.passes import DEFAULT_PASSES, run_passes
@@ -13,6 +14,7 @@ from emu.ir.traffic import boundary_bytes
 from emu.models.reader import to_graph
 from emu.models.zoo import build
 from tests.ir.fusion.graph_text import graph_of, groups_of
+from tests.ir.passes.planting import Sketch
 
 
 @cache
@@ -34,23 +36,42 @@ def test_every_scope_says_what_it_is() -> None:
 
 
 def test_scope_none_has_a_group_per_node_and_no_decisions() -> None:
-    fused = fuse(graph_of("a = Conv x w\nb = Relu a"), "none")
+    fused = decide(graph_of("a = Conv x w\nb = Relu a"), "none")
     assert groups_of(fused) == ["a", "b"]
     assert fused.decisions == ()
 
 
 def test_an_unknown_scope_says_what_is_near() -> None:
     with pytest.raises(UnknownName, match="did you mean 'vertical'"):
-        fuse(graph_of("a = Relu x"), "verticle")
+        decide(graph_of("a = Relu x"), "verticle")
 
 
-def test_scope_global_needs_a_device() -> None:
-    with pytest.raises(BadOption, match="needs a device"):
-        fuse(graph_of("a = Relu x"), "global")
+@pytest.mark.parametrize(("scope", "decider"), [("global", None), ("pattern", "priority")])
+def test_what_depends_on_a_device_is_refused_without_one(scope: str, decider: str | None) -> None:
+    with pytest.raises(BadOption, match="need a device"):
+        decide(graph_of("a = Conv x w1\nb = Relu a\nc = Conv b w2"), scope, decider)
+
+
+def test_an_unknown_decider_says_what_is_near() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'greedy'"):
+        decider_of("vertical", "greddy")
+
+
+@pytest.mark.parametrize("scope", ["pattern", "global"])
+def test_post_dominators_are_refused_where_they_decide_nothing(scope: str) -> None:
+    assert refusal(scope, "post-dominator")
+    with pytest.raises(BadOption, match="try first-match, priority, greedy"):
+        decider_of(scope, "post-dominator")
+
+
+def test_every_scope_has_a_default_decider_that_serves_it() -> None:
+    assert tuple(DEFAULT_DECIDER) == SCOPES
+    assert [decider_of(scope) for scope in SCOPES] == list(DEFAULT_DECIDER.values())
+    assert all(DECIDERS[name].about for name in DEFAULT_DECIDER.values())
 
 
 def test_group_names_are_short_and_unique() -> None:
-    fused = fuse(graph("bert_layer", *DEFAULT_PASSES), "vertical")
+    fused = decide(graph("bert_layer", *DEFAULT_PASSES), "vertical")
     names = [group.name for group in fused.groups]
     assert len(set(names)) == len(names)
     assert names[10] == "add+sqrt+..+add.10"
@@ -69,51 +90,44 @@ def test_group_names_are_short_and_unique() -> None:
 def test_resnet50_has_the_groups_and_bytes_of_the_ladder(
     passes: tuple[str, ...], scope: str, groups: int, activations: float, weights: float
 ) -> None:
-    fused = fuse(graph("resnet50", *passes), scope)
+    fused = decide(graph("resnet50", *passes), scope)
     assert len(fused.groups) == groups
     assert activations_mb(fused) == activations
     assert weights_mb(fused) == weights
 
 
-@pytest.mark.parametrize(("scope", "groups"), [("none", 49), ("pattern", 28), ("vertical", 17)])
-def test_bert_layer_has_the_groups_that_other_compilers_make(scope: str, groups: int) -> None:
-    assert len(fuse(graph("bert_layer"), scope).groups) == groups
-    assert len(fuse(graph("bert_layer", *DEFAULT_PASSES), scope).groups) == groups
+@pytest.mark.parametrize(
+    ("scope", "decider", "groups"),
+    [
+        ("none", "first-match", 49),
+        ("pattern", "first-match", 28),
+        ("vertical", "post-dominator", 17),
+        ("horizontal", "post-dominator", 15),
+    ],
+)
+def test_bert_layer_has_the_groups_that_other_compilers_make(
+    scope: str, decider: str, groups: int
+) -> None:
+    assert len(decide(graph("bert_layer"), scope, decider).groups) == groups
+    assert len(decide(graph("bert_layer", *DEFAULT_PASSES), scope, decider).groups) == groups
 
 
-def test_a_chain_per_bottleneck_leaves_eighteen_groups_and_few_bytes() -> None:
-    fused = fuse(graph("resnet50", *DEFAULT_PASSES), "vertical")
-    merged = merge(fused, blocks(fused))
-    assert len(merged.groups) == 18
-    assert activations_mb(merged) == 46.4
+@cache
+def attention_core(seq: int) -> Graph:
+    """softmax(Q K / 8) V of 12 heads x 64 in f16, with K transposed already."""
+    sketch = Sketch("f16")
+    q, v = (sketch.input(name, (1, 12, seq, 64)) for name in "qv")
+    scores = sketch.add("MatMul", q, sketch.input("k", (1, 12, 64, seq)))
+    scaled = sketch.add("Div", scores, sketch.constant(np.array(8.0), inline=True))
+    return sketch.graph(sketch.add("MatMul", sketch.add("Softmax", scaled), v))
 
 
-def blocks(fused: Fused) -> list[Region]:
-    """Every bottleneck, the stem with its pool, and pool to Gemm, from the candidates."""
-    sizes = {3: "add", 4: "add", 2: "maxpool"}
-    chosen: list[Region] = []
-    taken: set[int] = set()
-    for region in sorted(regions(fused), key=lambda r: -len(r.groups)):
-        sink = fused.groups[region.groups[-1]]
-        first = fused.groups[region.groups[0]]
-        tail = region.kind == "tail" and first.name.startswith("globalaveragepool")
-        block = sizes.get(len(region.groups), "none") in sink.name and _whole(fused, region)
-        if (tail or block) and taken.isdisjoint(region.groups):
-            chosen.append(region)
-            taken.update(region.groups)
-    return chosen
-
-
-def _whole(fused: Fused, region: Region) -> bool:
-    """Whether no inner group is itself the end of a block."""
-    names = [fused.groups[g].name for g in region.groups[:-1]]
-    return not any("add" in name or "pool" in name for name in names)
-
-
-def test_attention_of_bert_is_a_candidate_of_three_groups() -> None:
-    fused = fuse(graph("bert_layer", *DEFAULT_PASSES), "vertical")
-    three = [r for r in regions(fused) if r.kind == "attention" and len(r.groups) == 3]
-    ops = [
-        [fused.graph.by_id[n].op for g in r.groups for n in fused.groups[g].nodes] for r in three
-    ]
-    assert ["MatMul", "Div", "Softmax", "MatMul", "Transpose", "Reshape"] in ops
+@pytest.mark.parametrize(
+    ("seq", "none", "vertical"), [(128, 3.1, 2.4), (2048, 616.6, 415.2), (8192, 9714.0, 6492.8)]
+)
+def test_attention_moves_six_and_four_score_matrices(
+    seq: int, none: float, vertical: float
+) -> None:
+    graph = attention_core(seq)
+    assert activations_mb(decide(graph, "none")) == none
+    assert activations_mb(decide(graph, "vertical")) == vertical

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.ir.errors import UnsupportedOp
-from emu.ir.fusion import fuse
+from emu.ir.fusion import decide
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
 from emu.ir.ops import OPS, Fusion
@@ -57,24 +57,24 @@ t = Transpose o
 
 
 def vertical(text: str, *outputs: str) -> list[str]:
-    return groups_of(fuse(graph_of(text, outputs), "vertical"))
+    return groups_of(decide(graph_of(text, outputs), "vertical"))
 
 
 def refused(text: str, *outputs: str) -> dict[str, str]:
-    decisions = fuse(graph_of(text, outputs), "vertical").decisions
+    decisions = decide(graph_of(text, outputs), "vertical").decisions
     return {d.nodes[0]: d.code for d in decisions if not d.ok}
 
 
 def test_a_residual_block_and_its_tail(golden: Golden) -> None:
-    golden(report(fuse(graph_of(RESIDUAL), "vertical")))
+    golden(report(decide(graph_of(RESIDUAL), "vertical")))
 
 
 def test_a_spelled_out_layer_norm_has_four_groups_and_a_matmul(golden: Golden) -> None:
-    golden(report(fuse(graph_of(LAYER_NORM), "vertical")))
+    golden(report(decide(graph_of(LAYER_NORM), "vertical")))
 
 
 def test_attention_keeps_its_softmax_apart(golden: Golden) -> None:
-    golden(report(fuse(graph_of(ATTENTION), "vertical")))
+    golden(report(decide(graph_of(ATTENTION), "vertical")))
 
 
 def test_a_diamond_of_simple_nodes_joins_its_anchor_whole() -> None:
@@ -137,7 +137,7 @@ def test_an_opaque_op_is_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_op_without_a_rule_is_named_with_its_node() -> None:
     with pytest.raises(UnsupportedOp, match="node 'a': op 'Nonsense'"):
-        fuse(graph_of("a = Nonsense x"), "vertical")
+        decide(graph_of("a = Nonsense x"), "vertical")
 
 
 OP_NAMES = ("Relu", "Add", "Transpose", "ReduceMean", "Softmax", "Conv", "MatMul")
@@ -163,7 +163,7 @@ def edges(fused: Fused) -> list[tuple[int, int]]:
 @settings(deadline=None, max_examples=80)
 @given(graphs())
 def test_groups_part_the_nodes_and_run_in_their_order(graph: Graph) -> None:
-    fused = fuse(graph, "vertical")
+    fused = decide(graph, "vertical")
     assert sorted(n for g in fused.groups for n in g.nodes) == sorted(n.id for n in graph.nodes)
     assert all(a < b for a, b in edges(fused))
 
@@ -171,7 +171,7 @@ def test_groups_part_the_nodes_and_run_in_their_order(graph: Graph) -> None:
 @settings(deadline=None, max_examples=80)
 @given(graphs())
 def test_a_group_has_one_anchor_or_reduction_and_one_exit(graph: Graph) -> None:
-    for group in fuse(graph, "vertical").groups:
+    for group in decide(graph, "vertical").groups:
         classes = [OPS[graph.by_id[n].op].fusion for n in group.nodes]
         heavy = [i for i, c in enumerate(classes) if c >= Fusion.REDUCTION]
         assert len(heavy) <= 1
@@ -183,7 +183,7 @@ def test_a_group_has_one_anchor_or_reduction_and_one_exit(graph: Graph) -> None:
 @settings(deadline=None, max_examples=80)
 @given(graphs())
 def test_an_edge_is_refused_at_most_once_and_never_inside_a_group(graph: Graph) -> None:
-    fused = fuse(graph, "vertical")
+    fused = decide(graph, "vertical")
     owner = {n: g.name for g in fused.groups for n in g.nodes}
     refusals = [d for d in fused.decisions if not d.ok]
     assert len({d.nodes[0] for d in refusals}) == len(refusals)
@@ -194,9 +194,9 @@ def test_an_edge_is_refused_at_most_once_and_never_inside_a_group(graph: Graph) 
 @settings(deadline=None, max_examples=80)
 @given(graphs())
 def test_accepted_decisions_account_for_every_write_that_is_saved(graph: Graph) -> None:
-    fused = fuse(graph, "vertical")
+    fused = decide(graph, "vertical")
     saved = sum(d.numbers["write_bytes"] for d in fused.decisions if d.ok)
-    before, after = boundary_bytes(fuse(graph, "none")), boundary_bytes(fused)
+    before, after = boundary_bytes(decide(graph, "none")), boundary_bytes(fused)
     assert saved == before.activations_written - after.activations_written
 
 
@@ -206,6 +206,6 @@ def test_forty_thousand_nodes_with_long_skips_stay_cheap() -> None:
     skips = [("Add", (half + i - 1, half - 1 - i)) for i in range(half)]
     graph = numbered([*chain, *skips])
     start = perf_counter()
-    fused = fuse(graph, "vertical")
+    fused = decide(graph, "vertical")
     assert perf_counter() - start < 10
     assert len(fused.groups) == 1
