@@ -10,11 +10,11 @@ from math import prod
 
 import numpy as np
 
-from emu.ir.body import Body, BodyNode
+from emu.ir.body import Body, BodyNode, FrozenAttrs
 from emu.ir.ops import OPS, Fusion
-from emu.ir.tile import WHOLE, Axes, Axis, Buffer, Compute, Fill, Loop, Operand, TileProgram, View
+from emu.ir.tile import WHOLE, Axis, Compute, Fill, Loop, Operand, TileProgram
 from emu.ir.tiling import broadcast_axes, factors, tile_rule
-from emu.ir.types import NUMPY, TensorType
+from emu.ir.types import NARROW, NUMPY, TensorType, summing_dtype
 from emu.kernels.builder import Builder
 from emu.kernels.cutting import Cut, fit
 from emu.kernels.slicing import Slices, Untileable, slices
@@ -186,11 +186,12 @@ class _Online(Builder):
         """Write the whole program."""
         node, product = self.body.nodes[parts.softmax], self.body.nodes[parts.product]
         row = self.body.types[node.out]
-        state = TensorType(row.dtype, (*row.dims[:-1], 1))
+        wide = summing_dtype(row.dtype)
+        state = TensorType(wide, (*row.dims[:-1], 1))
         axes = (*self.axes[node.out][:-1], WHOLE)
         top, total, new = (self.state(state, axes) for _ in range(3))
-        result = self.add_buffer(product.out, self.axes[product.out], 1)
-        self.emit(Fill(top, float(np.finfo(NUMPY[row.dtype].name).min)))
+        result = self.out_buffer(parts.product, product, depth=1)
+        self.emit(Fill(top, float(np.finfo(NUMPY[wide].name).min)))
         self.emit(Fill(total, 0.0))
         self.emit(Fill(result, 0.0))
         self.open(keys)
@@ -205,6 +206,7 @@ class _Online(Builder):
         self.simple("Identity", (new,), top, parts.softmax)
         self.close()
         self.simple("Div", (result, total), result, parts.softmax)
+        self.round_off(parts.product)
         self.store(parts.product, product.out)
         for number in range(parts.product + 1, len(self.body.nodes)):
             self.node(number)
@@ -218,32 +220,50 @@ class _Online(Builder):
         self.simple("Max", (top, new), new, number)
         self.simple("Sub", (top, new), top, number)
         self.simple("Exp", (top,), top, number)
-        self.simple("Sub", (scores, new), scores, number)
-        self.simple("Exp", (scores,), scores, number)
+        powers = self.powers(number, scores)
+        self.simple("Sub", (scores, new), powers, number)
+        self.simple("Exp", (powers,), powers, number)
         self.simple("Mul", (total, top), total, number)
-        self.reduce("ReduceSum", scores, total, number, accumulate=True)
+        self.reduce("ReduceSum", powers, total, number, accumulate=True)
         self.simple("Mul", (result, top), result, number)
-        self.buffer_of[node.out] = scores
+        self.buffer_of[node.out] = self.rounded(node, powers, number)
+
+    def powers(self, number: int, scores: int) -> int:
+        """The buffer of exponentials: that of the scores, unless it has too few bits for them."""
+        node = self.body.nodes[number]
+        type = self.body.types[node.out]
+        if type.dtype not in NARROW:
+            return scores
+        return self.state(TensorType(summing_dtype(type.dtype), type.shape), self.axes[node.out])
+
+    def rounded(self, node: BodyNode, powers: int, number: int) -> int:
+        """The exponentials in the element type that the second product takes."""
+        dtype = self.body.types[node.out].dtype
+        if dtype not in NARROW:
+            return powers
+        out = self.add_buffer(node.out, self.axes[node.out], 1)
+        mine = Operand(powers, broadcast_axes(self.dims(powers), self.dims(out)))
+        self.emit(Compute("Cast", (("to", dtype),), (mine,), out, "vector", number))
+        return out
 
     def simple(self, op: str, ins: tuple[int, ...], out: int, number: int) -> None:
         """Write an elementwise op on buffers that broadcast to ``out``."""
         dims = self.dims(out)
         operands = tuple(Operand(b, broadcast_axes(self.dims(b), dims)) for b in ins)
-        self.emit(Compute(op, (), operands, out, "vector", number))
+        self.emit(Compute(op, self.widening(ins), operands, out, "vector", number))
 
     def reduce(self, op: str, source: int, out: int, number: int, accumulate: bool = False) -> None:
         """Write a reduction of each row to one number."""
         axes = (*(Axis(d) for d in range(len(self.dims(out)) - 1)), WHOLE)
-        attrs = (("axes", (-1,)), ("keepdims", 1))
+        attrs = (("axes", (-1,)), ("keepdims", 1), *self.widening((source,)))
         operand = Operand(source, axes)
         self.emit(Compute(op, attrs, (operand,), out, "vector", number, accumulate))
+
+    def widening(self, ins: tuple[int, ...]) -> FrozenAttrs:
+        """The attribute that keeps what is computed from narrow numbers in f32."""
+        narrow = any(self.views[self.buffers[b].value].type.dtype in NARROW for b in ins)
+        return (("out_dtype", "f32"),) if narrow else ()
 
     def dims(self, buffer: int) -> tuple[int, ...]:
         """The shape of the whole value that a buffer holds a part of."""
         return self.views[self.buffers[buffer].value].type.dims
-
-    def state(self, type: TensorType, axes: Axes) -> int:
-        """Make room for one number a row that lives across the tiles of keys."""
-        self.views.append(View(type, "local", None))
-        self.buffers.append(Buffer(len(self.views) - 1, axes, 1))
-        return len(self.buffers) - 1

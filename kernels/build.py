@@ -1,12 +1,13 @@
 """Build the tile program of a group from a tiling: every value is cut as its readers need it."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from emu.ir.body import Body
-from emu.ir.tile import TileProgram
+from emu.ir.tile import Axes, TileProgram
 from emu.kernels.builder import Builder
-from emu.kernels.cutting import fit
-from emu.kernels.slicing import slices
+from emu.kernels.cutting import Cut, fit
+from emu.kernels.slicing import Slices, slices
 from emu.kernels.tiling import Tiling
 
 
@@ -17,8 +18,19 @@ def build(body: Body, tiling: Tiling, name: str) -> TileProgram:
     Dimensions that some node needs whole stay whole, and steps grow to what reshapes allow.
     """
     dims = body.types[body.nodes[-1].out].dims
-    cut, found = fit(dims, tiling, lambda cut: slices(body, cut.axes))
-    builder = Builder(body, tiling, cut, found)
+    cut, _ = fit(dims, tiling, lambda cut: _sliced(body, cut.axes))
+    # On many counts of cores the loops are the same; once cut, tile, order and cores are said.
+    return _written(body, replace(tiling, tile=(), order=(), cores=0), cut, name)
+
+
+@lru_cache(maxsize=16384)
+def _sliced(body: Body, axes: Axes) -> Slices:
+    return slices(body, axes)
+
+
+@lru_cache(maxsize=16384)
+def _written(body: Body, tiling: Tiling, cut: Cut, name: str) -> TileProgram:
+    builder = Builder(body, tiling, cut, _sliced(body, cut.axes))
     for number in range(len(body.nodes)):
         builder.node(number)
     return builder.program(name)

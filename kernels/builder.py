@@ -20,6 +20,7 @@ from emu.ir.tile import (
     View,
 )
 from emu.ir.tiling import TileRule
+from emu.ir.types import NARROW, TensorType, summing_dtype
 from emu.kernels.cutting import Cut
 from emu.kernels.slicing import Slices
 from emu.kernels.tiling import Tiling
@@ -84,14 +85,19 @@ class Builder:
     def node(self, number: int) -> None:
         """Load what a node reads, compute it, and store it if it leaves the group."""
         node, rule = self.body.nodes[number], self.rules[number]
-        product = 2 if _splits_bias(node) else len(node.ins)
         if (reduction := self.reduction(node, rule)) is None:
-            ins = self.operands(number, product)
+            ins = self.operands(number, 2 if _splits_bias(node) else len(node.ins))
             self.compute(number, rule, ins, self.out_buffer(number, node))
         else:
             self.product(number, reduction)
-        if product < len(node.ins):
+        self.finish(number)
+
+    def finish(self, number: int) -> None:
+        """Add the bias of a node that has one to come, and store what leaves the group."""
+        node = self.body.nodes[number]
+        if _splits_bias(node):
             self.bias(number)
+        self.round_off(number)
         self.store(number, node.out)
 
     def store(self, number: int, value: int) -> None:
@@ -101,15 +107,24 @@ class Builder:
 
     def product(self, number: int, reduction: Loop) -> None:
         """Sum an anchor's product over the slices of its reduction."""
-        node, rule = self.body.nodes[number], self.rules[number]
-        out = self.out_buffer(number, node)
-        self.emit(Fill(out, 0.0))
+        out = self.start(number)
         loop = self.open(reduction)
+        self.add_slice(number, loop, out)
+        self.close()
+
+    def start(self, number: int) -> int:
+        """Make room for the sum of an anchor's product, which is zero; return the buffer."""
+        out = self.out_buffer(number, self.body.nodes[number])
+        self.emit(Fill(out, 0.0))
+        return out
+
+    def add_slice(self, number: int, loop: int, out: int) -> None:
+        """Add the product of the slices that the open ``loop`` over the reduction is at."""
+        node, rule = self.body.nodes[number], self.rules[number]
         for position, d in rule.reduced:
             axes = self.axes[node.ins[position]]
             self.axes[node.ins[position]] = (*axes[:d], Axis(loop), *axes[d + 1 :])
         self.compute(number, rule, self.operands(number, 2), out, accumulate=True)
-        self.close()
 
     def reduction(self, node: BodyNode, rule: TileRule) -> Loop | None:
         """The loop over the reduction of an anchor, if both of its operands are loaded for it."""
@@ -118,10 +133,14 @@ class Builder:
         value, dim = node.ins[rule.reduced[0][0]], rule.reduced[0][1]
         extent = self.body.types[value].dims[dim]
         joined = any(v != ABSENT for v in node.ins[2:]) and not _splits_bias(node)
-        read_twice = any(len(self.body.readers[v]) > 1 for v in node.ins[:2])
+        read_twice = any(self.read_apart(v) for v in node.ins[:2])
         if extent <= self.tiling.k or joined or read_twice or node.ins[0] == node.ins[1]:
             return None
         return Loop(extent, self.tiling.k)
+
+    def read_apart(self, value: int) -> bool:
+        """Whether nodes that do not go through a reduction together read a value."""
+        return len(self.body.readers[value]) > 1
 
     def bias(self, number: int) -> None:
         """Add the third input of an anchor on the vector unit."""
@@ -143,7 +162,9 @@ class Builder:
     ) -> None:
         """Write the op of a rule, charged to node ``number``."""
         kind = "matrix" if OPS[rule.op].fusion == Fusion.ANCHOR else "vector"
-        self.emit(Compute(rule.op, rule.attrs, tuple(ins), out, kind, number, accumulate))
+        narrow = is_narrow_product(self.body, self.body.nodes[number])
+        attrs = (*rule.attrs, ("out_dtype", "f32")) if narrow else rule.attrs
+        self.emit(Compute(rule.op, attrs, tuple(ins), out, kind, number, accumulate))
 
     def operands(self, number: int, count: int) -> list[Operand | None]:
         """The first ``count`` operands of a node."""
@@ -172,13 +193,38 @@ class Builder:
         else:
             self.placed.append((depth, load))
 
-    def out_buffer(self, number: int, node: BodyNode) -> int:
-        """The buffer of a node's output: its first operand's own, where nobody else needs that."""
-        source = node.ins[0]
+    def out_buffer(self, number: int, node: BodyNode, depth: int = 0) -> int:
+        """The buffer of a node's output: its first operand's own, where nobody else needs that.
+
+        The sums of a narrow product have one in more bits. ``depth`` 0 is that of the tiling.
+        """
+        source, depth = node.ins[0], depth or self.tiling.depth
         if self.may_overwrite(number, node, source):
             self.buffer_of[node.out] = self.buffer_of[source]
             return self.buffer_of[source]
-        return self.add_buffer(node.out, self.axes[node.out], self.tiling.depth)
+        if is_narrow_product(self.body, node):
+            type = self.body.types[node.out]
+            wide = TensorType(summing_dtype(type.dtype), type.shape)
+            self.buffer_of[node.out] = self.state(wide, self.axes[node.out], depth)
+            return self.buffer_of[node.out]
+        return self.add_buffer(node.out, self.axes[node.out], depth)
+
+    def state(self, type: TensorType, axes: Axes, depth: int = 1) -> int:
+        """Make room for numbers that the body does not have; return the number of the buffer."""
+        self.views.append(View(type, "local", None))
+        self.buffers.append(Buffer(len(self.views) - 1, axes, depth))
+        return len(self.buffers) - 1
+
+    def round_off(self, number: int) -> None:
+        """Round the sums of a narrow product, bias included, to the element type of the node."""
+        node = self.body.nodes[number]
+        sums = self.buffer_of[node.out]
+        if not is_narrow_product(self.body, node):
+            return
+        type = self.body.types[node.out]
+        mine = Operand(sums, tuple(Axis(d) for d in range(len(type.shape))))
+        out = self.add_buffer(node.out, self.axes[node.out], self.tiling.depth)
+        self.emit(Compute("Cast", (("to", type.dtype),), (mine,), out, "vector", number))
 
     def may_overwrite(self, number: int, node: BodyNode, source: int) -> bool:
         """Whether an elementwise node can compute in place."""
@@ -198,6 +244,11 @@ class Builder:
 def views_of(body: Body) -> tuple[View, ...]:
     """The values of a body as a program sees them, in order and in their own shapes."""
     return tuple(View(type, _role(body, v), v) for v, type in enumerate(body.types))
+
+
+def is_narrow_product(body: Body, node: BodyNode) -> bool:
+    """Whether a node is an anchor whose sums are kept in more bits than its result has."""
+    return OPS[node.op].fusion == Fusion.ANCHOR and body.types[node.out].dtype in NARROW
 
 
 def _role(body: Body, value: int) -> str:

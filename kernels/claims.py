@@ -4,8 +4,11 @@ from emu.ir.body import Body
 from emu.ir.ops import OPS, Fusion
 from emu.kernels.attention import matches_attention
 from emu.kernels.menus import anchors
+from emu.kernels.siblings import matches_siblings
 
-MOVES = frozenset(("Concat", "Split", "Gather", "Reshape", "Flatten", "Squeeze", "Unsqueeze"))
+MOVES = frozenset(
+    ("Concat", "Split", "Gather", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Relayout")
+)
 
 
 def single(body: Body) -> str | None:
@@ -67,6 +70,11 @@ def gelu(body: Body) -> str | None:
 def attention(body: Body) -> str | None:
     """Scaled dot-product attention."""
     return matches_attention(body)
+
+
+def siblings(body: Body) -> str | None:
+    """Independent groups of equal shape."""
+    return matches_siblings(body)
 
 
 def chain(body: Body) -> str | None:

@@ -1,6 +1,6 @@
 """What a kernel and a library are: a claim with a reason, a template, and a menu of tilings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -8,6 +8,7 @@ from emu.ir.body import Body
 from emu.ir.machine import Machine
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
+from emu.kernels.granules import reductions, whole_granules
 from emu.kernels.slicing import Untileable
 from emu.kernels.tiling import Tiling
 
@@ -15,13 +16,16 @@ Claims: TypeAlias = Callable[[Body], str | None]
 Template: TypeAlias = Callable[[Body, Tiling, str], TileProgram]
 Menu: TypeAlias = Callable[[Body, Machine, int], Iterator[Tiling]]
 
+COUNTING = frozenset(("i1", "i64"))  # masks and indices: every kernel that reads them takes them
+
 
 @dataclass(frozen=True)
 class Kernel:
     """One way to compute groups.
 
-    ``claims`` returns None if it takes a body, else the reason why not. ``tilewise`` kernels
-    promise to compute in the order of their tiles.
+    ``claims`` returns None if it takes a body, else the reason why not. ``dtypes`` are the element
+    types and ``layouts`` the layouts that it takes, None any. ``tilewise`` kernels promise to
+    compute in the order of their tiles.
     """
 
     name: str
@@ -30,13 +34,34 @@ class Kernel:
     template: Template
     menu: Menu
     tilewise: bool = False
+    dtypes: frozenset[str] | None = None
+    layouts: frozenset[str] | None = None
+
+    def refusal(self, body: Body) -> str | None:
+        """Why the kernel does not take a body, None if it does: types and layouts, then claims."""
+        used = dict.fromkeys(t.dtype for t in body.types if t.dtype not in COUNTING)
+        stored = dict.fromkeys(t.layout for t in body.types)
+        return (
+            _outside("element type", used, self.dtypes)
+            or _outside("layout", stored, self.layouts)
+            or self.claims(body)
+        )
+
+
+def _outside(kind: str, used: Iterable[str], known: frozenset[str] | None) -> str | None:
+    """Why a kernel that knows some names of a kind cannot take those that are used."""
+    foreign = [] if known is None else [name for name in used if name not in known]
+    if known is None or not foreign:
+        return None
+    return f"takes {kind} {' or '.join(sorted(known))}, not {' and '.join(foreign)}"
 
 
 @dataclass(frozen=True)
 class Library:
     """Kernels in order of preference; depth is which groups they claim and how many tilings.
 
-    ``menu_length`` tilings are tried for a group; lanes load ``load_width_bytes`` at a time.
+    ``menu_length`` tilings are tried for a group; lanes load ``load_width_bytes`` at a time. What
+    it ``teaches`` are ops that it brings to chips whose datasheets refuse them.
     """
 
     name: str
@@ -44,24 +69,36 @@ class Library:
     kernels: tuple[Kernel, ...]
     menu_length: int
     load_width_bytes: int
+    teaches: frozenset[str] = frozenset()
 
-    def programs(self, kernel: Kernel, body: Body, machine: Machine) -> Iterator[TileProgram]:
-        """The tile programs of ``kernel`` for a body that it claims; none if it cannot be cut.
+    def home(self, kernel: Kernel) -> "Library":
+        """The library whose depth a kernel of this one has: its menu and its width of loads."""
+        del kernel
+        return self
 
-        Where two versions of every streamed buffer do not fit on chip, there is only one of each.
+    def programs(
+        self, kernel: Kernel, body: Body, machine: Machine
+    ) -> Iterator[tuple[Tiling, TileProgram]]:
+        """The tile programs of ``kernel`` for a body that it claims, each with its tiling.
+
+        There are none if the body cannot be cut. Where two versions of every streamed buffer do not
+        fit on chip, there is only one of each.
         """
         seen: set[TileProgram] = set()
-        for tiling in kernel.menu(body, machine, self.menu_length):
+        menu = kernel.menu(body, machine, self.menu_length)
+        for tiling in (way for asked in menu for way in reductions(body, asked)):
             program = self.program(kernel, body, tiling)
             if program is not None and footprint_bytes(program) > machine.onchip_bytes:
-                program = self.program(kernel, body, replace(tiling, depth=1))
+                tiling = replace(tiling, depth=1)
+                program = self.program(kernel, body, tiling)
             if program is not None and program not in seen:
                 seen.add(program)
-                yield program
+                yield tiling, program
 
     def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
         """One tile program of the menu, None if the body cannot be cut that way."""
         tiling = replace(tiling, load_width_bytes=self.load_width_bytes)
+        tiling = whole_granules(body, tiling)
         try:
             return kernel.template(body, tiling, f"{self.name}.{kernel.name}")
         except Untileable:

@@ -5,62 +5,108 @@ on capacities of the machine, never on how many cores there are.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from emu.ir.body import Body
 from emu.ir.machine import Machine
 from emu.ir.ops import OPS, Fusion
 from emu.kernels.tiling import Tiling
 
-# (rows, columns, reduction) of an output tile for a grid of cores with registers.
+# Menus of up to PAGE tilings have the common ones; longer ones go on with those of the full menu.
+PAGE = 16
+# (rows, columns, reduction, versions of each streamed buffer) of an output tile for a grid of cores
+# with registers.
 GRID_TILES = (
-    (32, 32, 16),
-    (64, 64, 16),
-    (128, 64, 16),
-    (128, 128, 16),
-    (64, 32, 32),
-    (32, 32, 32),
-    (32, 64, 32),
-    (16, 64, 32),
-    (16, 32, 64),
-    (64, 128, 16),
-    (256, 64, 16),
-    (128, 32, 32),
+    (32, 32, 16, 2),
+    (64, 64, 16, 2),
+    (128, 64, 16, 2),
+    (128, 128, 16, 2),
+    (64, 32, 32, 2),
+    (32, 32, 32, 2),
+    (32, 64, 32, 2),
+    (16, 64, 32, 2),
+    (16, 32, 64, 2),
+    (64, 128, 16, 2),
+    (256, 64, 16, 2),
+    (128, 32, 32, 2),
+)
+FULL_GRID_TILES = (
+    (16, 16, 64, 3),
+    (8, 32, 64, 3),
+    (8, 16, 128, 3),
+    (8, 8, 128, 3),
+    (32, 8, 128, 3),
+    (8, 4, 256, 3),
+    (64, 64, 32, 3),
 )
 # The same in units of the matrix array; 0 is the whole dimension; the last says which is outer.
 CORE_TILES = (
-    (1, 1, 1, "n"),
-    (4, 1, 0, "n"),
-    (4, 2, 4, "n"),
-    (8, 1, 0, "n"),
-    (16, 1, 0, "n"),
-    (4, 4, 0, "n"),
-    (2, 0, 0, "m"),
-    (4, 0, 0, "m"),
-    (2, 1, 0, "n"),
-    (1, 1, 0, "n"),
-    (0, 1, 0, "n"),
-    (1, 0, 0, "m"),
-    (1, 2, 4, "m"),
+    (1, 1, 1, "n", 2),
+    (4, 1, 0, "n", 2),
+    (4, 2, 4, "n", 2),
+    (8, 1, 0, "n", 2),
+    (16, 1, 0, "n", 2),
+    (4, 4, 0, "n", 2),
+    (2, 0, 0, "m", 2),
+    (4, 0, 0, "m", 2),
+    (2, 1, 0, "n", 2),
+    (1, 1, 0, "n", 2),
+    (0, 1, 0, "n", 2),
+    (1, 0, 0, "m", 2),
+    (1, 2, 4, "m", 2),
+)
+FULL_CORE_TILES = (
+    (1, 1, 4, "n", 3),
+    (4, 2, 4, "n", 3),
+    (8, 1, 2, "n", 3),
+    (8, 4, 2, "n", 2),
+    (16, 2, 2, "n", 2),
+    (0, 2, 1, "n", 2),
+    (2, 4, 4, "m", 3),
+    (1, 4, 4, "m", 3),
 )
 GRID_ELEMENTS = (1024, 4096, 2048, 512, 8192, 256)
+FULL_GRID_ELEMENTS = (128, 64)
 CORE_SHARES = (64, 32, 16, 128, 8, 512)  # tiles as shares of on-chip memory
+FULL_CORE_SHARES = (256, 6)
 CHAIN_ROWS = (4, 8, 2, 14, 7)
-ATTENTION_TILES = ((64, 64), (128, 64), (128, 128), (64, 128), (256, 64), (32, 64), (256, 256))
+FULL_CHAIN_ROWS = (1, 28)
+ATTENTION_TILES = (
+    (64, 64),
+    (128, 64),
+    (128, 128),
+    (64, 128),
+    (256, 64),
+    (32, 64),
+    (256, 256),
+    (512, 64),
+    (1024, 64),
+    (512, 128),
+    (1024, 128),
+)
+FULL_ATTENTION_TILES = ((16, 64), (32, 32), (16, 128), (64, 256))
+Entry = TypeVar("Entry")
+
+
+def _page(common: Sequence[Entry], full: Sequence[Entry], length: int) -> tuple[Entry, ...]:
+    """The first ``length`` entries of a menu."""
+    return (*common[:length], *full[: max(0, length - PAGE)])
 
 
 def product_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
-    """Tilings of a group around one anchor."""
+    """Tilings of a group around one anchor; steps of a reduction are as many bytes in any dtype."""
     if machine.grid:
-        for m, n, k in GRID_TILES[:length]:
+        finer = max(1, 4 // body.types[body.nodes[(anchors(body) or [0])[0]].ins[0]].itemsize)
+        for m, n, k, depth in _page(GRID_TILES, FULL_GRID_TILES, length):
             threads = max(32, min(256, m * n // 64 // 32 * 32))
-            yield Tiling(_product_tile(body, m, n), k, cores=0, threads=threads)
-        yield Tiling(_product_tile(body, 8, 32), 8, cores=0, threads=32)
+            tile = _product_tile(body, m, n)
+            yield Tiling(tile, k * finer, cores=0, depth=depth, threads=threads)
+        yield Tiling(_product_tile(body, 8, 32), 8 * finer, cores=0, threads=32)
         return
     rows, columns = machine.matrix_shape
-    for m, n, k, outer in CORE_TILES[:length]:
+    for m, n, k, outer, depth in _page(CORE_TILES, FULL_CORE_TILES, length):
         tile = _product_tile(body, m * rows or _ALL, n * columns or _ALL)
-        order = _order(body, outer)
-        yield Tiling(tile, k * rows, order, machine.cores)
+        yield Tiling(tile, k * rows, _order(body, outer), machine.cores, depth)
     yield Tiling(_product_tile(body, 8, 8), 8, _order(body, "n"), machine.cores, depth=1)
 
 
@@ -80,7 +126,7 @@ def _product_tile(body: Body, m: int, n: int) -> tuple[int, ...]:
 def _dimensions(body: Body) -> tuple[list[int], list[int]]:
     """Dimensions of the last output that are rows, and columns, of the product, inner first."""
     rank = len(body.types[body.nodes[-1].out].shape)
-    if rank == 4 and body.nodes[0].op in ("Conv", "ConvTranspose"):
+    if rank == 4 and body.nodes[0].op in ("Conv", "ConvTranspose", "ConvInteger"):
         return [3, 2, 0], [1]
     if rank < 2:
         return [], list(range(rank))
@@ -121,11 +167,12 @@ def _elements(body: Body, machine: Machine, length: int) -> Iterator[int]:
     largest = max(t.elements for t in body.types)
     shrink = max(1, largest // max(1, out.elements))
     if machine.grid:
-        yield from (max(1, n // shrink) for n in GRID_ELEMENTS[:length])
+        yield from (max(1, n // shrink) for n in _page(GRID_ELEMENTS, FULL_GRID_ELEMENTS, length))
         yield 1
         return
     width = max(1, sum(t.bytes for t in body.types) // max(1, out.elements))
-    yield from (max(1, machine.onchip_bytes // share // width) for share in CORE_SHARES[:length])
+    shares = _page(CORE_SHARES, FULL_CORE_SHARES, length)
+    yield from (max(1, machine.onchip_bytes // share // width) for share in shares)
     yield 1
 
 
@@ -135,7 +182,7 @@ def chain_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
     rank = len(shape)
     band = 2 if rank == 4 else max(0, rank - 2)
     scale = 1 if rank == 4 else (64 if machine.grid else machine.matrix_shape[0])
-    for rows in CHAIN_ROWS[:length]:
+    for rows in _page(CHAIN_ROWS, FULL_CHAIN_ROWS, length):
         tile = list(shape)
         for d in range(rank):
             if d < band and not (rank == 4 and d == 1):
@@ -148,7 +195,7 @@ def chain_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
 def attention_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
     """Tilings of attention: query rows, and key rows per step."""
     del body
-    for queries, keys in ATTENTION_TILES[:length]:
+    for queries, keys in _page(ATTENTION_TILES, FULL_ATTENTION_TILES, length):
         cores = 0 if machine.grid else machine.cores
         yield Tiling((queries,), keys, cores=cores)
 

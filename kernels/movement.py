@@ -1,4 +1,4 @@
-"""Kernels of ops that only move elements: concat, split, gather, resize and reshapes."""
+"""Kernels of ops that only move elements: concat, split, gather, resize, reshapes and relayouts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ Template: TypeAlias = Callable[[Body, Tiling, str], TileProgram]
 def build_movement(body: Body, tiling: Tiling, name: str) -> TileProgram:
     """Return the program of one node of ``MOVEMENTS``; ``tiling.tile`` cuts its output.
 
-    Concat and Split have one nest of loops for each part. Raises Untileable for any other body.
+    Each tile of Concat and Split moves a slice of every part. Raises Untileable for any other body.
     """
     if len(body.nodes) != 1 or body.nodes[0].op not in MOVEMENTS:
         ops = ", ".join(node.op for node in body.nodes)
@@ -87,28 +87,35 @@ def _split(body: Body, tiling: Tiling, name: str) -> TileProgram:
 
 
 def _copies(body: Body, tiling: Tiling, name: str, parts: list[_Part]) -> TileProgram:
-    loops: list[Loop] = []
+    """One nest over what the parts have in common; each of its tiles moves a slice of every part.
+
+    Parts of one size are cut along the axis too, others are whole there.
+    """
+    shared = _shared(tiling, parts)
+    loops = list(shared.loops)
     buffers: list[Buffer] = []
     steps: list[Step] = []
     for part in parts:
-        made = _looped(cut(part.dims, tiling, len(loops)), part)
+        axes, inner = shared.axes, tuple[int, ...]()
+        if axes[part.axis].of is None:  # the place of a part along the axis follows a loop
+            inner = (len(loops),)
+            axes = tuple(Axis(inner[0]) if d == part.axis else a for d, a in enumerate(axes))
+            loops.append(Loop(part.dims[part.axis], part.dims[part.axis]))
         first = len(buffers)
-        loops += made.loops
-        buffers.append(Buffer(part.source, _at(made.axes, part.axis, part.source_at), tiling.depth))
-        buffers.append(Buffer(part.target, _at(made.axes, part.axis, part.target_at), tiling.depth))
-        steps.append(_nested(made.nest, _copy(part, first)))
-    return _program(name, views_of(body), loops, buffers, steps, tiling)
+        buffers.append(Buffer(part.source, _at(axes, part.axis, part.source_at), tiling.depth))
+        buffers.append(Buffer(part.target, _at(axes, part.axis, part.target_at), tiling.depth))
+        steps += _nested(inner, _copy(part, first))
+    nested = _nested(shared.nest, tuple(steps))
+    return _program(name, views_of(body), loops, buffers, list(nested), tiling)
 
 
-def _looped(made: Cut, part: _Part) -> Cut:
-    """The cut with a loop over the axis even if it is one tile: its place follows that loop."""
-    if made.axes[part.axis].of is not None:
-        return made
-    extent = part.dims[part.axis]
-    axes = list(made.axes)
-    axes[part.axis] = Axis(made.first + len(made.loops))
-    loops = (*made.loops, Loop(extent, extent))
-    return Cut(loops, (*made.dims, part.axis), tuple(axes), made.first)
+def _shared(tiling: Tiling, parts: list[_Part]) -> Cut:
+    """The loops that all parts have."""
+    first = parts[0]
+    if len({part.dims for part in parts}) == 1:
+        return cut(first.dims, tiling)
+    whole = (first.dims[d] if d == first.axis else t for d, t in enumerate(tiling.tile))
+    return cut(first.dims, replace(tiling, tile=tuple(whole)))
 
 
 def _at(axes: Axes, axis: int, start: int) -> Axes:
@@ -123,10 +130,10 @@ def _copy(part: _Part, first: int) -> tuple[Step, ...]:
     return Load(first, 0), move, Store(first + 1, part.target, 0)
 
 
-def _nested(nest: tuple[int, ...], body: tuple[Step, ...]) -> Step:
+def _nested(nest: tuple[int, ...], body: tuple[Step, ...]) -> tuple[Step, ...]:
     for loop in reversed(nest):
         body = (Nest(loop, body),)
-    return body[0]
+    return body
 
 
 def _flat(body: Body, tiling: Tiling, name: str) -> TileProgram:
@@ -140,9 +147,7 @@ def _flat(body: Body, tiling: Tiling, name: str) -> TileProgram:
     for value in (source, target):
         views[value] = _viewed(views[value], (prod(dims),))
     buffers = [Buffer(source, made.axes, tiling.depth)]
-    steps: tuple[Step, ...] = (Load(0, 0), Store(0, target, 0))
-    if made.nest:
-        steps = (_nested(made.nest, steps),)
+    steps = _nested(made.nest, (Load(0, 0), Store(0, target, 0)))
     return _program(name, tuple(views), list(made.loops), buffers, list(steps), tiling)
 
 
@@ -208,7 +213,7 @@ MOVEMENTS: Mapping[str, Template] = MappingProxyType(
         "Concat": _concat,
         "Split": _split,
         "Gather": _gather,
-        "Resize": build,
+        **dict.fromkeys(("Resize", "Relayout"), build),
         **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _flat),
     }
 )

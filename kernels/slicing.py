@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import gcd
 
-from emu.ir.body import ABSENT, Body
+from emu.ir.body import ABSENT, Body, BodyNode
 from emu.ir.tile import WHOLE, Axes, Axis
 from emu.ir.tiling import TileRule, tile_rule
 
@@ -52,9 +52,36 @@ def slices(body: Body, sink: Axes) -> Slices:
             need = tuple(_compose(mine, r) for r in relation)
             if value >= body.inputs:
                 need = tuple(map(_contiguous, need))
-            axes[value] = need if value not in axes else _join(axes[value], need)
+            axes[value] = need if value not in axes else join_axes(axes[value], need)
     _check_outputs(body, axes)
     return Slices(axes, tuple(reversed(rules)))
+
+
+def axes_after(body: Body, node: BodyNode, value: int, axes: Axes) -> Axes:
+    """Return how a node's output is cut when ``value``, which it reads, is cut by ``axes``.
+
+    ``axes`` part the value. Raises Untileable where the same loops would not part the output.
+    """
+    relation = tile_rule(body, node).ins[node.ins.index(value)]
+    assert relation is not None
+    out = [WHOLE] * len(body.types[node.out].shape)
+    for need, have in zip(relation, axes, strict=True):
+        if have.of is None:
+            continue
+        if need.of is None or need.offset or need.window != need.stride:
+            raise Untileable(f"{node.op} does not keep the parts of what it reads", have.of)
+        out[need.of] = _ahead(need, have)
+    return tuple(out)
+
+
+def _ahead(need: Axis, have: Axis) -> Axis:
+    """The axis, of a loop, of an output dimension whose image under ``need`` is to be ``have``."""
+    stride = have.stride * need.divide
+    if stride % need.stride:
+        granule = need.stride // gcd(stride, need.stride)
+        raise Untileable(f"a reshape needs steps of {granule}", have.of, granule)
+    stride //= need.stride
+    return Axis(have.of, stride, 0, stride)
 
 
 def _check_whole(op: str, rule: TileRule, axes: Axes) -> None:
@@ -83,7 +110,7 @@ def _contiguous(axis: Axis) -> Axis:
     return axis if axis.step == 1 else replace(axis, window=axis.stride)
 
 
-def _join(a: Axes, b: Axes) -> Axes:
+def join_axes(a: Axes, b: Axes) -> Axes:
     """Slices that contain both."""
     return tuple(_hull(x, y) for x, y in zip(a, b, strict=True))
 
