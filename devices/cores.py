@@ -48,7 +48,7 @@ class CoreDevice(Device):
 
         What is compulsory makes no difference to it, unless only that is free.
         """
-        told = shares if free & {"compulsory", "intermediate"} else Shares()
+        told = shares if free & {"compulsory", "intermediate", "layout"} else Shares()
         key = (program, told, free)
         if key not in self.clockworks:
             cost = TileCost(program, self.rates, told, self.array_model)

@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from emu.devices.fields import At, read
 from emu.ir.errors import DatasheetError, UnknownName
 from emu.ir.graph import Attr, Attrs
+from emu.ir.layout import STORED
+from emu.ir.types import NUMPY
 
+NO_FIGURES: Mapping[str, float] = MappingProxyType({})
 KINDS = ("gpu", "systolic", "npu")
 FOLDER = Path(__file__).parent / "datasheets"
+CHIPS = FOLDER / "chips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +28,10 @@ class Unit:
     """One unit of every core: "matrix" or "vector".
 
     ``flops_per_cycle_per_core`` gives the rate per dtype (a multiply-add is 2). ``rows`` and
-    ``columns`` are the shape of an array of multiply-adders. ``transcendental_cycles`` is what one
-    exp, erf, tanh, ... costs, counted in simple operations of this unit.
+    ``columns`` are the shape of an array of multiply-adders; a gpu's matrix unit has ``tile_rows``,
+    ``tile_columns`` and ``tile_depth_bytes`` instead, the granule of one instruction.
+    ``transcendental_cycles`` is what one exp, erf, tanh, ... costs, counted in simple operations of
+    this unit. It convolves images in ``image_layouts`` only, in any layout if none is given.
     """
 
     name: str
@@ -33,6 +40,15 @@ class Unit:
     rows: int | None = None
     columns: int | None = None
     transcendental_cycles: float | None = None
+    tile_rows: int | None = None
+    tile_columns: int | None = None
+    tile_depth_bytes: int | None = None
+    image_layouts: tuple[str, ...] = ()
+
+    def granule(self, itemsize: int) -> tuple[int, int, int]:
+        """Rows, columns and depth of the smallest product, of factors of ``itemsize`` bytes."""
+        depth = (self.tile_depth_bytes or 1) // itemsize
+        return self.tile_rows or 1, self.tile_columns or 1, max(1, depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +144,17 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Energy of operations in one process, and the power that the part draws while it waits."""
+    """Energy of operations in one process, and the power that the part draws while it waits.
+
+    Operations in an element type that ``pj_per_flop`` does not have cost those of f32.
+    """
 
     process_nm: int
     pj_per_flop_f32: float
     pj_per_transcendental: float
     static_w: float
     source: str
+    pj_per_flop: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +220,12 @@ class Datasheet:
 
 
 def device_names() -> tuple[str, ...]:
-    """Return the names of the devices that come with emu."""
+    """Return the names of the devices that come with emu, the generic ones first."""
+    return (*generic_names(), *sorted(path.stem for path in CHIPS.glob("*.toml")))
+
+
+def generic_names() -> tuple[str, ...]:
+    """Return the names of the generic devices, one of each kind; they compute in f32."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
@@ -213,7 +238,7 @@ def load_datasheet(device: str | Path) -> Datasheet:
     if path.suffix != ".toml":
         if str(device) not in device_names():
             raise UnknownName("device", str(device), device_names())
-        path = FOLDER / f"{device}.toml"
+        path = (FOLDER if device in generic_names() else CHIPS) / f"{device}.toml"
     return _parse(path.stem, str(path), _contents(path))
 
 
@@ -261,6 +286,7 @@ def _check_units(sheet: Datasheet, at: At) -> None:
         raise at.error(f"a {sheet.kind} needs a matrix unit")
     for unit in sheet.compute.units:
         _check_array(sheet, unit, at.to(unit.name))
+        _check_layouts(unit, at.to(unit.name).to("image_layouts"))
 
 
 def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
@@ -269,8 +295,9 @@ def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
         if needs_shape or unit.rows is not unit.columns:
             raise at.error("rows and columns are needed, both")
         return
-    most = 2 * unit.rows * unit.columns
     for dtype, rate in unit.flops_per_cycle_per_core.items():
+        # A multiply-adder of f32 can be split into as many narrower ones as fit its 4 bytes.
+        most = 2 * unit.rows * unit.columns * max(1, 4 // NUMPY[dtype].itemsize)
         if rate > most:
             raise (
                 at.to("flops_per_cycle_per_core")
@@ -279,6 +306,12 @@ def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
                     f"{rate:g} is over the {most} of {unit.rows} x {unit.columns} multiply-adders"
                 )
             )
+
+
+def _check_layouts(unit: Unit, at: At) -> None:
+    for layout in unit.image_layouts:
+        if layout not in STORED:
+            raise at.error(f"'{layout}' is none of {', '.join(STORED)}")
 
 
 def _numbers(value: Attr) -> tuple[float, ...]:

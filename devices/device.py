@@ -1,7 +1,7 @@
 """What every simulated chip does: say what fits, price tile programs, run programs on a clock."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -11,15 +11,16 @@ from emu.devices.datasheet import Datasheet
 from emu.devices.marks import START, Mark, follow, later
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Settled, Term, exact, fixed_ps, one, settle
-from emu.devices.tile_cost import Shares
+from emu.devices.tile_cost import Shares, computed_in
 from emu.ir.body import Body
 from emu.ir.count import count
 from emu.ir.machine import Machine, Residency
 from emu.ir.ops import OPS, Fusion, Work
 from emu.ir.program import Command, Copy, HostCall, Launch, Program, Wait
 from emu.ir.regions import footprint_bytes
-from emu.ir.tile import TileProgram
+from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
+from emu.ir.types import NARROW
 from emu.ir.work import node_work
 
 T = TypeVar("T")
@@ -53,6 +54,10 @@ class Device(ABC):
         counts = count(program, tuple(self.residency(program).block.items()))
         moved = sum(counts.fetched.values()) + sum(counts.stored.values())
         return int(moved / self.rates.dram)
+
+    def least_ps(self, program: TileProgram) -> int:
+        """The closest bound below the price of a tile program that costs less than the price."""
+        return self.bound_ps(program)
 
     def busy_ps(self, program: Program, cores: int) -> int:
         """A bound on the time of any program of the same model on at most ``cores`` cores.
@@ -89,12 +94,16 @@ class Device(ABC):
         del program
         return Residency()
 
-    def refusal(self, body: Body) -> str | None:
-        """Why the chip cannot run a body, or None if it can."""
+    def refusal(self, body: Body, taught: frozenset[str] = frozenset()) -> str | None:
+        """Why the chip cannot run a body, or None if it can.
+
+        Ops in ``taught`` have kernels that do without what the datasheet says is missing.
+        """
         for node in body.nodes:
-            if why := self.sheet.ops.refusal(node.op, dict(node.attrs)):
+            why = self.sheet.ops.refusal(node.op, dict(node.attrs))
+            if why and node.op not in taught:
                 return f"{node.op}: {why}"
-            dtype = body.types[node.out].dtype
+            dtype = body.types[node.ins[0] if is_product(node.op) else node.out].dtype
             if not any(self.rates.flops(unit, dtype) for unit in self.sheet.compute.units):
                 return f"{node.op}: no unit of {self.name} computes in {dtype}"
         return None
@@ -106,11 +115,11 @@ class Device(ABC):
     def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
         clock = self.run(free)
-        calls = _host_calls(program.commands)
+        calls, own = _host_calls(program.commands), _own(program)
         for command, index in zip(program.commands, calls, strict=True):
             match command:
                 case Launch():
-                    clock.launch(command, _shares(program, command))
+                    clock.launch(command, _shares(own, command))
                 case HostCall():
                     clock.host_call(command)
                 case Copy():
@@ -229,18 +238,49 @@ def launch_footprint(
         peak_onchip_bytes=footprint_bytes(program) * cores,
         cores=cores,
         array_cycles=array_cycles,
+        narrow=_narrow(program, counts.work),
     )
+
+
+def _narrow(program: TileProgram, work: Sequence[Work]) -> Mapping[str, int]:
+    """Operations by the element type that they are done in, where that has fewer bits than f32."""
+    found: dict[str, int] = {}
+    for placed, done in zip(program.statements, work, strict=True):
+        if not isinstance(placed.statement, Compute):
+            continue
+        dtype = computed_in(program, placed.statement)
+        if dtype in NARROW or dtype in ("i8", "ui8"):
+            found[dtype] = found.get(dtype, 0) + done.flops
+    return found
 
 
 def _traffic(cause: str, once: int, moved: int) -> Traffic:
     if cause == "compulsory":
         return Traffic(compulsory=once, reload=moved - once)
+    if cause == "layout":
+        return Traffic(layout=once, reload=moved - once)
     return Traffic(intermediate=once, reload=moved - once)
 
 
-def _shares(program: Program, command: Launch) -> Shares:
-    """Which views of a launch are weights, or inputs and outputs of the whole model."""
+def _own(program: Program) -> frozenset[str]:
+    """Inputs and outputs of the whole model, in the layouts in which groups read and make them."""
     own = {*program.inputs, *program.outputs}
+    for command in program.commands:
+        if isinstance(command, Launch) and _converts(command):
+            values = {*command.ins, *command.outs}
+            own |= values if values & own else set()
+    return frozenset(own)
+
+
+def _converts(command: Launch) -> bool:
+    """Whether a launch only changes a layout: all that it moves is a detour."""
+    return all(node.op == "Relayout" for node in command.body.nodes)
+
+
+def _shares(own: frozenset[str], command: Launch) -> Shares:
+    """Which views of a launch are weights, or among the model's ``own`` values."""
+    if _converts(command):
+        return Shares(converts=True)
     names: Mapping[int, str] = dict(enumerate(command.ins))
     outs = dict(zip(command.body.outputs, command.outs, strict=True))
     return Shares(
@@ -277,8 +317,14 @@ def whole_work(body: Body) -> Work:
     return sum((node_work(body, node) for node in body.nodes), Work())
 
 
+def is_product(op: str) -> bool:
+    """Whether an op is a matrix product or a convolution, which a matrix unit can run."""
+    return OPS[op].fusion == Fusion.ANCHOR
+
+
 def product_flops(body: Body) -> Iterator[tuple[str, int]]:
-    """Element type and operations of each matrix product in a body."""
+    """Element type of the factors and operations of each matrix product in a body."""
     for node in body.nodes:
-        if OPS[node.op].fusion == Fusion.ANCHOR:
-            yield body.types[node.out].dtype, node_work(body, replace(node, ins=node.ins[:2])).flops
+        if is_product(node.op):
+            work = node_work(body, replace(node, ins=node.ins[:2]))
+            yield body.types[node.ins[0]].dtype, work.flops

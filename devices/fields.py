@@ -46,7 +46,7 @@ def read(kind: type[T], value: object, at: At) -> T:
 
 
 def _needed(kind: type[Any]) -> Iterable[str]:
-    return (f.name for f in fields(kind) if f.default is MISSING)
+    return (f.name for f in fields(kind) if f.default is f.default_factory is MISSING)
 
 
 def _near(key: str, known: Iterable[str]) -> str:

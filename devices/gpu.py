@@ -6,12 +6,13 @@ from math import prod
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.marks import START, later
-from emu.devices.terms import Settled
+from emu.devices.terms import Settled, settle
 from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
+from emu.ir.layout import padded
 from emu.ir.machine import Machine, Residency
 from emu.ir.program import Launch
-from emu.ir.regions import span, trips
+from emu.ir.regions import covered, span, trips
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint
 
@@ -24,7 +25,8 @@ class GpuDevice(Device):
     def __init__(self, sheet: Datasheet) -> None:
         """Take the facts of ``sheet``."""
         super().__init__(sheet)
-        self.settled: dict[tuple[TileProgram, Shares, frozenset[str]], tuple[Settled, int]] = {}
+        self.settled: dict[tuple[TileProgram, Shares, frozenset[str]], Settled] = {}
+        self.priced: dict[TileProgram, tuple[int, int]] = {}
         self.blocks: dict[TileProgram, Residency] = {}
 
     @cached_property
@@ -80,14 +82,14 @@ class GpuDevice(Device):
             view = program.views[buffer.value]
             if not view.loaded:
                 continue
-            lengths: list[int] = []
-            for axis, extent in zip(buffer.axes, view.type.dims, strict=True):
+            type, lengths = view.type, list[int]()
+            for axis, extent, granule in zip(buffer.axes, type.dims, type.granule, strict=True):
                 loop = None if axis.of is None else program.loops[axis.of]
                 if axis.of is None or loop is None:
-                    lengths.append(extent)
+                    lengths.append(padded(extent, granule))
                     continue
                 wide = min(loop.step * block.get(axis.of, loop.extent), loop.extent)
-                lengths.append(span(axis, {axis.of: (0, wide)}, extent).length)
+                lengths.append(covered(span(axis, {axis.of: (0, wide)}, extent), granule))
             size += view.type.itemsize * prod(lengths)
         return size
 
@@ -98,11 +100,18 @@ class GpuDevice(Device):
     def duration(
         self, program: TileProgram, shares: Shares, free: frozenset[str] = frozenset()
     ) -> tuple[Settled, int]:
-        """How long a launch computes, and on how many cores."""
+        """How long a launch computes, and on how many cores, whatever is ``free``."""
         key = (program, shares, free)
+        _, cores = self.fastest(program)
         if key not in self.settled:
-            self.settled[key] = self.waves(program, shares).best(free)
-        return self.settled[key]
+            self.settled[key] = settle(self.waves(program, shares).phases(cores), free)
+        return self.settled[key], cores
+
+    def fastest(self, program: TileProgram) -> tuple[int, int]:
+        """The duration of a launch in ps, and the cores that it takes; worked out once."""
+        if program not in self.priced:
+            self.priced[program] = self.waves(program, Shares()).best()
+        return self.priced[program]
 
     def footprint(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
         """What a launch of a program does; worked out once."""
@@ -111,9 +120,14 @@ class GpuDevice(Device):
             lambda: launch_footprint(program, shares, self.residency(program), cores, 0),
         )
 
+    def least_ps(self, program: TileProgram) -> int:
+        """Its operations on all cores that it can use, or its bytes, whatever the waves are."""
+        waves = self.waves(program, Shares())
+        return waves.at_least(next(waves.candidates()))
+
     def price(self, program: TileProgram) -> int:
         """The duration of a launch, in ps."""
-        return self.duration(program, Shares())[0].ps
+        return self.fastest(program)[0]
 
     def run(self, free: frozenset[str]) -> Clock:
         """A clock at zero."""

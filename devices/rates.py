@@ -8,7 +8,9 @@ from functools import cached_property
 from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.terms import PS_PER_S, Event, Phase, Term, exact, positive
 from emu.ir.errors import NoKernel
+from emu.ir.layout import IMAGE_PRODUCTS, STORED, is_row_major
 from emu.ir.ops import Work
+from emu.ir.types import TensorType
 
 ZERO = Fraction()
 
@@ -93,6 +95,18 @@ class Rates:
         """The matrix unit, if it computes in ``dtype``."""
         unit = self.sheet.unit("matrix")
         return unit if unit is not None and self.flops(unit, dtype) else None
+
+    def product_unit(self, op: str, data: TensorType) -> Unit | None:
+        """The matrix unit, if it runs ``op`` on such data: in their element type and layout."""
+        wanted = self.image_layouts(op, data)
+        return self.matrix(data.dtype) if not wanted or data.layout in wanted else None
+
+    def image_layouts(self, op: str, data: TensorType) -> tuple[str, ...]:
+        """The layouts of such data in which a matrix unit runs ``op``; none if any will do."""
+        unit = self.matrix(data.dtype) if op in IMAGE_PRODUCTS else None
+        known = () if unit is None else unit.image_layouts
+        layouts = tuple(name for name in known if STORED[name].stores(len(data.shape)))
+        return () if any(is_row_major(name, data.dims) for name in layouts) else layouts
 
     @cached_property
     def transcendental(self) -> Fraction:

@@ -16,7 +16,7 @@ from emu.devices.rates import ZERO, Rates
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
 from emu.ir.count import count
 from emu.ir.ops import Work
-from emu.ir.regions import Frame, Run, region, runs, shape, span, trips
+from emu.ir.regions import Frame, Run, moved_slice, region, runs, shape, span, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
@@ -27,18 +27,31 @@ MOVES = frozenset(("Transpose", "Identity", "Expand", "Resize"))
 
 @dataclass(frozen=True)
 class Shares:
-    """Which views of a program are the model's own, so that moving them once cannot be avoided."""
+    """Which views of a program are the model's own, so that moving them once cannot be avoided.
+
+    A program that ``converts`` only changes layouts: nothing that it moves had to be moved.
+    """
 
     compulsory: frozenset[int] = frozenset()
+    converts: bool = False
 
     def cause(self, view: int) -> str:
         """The cause that the first move of a view is charged to."""
+        if self.converts:
+            return "layout"
         return "compulsory" if view in self.compulsory else "intermediate"
 
 
 def moved_elements(statement: Compute, out: TensorType) -> int:
     """Elements of a result that lanes move without computing; a reshape on chip moves none."""
     return out.elements if statement.op in MOVES else 0
+
+
+def computed_in(program: TileProgram, statement: Compute) -> str:
+    """The element type that sets a rate: of a product that of its factors, else of the result."""
+    first = statement.ins[0] if statement.kind == "matrix" else None
+    buffer = program.buffers[statement.out if first is None else first.buffer]
+    return program.views[buffer.value].type.dtype
 
 
 def active_cores(program: TileProgram) -> int:
@@ -82,10 +95,11 @@ class TileCost:
         return self.rates.event("drain", lambda: one(drain))
 
     def unit(self, statement: Compute) -> Unit | None:
-        """The matrix unit, if it runs this statement."""
-        if statement.kind != "matrix":
+        """The matrix unit, if it runs this statement: in its element type and, a conv, layout."""
+        first = statement.ins[0] if statement.kind == "matrix" else None
+        if first is None:
             return None
-        return self.rates.matrix(self.type(statement.out).dtype)
+        return self.rates.product_unit(statement.op, self.type(first.buffer))
 
     def type(self, buffer: int) -> TensorType:
         """The type of the value that a buffer holds slices of."""
@@ -106,7 +120,7 @@ class TileCost:
     def moved(self, number: int, buffer: int, view: int, frame: Frame) -> Event:
         """Moving a buffer between device memory and every active core, or through the port."""
         item = self.type(buffer).itemsize
-        mine = item * prod(shape(region(self.program, self.program.buffers[buffer], frame)))
+        mine = item * moved_slice(self.program, self.program.buffers[buffer], frame)
         again, cause = self.moved_again(number, view), self.shares.cause(view)
         return self.rates.event(
             ("moved", mine, self.active, again, cause), lambda: self.transfer(mine, again, cause)
@@ -140,17 +154,18 @@ class TileCost:
         """Operations on the matrix array if there is one for them, else on the vector lanes."""
         ins, out = self.tile_types(statement, frame)
         unit, again = self.unit(statement), self.again(number, statement)
+        dtype = computed_in(self.program, statement)
         if unit is not None:
             held = self.held(number, statement, unit, frame)
             product = gemm_shape(statement.op, shapes(ins), out.dims)
             return self.rates.event(
-                ("array", product, held, out.dtype, self.active, again),
-                lambda: self.array(product, held, again, unit, out),
+                ("array", product, held, dtype, self.active, again),
+                lambda: self.array(product, held, again, unit, dtype),
             )
         work = tile_work(statement.op, statement.attrs, ins, out)
         elements = max([out.elements, *(t.elements for t in ins if t is not None)])
         return self.rates.event(
-            ("lanes", statement.op, statement.kind, work, elements, out, self.active, again),
+            ("lanes", statement.op, dtype, statement.kind, work, elements, out, self.active, again),
             lambda: one(*self.on_lanes(again, statement, work, elements, out)),
         )
 
@@ -158,7 +173,8 @@ class TileCost:
         self, again: Fraction, statement: Compute, work: Work, elements: int, out: TensorType
     ) -> tuple[Term, ...]:
         """Terms of vector work, or of a product on a chip that has no matrix unit for it."""
-        rate = self.rates.vector(out.dtype)
+        dtype = computed_in(self.program, statement)
+        rate = self.rates.vector(dtype)
         lanes = max(1, int(rate / self.rates.clock / 2))
         used = Fraction(elements, -(-elements // lanes) * lanes)
         moved = moved_elements(statement, out) * self.active
@@ -166,7 +182,7 @@ class TileCost:
             work * self.active,
             again,
             moved,
-            out.dtype,
+            dtype,
             self.active,
             used,
             products=statement.kind == "matrix",
@@ -178,13 +194,13 @@ class TileCost:
         held: Fraction,
         again: Fraction,
         unit: Unit,
-        out: TensorType,
+        dtype: str,
     ) -> Phases:
         """Terms of folds of stationary weights, each streaming the rows of the tile through."""
         batch, m, n, k = product
-        streamed = min(held, self.folds(unit, batch, n, k) * m * self.slowness(unit, out.dtype))
+        streamed = min(held, self.folds(unit, batch, n, k) * m * self.slowness(unit, dtype))
         flops = Fraction(2 * batch * m * n * k)
-        return one(*self.array_terms(again, flops, streamed, held, unit, out))
+        return one(*self.array_terms(again, flops, streamed, held, unit, dtype))
 
     def folds(self, unit: Unit, batch: int, n: int, k: int) -> int:
         """How many tiles of stationary weights a product has."""
@@ -202,7 +218,8 @@ class TileCost:
         ins, out = self.tile_types(statement, frame)
         batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
         folds = self.folds(unit, batch, n, k)
-        return folds * max(m, unit.rows or 1) * self.slowness(unit, out.dtype)
+        slowness = self.slowness(unit, computed_in(self.program, statement))
+        return folds * max(m, unit.rows or 1) * slowness
 
     def array_terms(
         self,
@@ -211,11 +228,11 @@ class TileCost:
         streamed: Fraction,
         held: Fraction,
         unit: Unit,
-        out: TensorType,
+        dtype: str,
     ) -> tuple[Term, ...]:
         """Split the ``held`` cycles of an array: true operations, edges, idle cores, filling."""
-        peak, cores = self.rates.flops(unit, out.dtype), self.rates.cores
-        best = self.rates.best_product(out.dtype)
+        peak, cores = self.rates.flops(unit, dtype), self.rates.cores
+        best = self.rates.best_product(dtype)
         clock = self.rates.clock
         true = flops / peak * clock  # cycles that the operations of one core take at its peak
         slower = true * (1 - peak / best)

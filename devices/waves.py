@@ -5,7 +5,7 @@ the shared cache, and the cache fetches what it does not hold; only bytes that a
 tiles that fits the cache come from device memory.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -13,14 +13,15 @@ from math import prod
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.rates import Rates
-from emu.devices.terms import Phase, Settled, Term, positive, settle
-from emu.devices.tile_cost import Shares, TileCost, moved_elements
+from emu.devices.terms import Phase, Term, positive
+from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
 from emu.ir.count import Counts, count
+from emu.ir.layout import padded
 from emu.ir.machine import Residency
-from emu.ir.regions import footprint_bytes, itemsize, largest, trips
+from emu.ir.regions import footprint_bytes, largest, room_bytes, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Placed, Store, TileProgram
 from emu.ir.types import TensorType
-from emu.ir.work import tile_work
+from emu.ir.work import gemm_shape, shapes, tile_work
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,19 @@ class Waves:
         by_threads = limits.max_threads_per_core // self.program.threads
         return max(1, min(by_memory, by_threads, limits.max_tiles_per_core))
 
-    def best(self, free: frozenset[str]) -> tuple[Settled, int]:
-        """The duration of the launch, and how many cores are used for it.
+    def best(self) -> tuple[int, int]:
+        """The duration of the launch in ps, and how many cores are used for it.
 
         A launch may leave cores idle: every smaller count that changes the number of waves is a
         candidate, up to the first that could not be faster even if nothing else took time.
         """
-        found: tuple[Settled, int] | None = None
+        found: tuple[int, int] | None = None
         for cores in self.candidates():
-            if found is not None and self.at_least(cores, free) >= found[0].ps:
+            if found is not None and self.at_least(cores) >= found[0]:
                 break
-            settled = settle(self.phases(cores), free)
-            if found is None or settled.ps < found[0].ps:
-                found = settled, cores
+            ps = self.ps(cores)
+            if found is None or ps < found[0]:
+                found = ps, cores
         assert found is not None
         return found
 
@@ -87,28 +88,65 @@ class Waves:
             yield cores
             cores -= 1
 
-    def at_least(self, cores: int, free: frozenset[str]) -> int:
-        """A bound on the time with ``cores`` or fewer, whatever the waves are."""
-        latency = self.rates.dram_latency
-        computed = sum(
-            (
-                t.ps
-                for t in self.computed(self.tiles, Fraction(self.tiles, cores))
-                if t.cause not in free
-            ),
-            Fraction(),
-        )
-        fetched = sum((t.ps for t in self.fetched(self.tiles) if t.cause not in free), Fraction())
-        wait = Fraction() if latency.cause in free else latency.ps
-        bound = max(computed, fetched) + wait
-        return -(-bound.numerator // bound.denominator)
+    def at_least(self, cores: int) -> int:
+        """A bound on the time with ``cores`` or fewer, whatever the waves are.
 
-    def phases(self, cores: int) -> tuple[Phase, ...]:
-        """Full waves, then the last one; a core that holds a second tile hides the latency."""
+        Each resource alone: the operations, the memory with all the requests that the cores can
+        have in flight, the shared cache, the ports.
+        """
+        sustained = self.in_flight(cores * self.occupancy, cores)
+        slowest = self.slowest(self.tiles, Fraction(self.tiles, cores), sustained)
+        return _whole(slowest + self.rates.dram_latency.ps)
+
+    def ps(self, cores: int) -> int:
+        """The duration of ``phases``, from what their terms sum to."""
+        wide, waves, last, exposed = self.dealt(cores)
+        full = (waves - 1) * self.wave_ps(wide, cores) if waves > 1 else Fraction()
+        latency = exposed * self.rates.dram_latency.ps
+        return _whole(latency + full + self.wave_ps(last, min(cores, last)))
+
+    def wave_ps(self, tiles: int, cores: int) -> Fraction:
+        """The duration of ``wave``, from what its terms sum to."""
+        per_core = Fraction(-(-tiles // cores))
+        return self.slowest(tiles, per_core, self.in_flight(tiles, cores))
+
+    def slowest(self, tiles: int, per_core: Fraction, sustained: Fraction) -> Fraction:
+        """Picoseconds of the resource that takes longest for ``tiles`` tiles."""
+        fetched, through = self.sizes
+        share = Fraction(tiles, self.tiles)
+        return max(
+            per_core * self.tile_ps,
+            fetched * share / min(self.rates.dram, sustained),
+            through * share / self.rates.l2,
+            through * per_core / self.tiles / self.rates.port,
+        )
+
+    @cached_property
+    def tile_ps(self) -> Fraction:
+        """Picoseconds that a core computes on one full tile: all terms of ``operations``."""
+        parts = ((placed.statement, full) for placed, full in self.full_tile)
+        times = (full / self.rate(s) for s, full in parts if isinstance(s, Compute))
+        return sum(times, Fraction())
+
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes between cache and device memory, and between cores and cache."""
+        stored = sum(self.counts.stored.values())
+        fetched, loaded = self.counts.fetched.values(), self.counts.loaded.values()
+        return sum(fetched) + stored, sum(loaded) + stored
+
+    def dealt(self, cores: int) -> tuple[int, int, int, int]:
+        """Tiles in a full wave, waves, tiles in the last one, and exposed latencies.
+
+        A core that holds a second tile hides the latency of loading it.
+        """
         wide = cores * self.occupancy
         waves = -(-self.tiles // wide)
-        last = self.tiles - (waves - 1) * wide
-        exposed = waves if self.occupancy == 1 else 1
+        return wide, waves, self.tiles - (waves - 1) * wide, waves if self.occupancy == 1 else 1
+
+    def phases(self, cores: int) -> tuple[Phase, ...]:
+        """Full waves, then the last one."""
+        wide, waves, last, exposed = self.dealt(cores)
         full = (self.wave(wide, cores, times=waves - 1),) if waves > 1 else ()
         return (
             Phase(((self.rates.dram_latency,),), exposed),
@@ -132,12 +170,12 @@ class Waves:
     def in_flight(self, tiles: int, cores: int) -> Fraction:
         """Bytes per ps that requests in flight sustain: bytes in flight / latency (Little's law).
 
-        A tile has one request per lane in flight, or the next stage of its buffers if that is more.
+        A tile has one request per lane in flight, or all next stages of its buffers if more.
         """
         staged = sum(
-            prod(largest(self.program, b)) * itemsize(self.program, b)
+            (b.depth - 1) * room_bytes(self.program, b)
             for b in self.program.buffers
-            if b.depth > 1 and self.program.views[b.value].loaded
+            if self.program.views[b.value].loaded
         )
         lanes = self.program.threads * self.program.load_width_bytes
         per_core = min(-(-tiles // cores), self.occupancy)
@@ -201,12 +239,10 @@ class Waves:
     def operations(
         self, number: int, statement: Compute, full: Fraction, tiles: int, per_core: Fraction
     ) -> tuple[Term, ...]:
-        """Terms of one statement. Lanes do a multiply-add a cycle, other operations use half."""
-        node, chip = (
-            statement.node,
-            self.rates.vector(self.cost.type(statement.out).dtype) * self.rates.cores,
-        )
-        products = statement.kind == "matrix"
+        """Terms of one statement. Units do multiply-adds, other operations use half a slot."""
+        node, products = statement.node, statement.kind == "matrix"
+        chip = self.rate(statement) * self.rates.cores
+        peak = max(chip, self.peak(statement)) if products else chip
         simple = self.rates.simple(self.counts.computed[number][0]) * tiles / self.tiles
         again = self.cost.again(number, statement)
         slots = simple if products else 2 * simple
@@ -215,9 +251,9 @@ class Waves:
         moved = max(placed - slots, Fraction())
         padded = full * tiles
         return (
-            Term("useful", simple * (1 - again), chip, node),
-            Term("recompute", simple * again, chip, node),
-            Term("slower_path", slots - simple, chip, node),
+            Term("useful", simple * (1 - again), peak, node),
+            Term("recompute", simple * again, peak, node),
+            Term("slower_path", slots - simple * chip / peak, chip, node),
             Term("layout", moved, chip, node),
             Term("padding", padded - slots - moved, chip, node),
             Term("idle", full * per_core * self.rates.cores - padded, chip, node),
@@ -247,8 +283,29 @@ class Waves:
             for n in placed.loops
             if not self.program.loops[n].parallel
         )
-        each = simple if statement.kind == "matrix" else max(2 * simple, Fraction(moved))
-        return each * times
+        if statement.kind == "matrix":
+            return (simple + self.beyond(statement, ins, out)) * times
+        return max(2 * simple, Fraction(moved)) * times
+
+    def rate(self, statement: Compute) -> Fraction:
+        """Operations of one core in the unit that runs a statement, per picosecond."""
+        unit, dtype = self.cost.unit(statement), computed_in(self.program, statement)
+        return self.rates.vector(dtype) if unit is None else self.rates.flops(unit, dtype)
+
+    def peak(self, statement: Compute) -> Fraction:
+        """Operations of all cores in the best unit for a product, whatever its layout."""
+        return self.rates.best_product(computed_in(self.program, statement)) * self.rates.cores
+
+    def beyond(self, statement: Compute, ins: Sequence[TensorType | None], out: TensorType) -> int:
+        """Operations beyond the edges of a product, in the granules of the matrix unit."""
+        unit = self.cost.unit(statement)
+        first = ins[0]
+        if unit is None or first is None:
+            return 0
+        batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
+        rows, columns, depth = unit.granule(first.itemsize)
+        whole = padded(m, rows) * padded(n, columns) * padded(k, depth)
+        return 2 * batch * (whole - m * n * k)
 
     def full_type(self, operand: Operand, out: TensorType) -> TensorType:
         """The type of an operand in a full tile."""
@@ -259,3 +316,8 @@ class Waves:
             low, high = (0, extent) if axis.of is None else axis.image(0, out.dims[axis.of])
             lengths.append(-(-(high - low) // (1 if axis.of is None else axis.step)))
         return TensorType(self.program.views[buffer.value].type.dtype, tuple(lengths))
+
+
+def _whole(ps: Fraction) -> int:
+    """Picoseconds, rounded up."""
+    return -(-ps.numerator // ps.denominator)

@@ -7,17 +7,18 @@ from typing import cast
 
 import pytest
 
-from emu.devices.datasheet import FOLDER, Compute, Datasheet, device_names, load_datasheet
+from emu.devices.datasheet import FOLDER, Compute, Datasheet, device_names, generic_names, load_datasheet
 from emu.devices.fields import At, read
+from emu.devices.rates import Rates
 from emu.ir.errors import DatasheetError, UnknownName
 
 NAMES = ("gpu", "npu", "systolic")
 
 
-def peak_tflops(sheet: Datasheet, name: str) -> float:
+def peak_tflops(sheet: Datasheet, name: str, dtype: str = "f32") -> float:
     unit = sheet.unit(name)
     assert unit is not None
-    rate = unit.flops_per_cycle_per_core["f32"]
+    rate = unit.flops_per_cycle_per_core[dtype]
     return rate * sheet.compute.cores * sheet.compute.clock_mhz * 1e6 / 1e12
 
 
@@ -41,13 +42,16 @@ def blocks(value: object) -> list[object]:
 
 
 def test_the_generic_devices_are_three() -> None:
-    assert device_names() == NAMES
+    assert generic_names() == NAMES
+    assert device_names()[: len(NAMES)] == NAMES
     assert [load_datasheet(name).kind for name in NAMES] == list(NAMES)
 
 
 def test_peak_rates_are_those_of_the_parts_they_follow() -> None:
     gpu, systolic, npu = (load_datasheet(name) for name in ("gpu", "systolic", "npu"))
-    assert gpu.unit("matrix") is None
+    assert Rates(gpu).matrix("f32") is None
+    assert [round(peak_tflops(gpu, "matrix", d)) for d in ("f16", "bf16", "i8")] == [312, 312, 624]
+    assert [round(peak_tflops(gpu, "vector", d)) for d in ("f16", "bf16")] == [78, 39]
     assert round(peak_tflops(gpu, "vector"), 1) == 19.5
     assert round(peak_tflops(systolic, "matrix"), 1) == 32.8
     assert round(peak_tflops(systolic, "vector"), 2) == 2.05
@@ -134,6 +138,7 @@ WRONG = [
     ),
     ("systolic", r"^rows .*$", "", r"units\.matrix: rows and columns are needed, both"),
     ("systolic", r"^f32 .*$", "f32 = 32769", r"32769 is over the 32768 of 128 x 128"),
+    ("gpu", r"^image_layouts .*$", "image_layouts = ['nhcw']", r"image_layouts: 'nhcw' is none of"),
     ("npu", r'^name .*"matrix"$', "name = 'vector'", r"each once at most"),
     ("npu", r"^at_most .*$", "at_most = 'x'", r"ops\.limits\.\[0\]\.at_most: must be a whole"),
     ("npu", r"^\[launch\]$", "[lunch]", r"lunch: unknown key; did you mean 'launch'\?"),
@@ -179,7 +184,9 @@ def test_a_gpu_needs_limits_of_threads(tmp_path: Path) -> None:
 def test_an_array_device_needs_a_matrix_unit(tmp_path: Path) -> None:
     path = changed(tmp_path, "gpu", r"\[limits\](?s:.*?)\n\n", "")
     text = path.read_text().replace('"gpu"', '"npu"', 1)
-    path.write_text(re.sub(r"\[memory\.l2\](?s:.*?)\n\n", "", text))
+    text = re.sub(r"\[memory\.l2\](?s:.*?)\n\n", "", text)
+    unit = r"\[\[compute.units\]\]\nname +=.\"matrix\"(?s:.*?)\n\n(?s:.*?)\n\n"
+    path.write_text(re.sub(unit, "", text))
     with pytest.raises(DatasheetError, match="a npu needs a matrix unit"):
         load_datasheet(path)
 

@@ -3,8 +3,11 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
+
 from emu.devices.datasheet import load_datasheet
 from emu.devices.gpu import GpuDevice
+from emu.devices.terms import settle
 from emu.devices.tile_cost import Shares
 from emu.ir.body import Body, BodyNode
 from emu.kernels.tiling import Tiling
@@ -125,3 +128,13 @@ def test_an_enlarged_image_is_moved_by_the_lanes_and_not_for_free() -> None:
     amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(1))}
 
     assert amounts["layout"] == 2 * 8 * 32 * 32
+
+
+@pytest.mark.parametrize("tile", [(16, 16), (64, 32), (128, 128)])
+def test_the_duration_of_sums_is_that_of_the_terms_on_any_number_of_cores(
+    tile: tuple[int, int],
+) -> None:
+    for body in (matmul_body(200, 130, 64), matmul_body(1, 4096, 256)):
+        waves = GPU.waves(program_of(body, Tiling(tile, 16, cores=0)), Shares())
+        for cores in waves.candidates():
+            assert waves.ps(cores) == settle(waves.phases(cores)).ps >= waves.at_least(cores)
