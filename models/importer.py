@@ -12,14 +12,14 @@ from emu.ir.ops import find_op
 from emu.ir.types import NUMPY, Array, TensorType
 from emu.models.dims import declared_type
 from emu.models.model import Model
-from emu.models.rules import constant, elementwise, norm, resize, shape, window
+from emu.models.rules import constant, elementwise, norm, quantisation, resize, shape, window
 from emu.models.rules.site import Call, OnnxAttr, Rule, Site
 from emu.models.tensors import array_of, inline
 
 if TYPE_CHECKING:
     import onnx
 
-FAMILIES = (elementwise, shape, norm, window, resize, constant)
+FAMILIES = (elementwise, shape, norm, window, quantisation, resize, constant)
 RULES: Mapping[str, Rule] = {
     name: rule for family in FAMILIES for name, rule in family.RULES.items()
 }
@@ -81,7 +81,7 @@ class Importer:
 
     def _site(self, proto: "onnx.NodeProto") -> Site:
         id = self._fresh(proto.name or f"{proto.op_type}_{len(self.ids)}")
-        if proto.domain not in ("", "ai.onnx") or proto.op_type not in RULES:
+        if not _is_known(proto.domain, proto.op_type):
             domain = proto.domain or "ai.onnx"
             raise UnsupportedOp(
                 f"node '{id}': op '{proto.op_type}' of domain '{domain}', opset {self.opset},"
@@ -163,6 +163,13 @@ class Importer:
         declared = declared_type(value, self.model.origin)
         if declared.dtype != made.dtype or len(declared.shape) != len(made.shape):
             raise ModelError(f"{where} is declared as {declared} but the nodes make {made}")
+
+
+def _is_known(domain: str, op: str) -> bool:
+    """Whether there is a rule for the op of this domain."""
+    if domain == "com.microsoft":
+        return op in quantisation.MICROSOFT
+    return domain in ("", "ai.onnx") and op in RULES and op not in quantisation.MICROSOFT
 
 
 def _initializers(model: Model) -> dict[str, Constant]:

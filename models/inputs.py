@@ -8,7 +8,7 @@ import numpy as np
 
 from emu.ir.errors import BadValues
 from emu.ir.graph import Graph
-from emu.ir.types import NUMPY, Array, TensorType
+from emu.ir.types import NUMPY, REALS, Array, TensorType
 
 DEFAULT_BOUND = 10  # integers are 0 to 9 where nothing says how many there are
 
@@ -30,7 +30,7 @@ def _random(graph: Graph, name: str, seed: int) -> Array:
     random = np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
     if type.dtype == "i1":
         return random.integers(0, 2, type.dims).astype(np.bool_)
-    if type.dtype.startswith("f"):
+    if type.dtype in REALS:
         return random.standard_normal(type.dims).astype(NUMPY[type.dtype])
     bound = min(index_bound(graph, name), np.iinfo(NUMPY[type.dtype].name).max)
     return random.integers(0, bound, type.dims).astype(NUMPY[type.dtype])

@@ -9,7 +9,7 @@ import numpy as np
 
 from emu.ir.errors import ModelError, Unsupported
 from emu.ir.graph import Constant
-from emu.ir.types import NUMPY, Array, TensorType, type_of
+from emu.ir.types import NUMPY, REALS, Array, TensorType, type_of
 
 if TYPE_CHECKING:
     import onnx
@@ -25,6 +25,8 @@ DTYPES = {
     9: "i1",
     10: "f16",
     11: "f64",
+    16: "bf16",
+    17: "f8E4M3FN",
 }
 ELEM_TYPES = {dtype: number for number, dtype in DTYPES.items()}
 
@@ -32,7 +34,8 @@ EXTERNAL = 1  # TensorProto.DataLocation
 
 # Scalars and tiny scales are part of the model text; longer float tensors are weights.
 INLINE_FLOATS = 16
-# Integers and booleans are shapes, axes, indices and masks; only huge tables count as weights.
+# Integers and booleans are shapes, axes, indices and masks; only huge tables count as weights. Of
+# eight bits are zero points, which are lists at most, and quantised weights.
 INLINE_BYTES = 1 << 20
 
 
@@ -45,8 +48,10 @@ def dtype_of(elem_type: int, where: str) -> str:
 
 def is_structural(type: TensorType) -> bool:
     """Whether a constant of this type belongs to the model text rather than to its weights."""
-    if type.dtype.startswith("f"):
+    if type.dtype in REALS:
         return type.elements <= INLINE_FLOATS
+    if type.dtype in ("i8", "ui8"):
+        return len(type.shape) < 2
     return type.bytes <= INLINE_BYTES
 
 

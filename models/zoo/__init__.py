@@ -11,12 +11,15 @@ from emu.models.zoo.attention import attention
 from emu.models.zoo.bert import bert_base, bert_layer
 from emu.models.zoo.conv_block import conv_block
 from emu.models.zoo.diamond import diamond
+from emu.models.zoo.few_rows import few_rows
 from emu.models.zoo.gpt2 import gpt2
+from emu.models.zoo.halo_chain import halo_chain
 from emu.models.zoo.mlp import mlp
 from emu.models.zoo.mobilenet_v2 import mobilenet_v2
 from emu.models.zoo.resnet50 import resnet50
 from emu.models.zoo.unet import unet
 from emu.models.zoo.vit_b16 import vit_b16
+from emu.models.zoo.wide_chain import wide_chain
 
 Builder: TypeAlias = Callable[..., Model]
 
@@ -34,6 +37,9 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "diamond": diamond,
         "conv_block": conv_block,
         "attention": attention,
+        "halo_chain": halo_chain,
+        "wide_chain": wide_chain,
+        "few_rows": few_rows,
     }
 )
 # Nodes are objects of this process, unlike the elements of a weight, which nobody makes unasked.

@@ -26,6 +26,8 @@ QUICK = {
     "bert_base": {"seq": 16, "layers": 1},
     "gpt2": {"seq": 16, "layers": 1},
     "vit_b16": {"image": 64, "layers": 1},
+    "halo_chain": {"image": 14, "channels": 16},
+    "wide_chain": {"rows": 16},
 }
 
 
@@ -51,6 +53,9 @@ def forbidden() -> Array:
         ("attention", 5),
         ("diamond", 5),
         ("mlp", 8),
+        ("halo_chain", 4),
+        ("wide_chain", 2),
+        ("few_rows", 2),
         ("unet", 49),
     ],
 )

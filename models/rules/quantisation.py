@@ -1,0 +1,207 @@
+"""Quantised models: the QDQ form, and the operators of integers that quantisers write.
+
+All become the same few ops: products of integers, scales, and rounding to eight bits. Those of
+``MICROSOFT`` are of the domain com.microsoft, as onnxruntime's quantiser writes them.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from emu.ir.graph import Attrs
+from emu.models.rules.site import Call, Calls, Rule, Site
+from emu.models.rules.window import conv
+from emu.models.tensors import dtype_of
+
+MICROSOFT = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QGemm")
+
+
+def quantize_linear(site: Site) -> Calls:
+    """The zero point says the element type, ``output_dtype`` does without one, else it is ui8."""
+    wanted = site.integer("output_dtype", 0)
+    to = dtype_of(wanted, site.where) if wanted else "ui8"
+    _must_be_plain(site)
+    return _quantised(site, site.inputs[0], 1, site.outputs, to)
+
+
+def dequantize_linear(site: Site) -> Calls:
+    """The result has the element type of the scale."""
+    _must_be_plain(site)
+    return _real(site, 0, site.outputs[0])
+
+
+def _must_be_plain(site: Site) -> None:
+    if site.integer("block_size", 0):
+        raise site.refuse("scales of blocks are not supported")
+
+
+def _quantised(
+    site: Site, value: str, scale: int, outputs: tuple[str, ...], to: str = "ui8"
+) -> Calls:
+    """``value`` in eight bits, by the scale that is input ``scale`` and the zero point behind."""
+    if site.has(scale + 1):
+        to = site.type(scale + 1).dtype
+    name, calls = _scale(site, scale, outputs[0])
+    attrs = {"to": to, "zero_point": _zero_point(site, scale + 1), "axis": site.integer("axis", 1)}
+    return (*calls, Call("QuantizeLinear", (value, name), attrs, outputs[:1]))
+
+
+def _real(site: Site, first: int, output: str) -> Calls:
+    """Input ``first`` as real numbers: its scale and zero point are the two inputs behind it."""
+    name, calls = _scale(site, first + 1, output)
+    attrs = {
+        "to": site.type(first + 1).dtype,
+        "zero_point": _zero_point(site, first + 2),
+        "axis": site.integer("axis", 1),
+    }
+    return (*calls, Call("DequantizeLinear", (site.inputs[first], name), attrs, (output,)))
+
+
+def _scale(site: Site, index: int, near: str) -> tuple[str, Calls]:
+    """The name of a scale; one number in a list becomes one number."""
+    name = site.inputs[index]
+    if site.type(index).shape != (1,):
+        return name, ()
+    single = f"{near}#scale{index}"
+    return single, (Call("Reshape", (name,), {"shape": ()}, (single,)),)
+
+
+def _zero_point(site: Site, index: int) -> int:
+    """The one zero point of all places, 0 if it is absent."""
+    if not site.has(index):
+        return 0
+    points = np.unique(site.array(index, "the zero point").astype(np.int64))
+    if points.size > 1:
+        raise site.refuse("zero points that differ between places are not supported")
+    return int(points[0]) if points.size else 0
+
+
+def conv_integer(site: Site) -> Calls:
+    """x, w and their zero points; sums are i32."""
+    return site.call("ConvInteger", site.inputs[:2], **_conv_attrs(site, 2, 3))
+
+
+def matmul_integer(site: Site) -> Calls:
+    """a, b and their zero points; sums are i32."""
+    return site.call("MatMulInteger", site.inputs[:2], **_zero_points(site, 2, 3))
+
+
+def _zero_points(site: Site, x: int, w: int) -> dict[str, int]:
+    return {"x_zero_point": _zero_point(site, x), "w_zero_point": _zero_point(site, w)}
+
+
+def _conv_attrs(site: Site, x: int, w: int, weight: int = 1) -> dict[str, int | tuple[int, ...]]:
+    """Attributes of a Conv over inputs 0 and ``weight``, with zero points from inputs x and w."""
+    plain = Site(
+        site.id,
+        site.op,
+        site.opset,
+        (site.inputs[0], site.inputs[weight]),
+        site.outputs,
+        site.attrs,
+        site.types,
+        site.constants,
+        site.used,
+    )
+    attrs = conv(plain)[0].attrs
+    numbers = {k: v for k, v in attrs.items() if isinstance(v, int | tuple)}
+    return {**{k: _whole(v) for k, v in numbers.items()}, **_zero_points(site, x, w)}
+
+
+def _whole(value: int | tuple[int, ...] | tuple[float, ...]) -> int | tuple[int, ...]:
+    return tuple(int(v) for v in value) if isinstance(value, tuple) else value
+
+
+def qlinear_conv(site: Site) -> Calls:
+    """x, w and y with scale and zero point each, and a bias in the sums' own unit."""
+    attrs = _conv_attrs(site, 2, 5, weight=3)
+    sums = _sums(site, "ConvInteger", attrs, site.inputs[3])
+    biased = _biased(site, 8, "BiasAdd", {"axis": 1})
+    return (*sums, *biased, *_scaled(site, 1), *_rounded(site, 6))
+
+
+def qlinear_matmul(site: Site) -> Calls:
+    """a, b and y with scale and zero point each."""
+    sums = _sums(site, "MatMulInteger", _zero_points(site, 2, 5), site.inputs[3])
+    axis = max(len(site.type().shape), len(site.type(3).shape)) - 1
+    return (*sums, *_biased(site, 8, "Add", {}), *_scaled(site, axis), *_rounded(site, 6))
+
+
+def qgemm(site: Site) -> Calls:
+    """a, b (turned if asked) and a bias in the sums' own unit; y is real without a scale of it."""
+    if site.integer("transA", 0) or site.number("alpha", 1.0) != 1.0:
+        raise site.refuse("transA and alpha are not supported")
+    weight, turning = site.inputs[3], ()
+    if site.integer("transB", 0):
+        weight = _part(site, "turned")
+        turning = (Call("Transpose", site.inputs[3:4], {"perm": (1, 0)}, (weight,)),)
+    sums = _sums(site, "MatMulInteger", _zero_points(site, 2, 5), weight)
+    scaled = (*_biased(site, 6, "Add", {}), *_scaled(site, 1, last=not site.has(7)))
+    return (*turning, *sums, *scaled, *(_rounded(site, 7) if site.has(7) else ()))
+
+
+def _part(site: Site, what: str) -> str:
+    return f"{site.outputs[0]}#{what}"
+
+
+def _sums(site: Site, op: str, attrs: Attrs, weight: str) -> Calls:
+    return (Call(op, (site.inputs[0], weight), attrs, (_part(site, "sums"),)),)
+
+
+def _biased(site: Site, bias: int, op: str, attrs: Attrs) -> Calls:
+    """The sums with input ``bias``, or as they are."""
+    sums, biased = _part(site, "sums"), (_part(site, "biased"),)
+    if not site.has(bias):
+        return (Call("Identity", (sums,), {}, biased),)
+    return (Call(op, (sums, site.inputs[bias]), attrs, biased),)
+
+
+def _scaled(site: Site, axis: int, last: bool = False) -> Calls:
+    """The sums as real numbers: times the scales that are inputs 1 and 4."""
+    x, x_calls = _scale(site, 1, site.outputs[0])
+    w, w_calls = _scale(site, 4, site.outputs[0])
+    both, real = _part(site, "scale"), site.outputs[0] if last else _part(site, "real")
+    attrs = {"axis": axis, "to": "f32", "zero_point": 0}
+    inputs = (_part(site, "biased"), both)
+    product = Call("Mul", (x, w), {}, (both,))
+    return (*x_calls, *w_calls, product, Call("DequantizeLinear", inputs, attrs, (real,)))
+
+
+def _rounded(site: Site, scale: int) -> Calls:
+    return _quantised(site, _part(site, "real"), scale, site.outputs)
+
+
+def qlinear_pair(op: str) -> Rule:
+    """Return the rule of an op of two quantised operands: real numbers in between."""
+
+    def rule(site: Site) -> Calls:
+        a, b = _part(site, "a"), _part(site, "b")
+        whole = Call(op, (a, b), {}, (_part(site, "real"),))
+        return (*_real(site, 0, a), *_real(site, 3, b), whole, *_rounded(site, 6))
+
+    return rule
+
+
+def qlinear_global_average_pool(site: Site) -> Calls:
+    """The mean of each channel, between real numbers."""
+    if site.integer("channels_last", 0):
+        raise site.refuse("channels_last is not supported")
+    whole = Call("GlobalAveragePool", (_part(site, "x"),), {}, (_part(site, "real"),))
+    return (*_real(site, 0, _part(site, "x")), whole, *_rounded(site, 3))
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "QuantizeLinear": quantize_linear,
+        "DequantizeLinear": dequantize_linear,
+        "ConvInteger": conv_integer,
+        "MatMulInteger": matmul_integer,
+        "QLinearConv": qlinear_conv,
+        "QLinearMatMul": qlinear_matmul,
+        "QLinearAdd": qlinear_pair("Add"),
+        "QLinearMul": qlinear_pair("Mul"),
+        "QLinearGlobalAveragePool": qlinear_global_average_pool,
+        "QGemm": qgemm,
+    }
+)
