@@ -21,11 +21,19 @@ from emu.run import Compiled
 
 @dataclass(frozen=True)
 class GroupAccount:
-    """One launch: what it is, its share of the critical path, and what it moved."""
+    """One launch: what it is, its share of the critical path, and what it moved.
+
+    ``nodes`` are the model's nodes that each node of its body stands for.
+    """
 
     binding: Binding
     launched: Launched
-    sources: tuple[str, ...]
+    nodes: tuple[tuple[str, ...], ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The model's nodes in it, each once."""
+        return tuple(dict.fromkeys(source for node in self.nodes for source in node))
 
     @property
     def ledger(self) -> dict[str, int]:
@@ -36,6 +44,15 @@ class GroupAccount:
     def ps(self) -> int:
         """Its whole share of the critical path."""
         return sum(self.launched.charges.values())
+
+    @cached_property
+    def charges(self) -> Mapping[str, Mapping[str, int]]:
+        """Picoseconds by node of the model and cause; a merged node is charged to its first."""
+        found: dict[str, dict[str, int]] = {}
+        for (node, cause), ps in self.launched.charges.items():
+            causes = found.setdefault(self.nodes[node][0], {})
+            causes[cause] = causes.get(cause, 0) + ps
+        return found
 
     @property
     def bound(self) -> str:
@@ -61,21 +78,15 @@ class Account:
         """Every launch in the order in which they run."""
         schedule, trace = self.compiled.schedule, self.compiled.trace
         parts = zip(schedule.bindings, trace.launches, schedule.sources, strict=True)
-        return tuple(
-            GroupAccount(binding, launched, tuple(dict.fromkeys(s for node in nodes for s in node)))
-            for binding, launched, nodes in parts
-        )
+        return tuple(GroupAccount(*part) for part in parts)
 
     @cached_property
     def per_source(self) -> Mapping[str, int]:
         """Picoseconds by node of the model as given; a merged node is charged to its first."""
         sums = {source: 0 for node in self.compiled.graph.nodes for source in node.source}
         sums |= dict.fromkeys(self.compiled.lowered.folded, 0)
-        for launched, nodes in zip(
-            self.compiled.trace.launches, self.compiled.schedule.sources, strict=True
-        ):
-            for (node, _), ps in launched.charges.items():
-                sums[nodes[node][0]] = sums.get(nodes[node][0], 0) + ps
+        for source, causes in (part for group in self.groups for part in group.charges.items()):
+            sums[source] = sums.get(source, 0) + sum(causes.values())
         return sums
 
     @cached_property
@@ -121,9 +132,9 @@ def _peak_ps(body: Body, rates: Rates) -> Fraction:
 
 
 def _node_peak_ps(body: Body, node: BodyNode, rates: Rates) -> Fraction:
-    op, dtype = OPS[node.op], body.types[node.out].dtype
+    is_product = OPS[node.op].fusion is Fusion.ANCHOR
+    dtype = body.types[node.ins[0] if is_product else node.out].dtype
     simple = rates.simple(node_work(body, node))
     if not simple:
         return Fraction()
-    is_product = op.fusion is Fusion.ANCHOR
     return simple / (rates.cores * (rates.best_product if is_product else rates.vector)(dtype))

@@ -49,6 +49,10 @@ def stack_json(stack: Stack) -> dict[str, Any]:
             "scope": compiler.scope,
             "decider": compiler.decider,
             "trials": compiler.trials,
+            "dtype": compiler.dtype,
+            "layout": compiler.layout,
+            "tiling": compiler.tiling,
+            "fallback": compiler.fallback,
         },
         "kernels": stack.kernels,
         "driver": stack.driver,
@@ -73,6 +77,7 @@ def check_json(check: Check) -> dict[str, Any]:
         "reference": check.reference,
         "max_abs_error": _finite(check.max_abs_error),
         "max_rel_error": _finite(check.max_rel_error),
+        "tolerance": check.tolerance,
         "ok": check.ok,
     }
 

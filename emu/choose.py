@@ -1,105 +1,93 @@
-"""Global fusion: which regions pay, by the device's own clock over whole runs."""
+"""What deciders ask of a device: prices of groups alone and of whole runs, each worked out once."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
 
-from emu.ir.body import body_of
-from emu.ir.fusion import Region, merge, regions
+from emu.devices.device import whole_work
+from emu.devices.driver import plan
+from emu.ir.body import Body, body_of
+from emu.ir.count import count
+from emu.ir.fusion.pricing import Quote
 from emu.ir.graph import Graph
-from emu.ir.group import Decision, Fused
-from emu.select import Choice, Selector
-
-Price = Callable[[Fused], int]  # picoseconds of a whole run
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A region with the kernel that would compute it, and its price beside that of its groups."""
-
-    region: Region
-    nodes: tuple[str, ...]
-    choice: Choice
-    apart_ps: int
-
-    @property
-    def gain_ps(self) -> int:
-        """What it saves when launches run alone."""
-        return self.apart_ps - self.choice.ps
+from emu.ir.group import Decision, Fused, Group
+from emu.ir.regions import footprint_bytes
+from emu.ir.schedule import Binding, Schedule
+from emu.ir.tile import Loop, TileProgram
+from emu.select import Selector
+from emu.tiles import Choice
 
 
-def fuse_globally(vertical: Fused, selector: Selector, price: Price) -> Fused:
-    """Merge the regions of ``vertical`` that make a whole run faster, with a reason for each.
+class Prices:
+    """The prices of one graph under one selector, by the chip's own clock."""
 
-    A region that no kernel can hold on chip, or that is slower alone, is refused at once; the rest
-    are tried in the whole run, the best first, and stay only if it becomes faster.
-    """
-    decisions: list[Decision] = []
-    candidates: list[Candidate] = []
-    alone = [_alone(vertical.graph, group.nodes, selector) for group in vertical.groups]
-    for region in regions(vertical):
-        apart_ps = sum(alone[g] for g in region.groups)
-        candidate = _candidate(vertical, region, selector, apart_ps)
-        refused = _refused(candidate)
-        if refused is None:
-            candidates.append(candidate)
-        else:
-            decisions.append(refused)
-    chosen, tried = _try_all(vertical, candidates, price)
-    merged = merge(vertical, [c.region for c in chosen])
-    return replace(merged, decisions=(*merged.decisions, *decisions, *tried))
+    def __init__(self, graph: Graph, selector: Selector, near: Selector | None = None) -> None:
+        """Ask ``selector`` for kernels of groups of ``graph``.
+
+        Groups alone are priced with the kernels of ``near``, which may have fewer cores; whole runs
+        never are.
+        """
+        self.graph = graph
+        self.selector = selector
+        self.near = near or selector
+        self.bodies: dict[tuple[int, ...], Body] = {}
+        self.bound: dict[tuple[str, ...], list[Binding]] = {}
+        self.runs: dict[frozenset[tuple[str, ...]], int] = {}
+
+    def alone(self, nodes: Sequence[int], worth_ps: int | None = None) -> Quote:
+        """Price nodes as one group on an idle chip, by the first library that has a kernel."""
+        body = self.body(tuple(nodes))
+        reasons: list[str] = []
+        for library in self.near.libraries:
+            choice = self.near.choose(library, body, worth_ps)
+            if choice.program is not None:
+                return self.quote(body, choice, choice.program)
+            reasons.append(choice.why)
+        return Quote(0, False, reasons[0])
+
+    def quote(self, body: Body, choice: Choice, program: TileProgram) -> Quote:
+        """The price of a choice, and how its program runs."""
+        block = tuple(self.near.device.residency(program).block.items())
+        numbers = dict(_facts(program, block))
+        numbers["recompute_flops"] = max(0, numbers.pop("flops") - whole_work(body).flops)
+        numbers["cores"] = min(numbers["cores"], self.near.machine.cores)
+        return Quote(choice.ps, True, choice.why, choice.timed, numbers)
+
+    def body(self, nodes: tuple[int, ...]) -> Body:
+        """The body of nodes at ascending positions."""
+        if nodes not in self.bodies:
+            self.bodies[nodes] = body_of(self.graph, [self.graph.nodes[i] for i in nodes]).body
+        return self.bodies[nodes]
+
+    def run(self, fused: Fused) -> int:
+        """Picoseconds of a whole run of these groups, which are those of the graph or its end."""
+        key = frozenset(group.nodes for group in fused.groups)
+        if key not in self.runs:
+            self.runs[key] = self.simulate(fused)
+        return self.runs[key]
+
+    def simulate(self, fused: Fused) -> int:
+        """Bind all groups, plan and run them."""
+        bindings = tuple(b for group in fused.groups for b in self.bind(group))
+        program = plan(Schedule(fused.graph, bindings), self.selector.device.machine)
+        return self.selector.device.simulate(program).total_ps
+
+    def bind(self, group: Group) -> list[Binding]:
+        """What computes a group; names do not matter to its price."""
+        if group.nodes not in self.bound:
+            unsaid: list[Decision] = []
+            self.bound[group.nodes] = self.selector.bind(self.graph, group, unsaid)
+        return self.bound[group.nodes]
 
 
-def _candidate(vertical: Fused, region: Region, selector: Selector, apart_ps: int) -> Candidate:
-    graph = vertical.graph
-    groups = [vertical.groups[g] for g in region.groups]
-    inside = {n for group in groups for n in group.nodes}
-    nodes = [node for node in graph.nodes if node.id in inside]
-    choice = selector.choose(selector.library, body_of(graph, nodes).body, worth_ps=apart_ps)
-    return Candidate(region, tuple(n.id for n in nodes), choice, apart_ps)
+@lru_cache(maxsize=8192)
+def _facts(program: TileProgram, block: tuple[tuple[int, int], ...]) -> tuple[tuple[str, int], ...]:
+    """On-chip bytes of one core, the parallel tiles, and all simple operations of a program."""
+    tiles = prod(_iterations(program, loop) for loop in program.loops if loop.parallel)
+    flops = count(program, block).total_work.flops
+    return ("onchip_bytes", footprint_bytes(program)), ("cores", tiles), ("flops", flops)
 
 
-def _alone(graph: Graph, nodes: tuple[str, ...], selector: Selector) -> int:
-    """Picoseconds of one group on an idle chip, 0 if no single kernel computes it."""
-    body = body_of(graph, [graph.by_id[n] for n in nodes]).body
-    prices = [c.ps for c in selector.choices(body) if c.program is not None]
-    return prices[0] if prices else 0
-
-
-def _refused(candidate: Candidate) -> Decision | None:
-    """Why a candidate need not be tried in a whole run."""
-    choice, nodes = candidate.choice, candidate.nodes
-    if choice.program is None:
-        return Decision(False, "global:no-kernel", choice.why, nodes)
-    if candidate.gain_ps <= 0:
-        why = "the groups are faster apart"
-        fused = "fused_ps" if choice.timed else "fused_ps_at_least"
-        numbers = {fused: choice.ps, "apart_ps": candidate.apart_ps}
-        return Decision(False, "global:cost", why, nodes, numbers)
-    return None
-
-
-def _try_all(
-    vertical: Fused, candidates: list[Candidate], price: Price
-) -> tuple[list[Candidate], list[Decision]]:
-    """Accept candidates, the largest gain first, while each makes the whole run faster."""
-    chosen: list[Candidate] = []
-    decisions: list[Decision] = []
-    taken: set[int] = set()
-    best = price(vertical)
-    for candidate in sorted(candidates, key=lambda c: (-c.gain_ps, c.region.groups)):
-        if taken & set(candidate.region.groups):
-            why = "a better region has some of its groups"
-            decisions.append(Decision(False, "global:overlap", why, candidate.nodes))
-            continue
-        whole = price(merge(vertical, [c.region for c in (*chosen, candidate)]))
-        numbers = {"run_ps": whole, "without_ps": best}
-        if whole < best:
-            best = whole
-            chosen.append(candidate)
-            taken.update(candidate.region.groups)
-            why = "the whole run is faster"
-            decisions.append(Decision(True, "global:cost", why, candidate.nodes, numbers))
-        else:
-            why = "the whole run is not faster"
-            decisions.append(Decision(False, "global:cost", why, candidate.nodes, numbers))
-    return chosen, decisions
+def _iterations(program: TileProgram, loop: Loop) -> int:
+    extent = loop.extent if loop.parent is None else program.loops[loop.parent].step
+    return -(-extent // loop.step)

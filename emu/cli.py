@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from emu.flags import LookFlags, ModelFlags, StackFlags, spread
+from emu.flags import LookFlags, ModelFlags, RungFlags, StackFlags, spread
 from emu.ir.errors import EmuError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+DIFF_FLAGS = frozenset(("--model", "-m", "--json", "--help", "-h", "--"))
 INTERRUPTED = 130
 USAGE = 2
 DOES_NOT_FIT = 3
@@ -41,6 +42,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run resnet50 --device systolic --fusion global",
         "run bert_layer --set batch=8 seq=512 --no-values --json",
         "run resnet50 --fusion none --passes fold-batch-norm --time-passes",
+        "run resnet50 --no-values --free launch,intermediate -o resnet50.emurun",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
     )
 )
@@ -60,13 +62,66 @@ def run(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not compare with onnxruntime.")
     ] = False,
+    free: Annotated[
+        str | None,
+        typer.Option("--free", help="What if these causes took no time: CAUSE[,CAUSE]."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Keep the run in a file, .emurun.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
     from emu import commands
 
     values = commands.ValueFlags(executor, inputs, outputs, seed, not no_values, not no_check)
-    commands.run(commands.Request(model, shape, stack), look, values, json)
+    after = commands.AfterFlags(free, output)
+    commands.run(commands.Request(model, shape, stack), look, values, after, json)
+
+
+@app.command(
+    epilog=_examples(
+        "ladder resnet50 -d all --no-values",
+        "ladder bert_layer --fusion none,vertical --kernels basic,vendor --csv -",
+    )
+)
+@spread
+def ladder(
+    model: Model,
+    shape: ModelFlags,
+    stack: RungFlags,
+    no_values: Annotated[bool, typer.Option("--no-values", help="Price shapes only.")] = False,
+    csv: Annotated[
+        str | None, typer.Option("--csv", help="Write the cells as CSV, to a file or - to print.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare every fusion scope, library depth and device on one model, with equal values."""
+    from emu import ladder as climbing
+
+    flags = climbing.LadderFlags(not no_values, csv, json)
+    climbing.ladder(climbing.Request(model, shape, stack), flags)
+
+
+@app.command(
+    epilog=_examples(
+        "diff 'resnet50 --fusion none' '--fusion vertical'",
+        "diff a.emurun b.emurun --json",
+        "diff '-k basic' '-k vendor' --model bert_layer",
+    )
+)
+def diff(
+    a: Annotated[str, typer.Argument(help="A run file, or '[MODEL] [flags of a stack]'.")],
+    b: Annotated[str, typer.Argument(help="What it is compared with, said in the same way.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="The model of a side that names none.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Split the gap between two runs by cause and node, exactly, and match their groups."""
+    from emu import diff as differing
+
+    differing.diff(a, b, model, json)
 
 
 @app.command(
@@ -91,9 +146,83 @@ def show(
     commands.show(commands.Request(model, shape, stack), look, level)
 
 
+@app.command(
+    epilog=_examples(
+        "tune resnet50 --kernels generated --tune-trials 64 --tuning-db tunings.db",
+        "run resnet50 --kernels generated --tuning-db tunings.db",
+    )
+)
+@spread
+def tune(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False) -> None:
+    """Tune the tiles of every kernel that the compiler generates, and keep what was found."""
+    from emu import tune as tuning
+
+    tuning.tune(tuning.Request(model, shape, stack), json)
+
+
+@app.command(
+    epilog=_examples(
+        "explain bert_layer layer.gelu.erf --device npu",
+        "explain resnet50 --explain-all --fusion global --json",
+    )
+)
+@spread
+def explain(
+    model: Model,
+    node: Annotated[str | None, typer.Argument(help="A node of the model, by its name.")] = None,
+    *,
+    shape: ModelFlags,
+    stack: StackFlags,
+    explain_all: Annotated[
+        bool, typer.Option("--explain-all", help="Every decision about every node.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say why a node became what it did: every decision that touched it, in order."""
+    from emu import explain as explaining
+
+    explaining.explain(explaining.Request(model, shape, stack), node, explain_all, json)
+
+
+@app.command(
+    epilog=_examples(
+        "perturb bert_layer", "perturb bert_layer --node layer.attention.scale -d npu --json"
+    )
+)
+@spread
+def perturb(
+    model: Model,
+    shape: ModelFlags,
+    stack: StackFlags,
+    node: Annotated[
+        str | None, typer.Option("--node", help="Only where it touches this node of the model.")
+    ] = None,
+    no_values: Annotated[bool, typer.Option("--no-values", help="Price shapes only.")] = False,
+    json: Json = False,
+) -> None:
+    """Spell the same mathematics in other ways, and say what every scope makes of each."""
+    from emu import perturb_report
+
+    perturb_report.show(perturb_report.Request(model, shape, stack), node, not no_values, json)
+
+
+@app.command(
+    epilog=_examples("coverage bert_layer -d npu -k basic", "coverage gpt2 -k reference --json")
+)
+@spread
+def coverage(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False) -> None:
+    """Say who computes a model, and which missing kernel would remove most time, step by step."""
+    from emu import coverage_report
+
+    coverage_report.show(coverage_report.Request(model, shape, stack), json)
+
+
 @app.command("list", epilog=_examples("list models", "list devices --json"))
 def list_(
-    kind: Annotated[str, typer.Argument(help="devices, models, kernels, scopes or passes.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="devices, models, kernels, scopes, deciders, spellings or passes."),
+    ],
     json: Json = False,
 ) -> None:
     """List what there is to choose from."""
@@ -141,11 +270,19 @@ def _print_any_name(stream: TextIO) -> None:
 
 def _invoke(arguments: list[str]) -> int:
     try:
-        result = app(arguments, prog_name="emu", standalone_mode=False)
+        result = app(_quoted(arguments), prog_name="emu", standalone_mode=False)
     except typer.TyperException as error:
         return _failed(_usage(error), USAGE)
     sys.stdout.flush()  # or a closed pipe would only be noticed when the interpreter ends
     return result if isinstance(result, int) else 0
+
+
+def _quoted(words: list[str]) -> list[str]:
+    """Let flags of a stack be arguments of ``diff``: a space says that they are not its own."""
+    if words[0] != "diff":
+        return words
+    flags = [w.startswith("-") and w.partition("=")[0] not in DIFF_FLAGS for w in words]
+    return [f" {w}" if is_flag else w for w, is_flag in zip(words, flags, strict=True)]
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -3,7 +3,7 @@
 import json as json_text
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emu.as_json import run_json
@@ -11,8 +11,10 @@ from emu.dump import Watch, time_table, watch
 from emu.execute import EXECUTORS
 from emu.files import check_writable, read_arrays, write_arrays
 from emu.flags import LookFlags, Request, StackFlags
+from emu.free import Freed, free, freed_json, freed_report, parse_causes
 from emu.ir.errors import BadOption, EmuError, UnknownName
 from emu.ir.passes import PASSES
+from emu.ir.precision import PRECISION_PASSES
 from emu.ir.text import (
     print_fused,
     print_graph,
@@ -20,10 +22,16 @@ from emu.ir.text import (
     print_schedule,
     print_schedule_tiles,
 )
+from emu.ir.types import Array
+from emu.kept import KeptModel, KeptRun, keep
+from emu.layouts import LAYOUT_PASS
 from emu.models.export import export as export_model
 from emu.models.zoo import zoo_models
 from emu.pipeline import Executable, compile, is_path, open_model
+from emu.progress import progress
 from emu.report import report
+from emu.run import Run
+from emu.run_file import write_run
 from emu.stack import Choices
 
 MOST_DIGITS = 18
@@ -42,14 +50,33 @@ class ValueFlags:
     check: bool
 
 
+@dataclass(frozen=True)
+class AfterFlags:
+    """The flags that say what is done with a run: causes to free, and the file to keep it in."""
+
+    free: str | None
+    output: Path | None
+
+
 def compiled(asked: Request, look: LookFlags) -> tuple[Executable, Watch]:
     """Compile what the flags ask for."""
-    looking = watch(PASSES, look.print_ir_after or (), look.print_ir_after_all, look.dump_ir)
+    known = (*PASSES, *PRECISION_PASSES, LAYOUT_PASS)
+    looking = watch(known, look.print_ir_after or (), look.print_ir_after_all, look.dump_ir)
+    return compile_asked(asked, looking), looking
+
+
+def compile_asked(asked: Request, looking: Watch) -> Executable:
+    """Compile a model on a stack, both as flags name them, under a watch."""
     settings, dims = shape_of(asked)
-    executable = compile(
-        asked.model, settings=settings, dims=dims, watch=looking, **choices(asked.stack)
+    return compile(
+        asked.model,
+        settings=settings,
+        dims=dims,
+        watch=replace(looking, bar=progress),
+        calibration=calibration(asked.stack),
+        tuning_db=asked.stack.tuning_db,
+        **choices(asked.stack),
     )
-    return executable, looking
 
 
 def shape_of(asked: Request) -> tuple[Mapping[str, int], Mapping[str, int]]:
@@ -64,8 +91,13 @@ def shape_of(asked: Request) -> tuple[Mapping[str, int], Mapping[str, int]]:
     return numbers("--set", settings), numbers("--dim", dims)
 
 
+def calibration(flags: StackFlags) -> Mapping[str, Array] | None:
+    """The inputs to calibrate with, None for random ones."""
+    return None if flags.calibration is None else read_arrays(flags.calibration, "--calibration")
+
+
 def choices(flags: StackFlags) -> Choices:
-    """The choices of the stack flags."""
+    """The choices of the stack flags; with a database of tunings, tiles are tuned by default."""
     return Choices(
         device=flags.device,
         fusion=flags.fusion,
@@ -75,15 +107,20 @@ def choices(flags: StackFlags) -> Choices:
         array_model=flags.array_model,
         dtype=flags.dtype,
         layout=flags.layout,
-        tiling=flags.tiling,
+        tiling=flags.tiling or (None if flags.tuning_db is None else "tuned"),
         trials=flags.tune_trials,
         fallback=flags.fallback,
     )
 
 
-def run(asked: Request, look: LookFlags, values: ValueFlags, as_json: bool) -> None:
+def run(
+    asked: Request, look: LookFlags, values: ValueFlags, after: AfterFlags, as_json: bool
+) -> None:
     """Compile, run, report; raises EmuError after the report if the values are wrong."""
     _check(values)
+    causes = () if after.free is None else parse_causes(after.free)
+    if after.output is not None:
+        check_writable("--output", after.output)
     given = None if values.inputs is None else read_arrays(values.inputs)
     executable, looking = compiled(asked, look)
     with looking.timed("values and check"):
@@ -96,10 +133,30 @@ def run(asked: Request, look: LookFlags, values: ValueFlags, as_json: bool) -> N
         )
     if values.outputs is not None and result.outputs is not None:
         write_arrays(values.outputs, result.outputs)
-    print(json_text.dumps(run_json(result), allow_nan=False) if as_json else report(result))
+    if after.output is not None:
+        write_run(after.output, kept(result, asked))
+    freed = free(result.compiled, executable.chip, causes) if causes else None
+    print(_json(result, freed) if as_json else _text(result, freed))
     _tell_times(look, looking)
     if result.check is not None and not result.check.ok:
         raise EmuError(f"the values are not as {result.check}")
+
+
+def kept(result: Run, asked: Request) -> KeptRun:
+    """What is kept of a run that was asked for by flags."""
+    model = KeptModel(result.compiled.model.name, asked.model, *shape_of(asked))
+    return keep(result.compiled, model, None if result.check is None else result.check.ok)
+
+
+def _json(result: Run, freed: Freed | None) -> str:
+    found = run_json(result)
+    if freed is not None:
+        found["free"] = freed_json(freed)
+    return json_text.dumps(found, allow_nan=False)
+
+
+def _text(result: Run, freed: Freed | None) -> str:
+    return report(result) if freed is None else f"{report(result)}\n\n{freed_report(freed)}"
 
 
 def _check(values: ValueFlags) -> None:
@@ -109,7 +166,7 @@ def _check(values: ValueFlags) -> None:
     if not values.values and (values.inputs or values.outputs):
         raise BadOption("--no-values: there are no inputs or outputs then")
     if values.outputs is not None:
-        check_writable(values.outputs)
+        check_writable("--outputs", values.outputs)
 
 
 def show(asked: Request, look: LookFlags, level: str) -> None:

@@ -5,7 +5,7 @@ import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
-from emu.devices.datasheet import device_names, load_datasheet
+from emu.devices.datasheet import generic_names, load_datasheet
 from emu.ir.errors import EmuError
 
 PACKAGES = ("numpy", "onnx", "protobuf", "onnxruntime", "typer")
@@ -35,9 +35,9 @@ def _findings() -> Iterator[Finding]:
     for name in PACKAGES:
         yield name, lambda name=name: version(name)
     yield "blas", _blas
-    for device in device_names():
+    for device in generic_names():
         yield device, lambda device=device: load_datasheet(device).about
-    for device in device_names():
+    for device in generic_names():
         yield f"mlp on {device}", lambda device=device: _end_to_end(device)
 
 

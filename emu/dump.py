@@ -3,16 +3,29 @@
 import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
 from emu.ir.replacing import replacing
 from emu.ir.text import print_graph
+
+Tick: TypeAlias = Callable[[], None]
+
+
+def unwatched() -> None:
+    """One step of long work that nobody looks at."""
+
+
+@contextmanager
+def no_bar(title: str, total: int) -> Generator[Tick, None, None]:
+    """Work of ``total`` steps that nobody looks at."""
+    del title, total
+    yield unwatched
 
 
 @dataclass(frozen=True)
@@ -21,12 +34,14 @@ class Watch:
 
     ``after`` holds the passes whose result is printed, None means all; ``folder`` gets one file per
     pass; ``timings`` collects (name, seconds of wall clock) in the order of the reports.
+    ``bar`` shows how far long work is, by its title and the steps that it has.
     """
 
     after: frozenset[str] | None = frozenset()
     folder: Path | None = None
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     timings: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    bar: Callable[[str, int], AbstractContextManager[Tick]] = no_bar
 
     def __call__(self, pass_name: str, graph: Graph, seconds: float) -> None:
         """Report the graph that a pass returned."""

@@ -20,6 +20,9 @@ def energy_pj(trace: Trace, sheet: Datasheet) -> Energy:
     """Charge every operation and byte of ``trace``, and its latency (1 W x 1 ps = 1 pJ)."""
     did, memory, figures = trace.did, sheet.memory, sheet.energy
     dynamic = did.work.flops * exact(figures.pj_per_flop_f32)
+    for dtype, flops in did.narrow.items():
+        figure = figures.pj_per_flop.get(dtype, figures.pj_per_flop_f32)
+        dynamic += flops * (exact(figure) - exact(figures.pj_per_flop_f32))
     dynamic += did.work.transcendentals * exact(figures.pj_per_transcendental)
     dynamic += did.traffic.total * exact(memory.dram.energy_pj_byte)
     dynamic += did.onchip_bytes * exact(memory.onchip.energy_pj_byte)

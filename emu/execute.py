@@ -7,7 +7,7 @@ from emu.ir.body import Body, FrozenAttrs
 from emu.ir.errors import BadOption
 from emu.ir.graph import Graph
 from emu.ir.machine import Residency
-from emu.ir.program import Free, HostCall, Launch, Program
+from emu.ir.program import Copy, Free, HostCall, Launch, Program
 from emu.ir.run_tiles import Moved, plain_meaning, program_outputs, run_tiles, view_arrays
 from emu.ir.tile import TileProgram
 from emu.ir.types import Array
@@ -18,10 +18,11 @@ EXECUTORS = ("fast", "tiles")
 
 @dataclass
 class Execution:
-    """One execution: the values that are alive, and what each launch moved if it was counted."""
+    """One execution: values on the device, those that the host has, and what each launch moved."""
 
     graph: Graph
     values: dict[str, Array]
+    at_host: dict[str, Array]
     moved: dict[int, Moved] = field(default_factory=dict[int, Moved])
 
     def read(self, name: str) -> Array:
@@ -29,6 +30,17 @@ class Execution:
         if name not in self.values:
             self.values[name] = self.graph.constants[name].load()
         return self.values[name]
+
+    def read_at_host(self, name: str) -> Array:
+        """The contents of a value that the host has, whatever became of it on the device."""
+        return self.at_host[name] if name in self.at_host else self.read(name)
+
+    def copy(self, command: Copy) -> None:
+        """Take a value over the link."""
+        if command.to == "host":
+            self.at_host[command.value] = self.read(command.value)
+        else:
+            self.values[command.value] = self.read_at_host(command.value)
 
 
 def execute(
@@ -46,7 +58,7 @@ def execute(
     """
     if executor not in EXECUTORS:
         raise BadOption(f"--executor {executor}: there are {' and '.join(EXECUTORS)}")
-    state = Execution(graph, dict(inputs))
+    state = Execution(graph, dict(inputs), dict(inputs))
     keep = {*program.inputs, *program.outputs}
     for command in program.commands:
         if isinstance(command, Launch):
@@ -54,8 +66,10 @@ def execute(
             arrays = _launch(state, command, literal, command.index in tilewise, residency)
             state.values.update(zip(command.outs, arrays, strict=True))
         elif isinstance(command, HostCall):
-            arrays = fast_body(command.body, [state.read(v) for v in command.ins])
-            state.values.update(zip(command.outs, arrays, strict=True))
+            arrays = fast_body(command.body, [state.read_at_host(v) for v in command.ins])
+            state.at_host.update(zip(command.outs, arrays, strict=True))
+        elif isinstance(command, Copy):
+            state.copy(command)
         elif isinstance(command, Free) and command.value not in keep:
             state.values.pop(command.value, None)
     return state

@@ -25,19 +25,19 @@ DAMAGED = (
 )
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
-    """Return the arrays of an .npz file by name; raises BadOption or BadValues."""
+def read_arrays(path: Path, flag: str = "--inputs") -> dict[str, Array]:
+    """Return the arrays of an .npz file by name; raises BadOption or BadValues with ``flag``."""
     if not path.is_file():
         why = "is not a file" if path.exists() else "there is no such file"
-        raise BadOption(f"--inputs {path}: {why}")
+        raise BadOption(f"{flag} {path}: {why}")
     if not zipfile.is_zipfile(path):
-        raise BadValues(f"--inputs {path}: is not an .npz file")
+        raise BadValues(f"{flag} {path}: is not an .npz file")
     try:
         with zipfile.ZipFile(path) as archive:
             return {m.removesuffix(".npy"): _read(archive, m) for m in archive.namelist()}
     except DAMAGED as error:
         reason = " ".join(str(error).split())
-        raise BadValues(f"--inputs {path}: holds more than plain arrays: {reason}") from error
+        raise BadValues(f"{flag} {path}: holds more than plain arrays: {reason}") from error
 
 
 def _read(archive: zipfile.ZipFile, member: str) -> Array:
@@ -45,17 +45,17 @@ def _read(archive: zipfile.ZipFile, member: str) -> Array:
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def check_writable(path: Path) -> None:
-    """Raise BadOption if no file can appear at ``path``."""
+def check_writable(flag: str, path: Path) -> None:
+    """Raise BadOption, which names the ``flag``, if no file can appear at ``path``."""
     if path.is_dir():
-        raise BadOption(f"--outputs {path}: is a folder")
+        raise BadOption(f"{flag} {path}: is a folder")
     if not path.parent.is_dir():
-        raise BadOption(f"--outputs {path}: its folder does not exist")
+        raise BadOption(f"{flag} {path}: its folder does not exist")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays to an .npz file, through a temporary file beside it; raises BadOption."""
-    check_writable(path)
+    check_writable("--outputs", path)
     try:
         with replacing(path) as file:
             _write(file, arrays)

@@ -39,6 +39,10 @@ class StackFlags:
     dtype: Annotated[
         str, typer.Option("--dtype", help="What it computes in: fp32, fp16, bf16, int8 or fp8.")
     ] = "fp32"
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", help="Inputs that int8 and fp8 take scales from, .npz."),
+    ] = None
     layout: Annotated[
         str, typer.Option("--layout", help="auto, nchw, nhwc, blocked, t8x128 or t32x32.")
     ] = "auto"
@@ -65,6 +69,21 @@ class StackFlags:
             help="native, scalesim-ws, scalesim-is, scalesim-os or onnxim-ws: what an array costs.",
         ),
     ] = "native"
+
+
+@dataclass(frozen=True)
+class RungFlags(StackFlags):
+    """The flags of a stack where some slots can have several choices, with commas, or ``all``."""
+
+    device: Annotated[
+        str, typer.Option("--device", "-d", help="Names of `emu list devices`, or all.")
+    ] = "gpu"
+    fusion: Annotated[
+        str, typer.Option("--fusion", "-f", help="Names of `emu list scopes`, or all.")
+    ] = "all"
+    kernels: Annotated[
+        str, typer.Option("--kernels", "-k", help="Names of `emu list kernels`, or all.")
+    ] = "all"
 
 
 @dataclass(frozen=True)

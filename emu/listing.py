@@ -6,8 +6,9 @@ from typing import Any
 
 from emu.devices.datasheet import device_names, load_datasheet
 from emu.ir.errors import UnknownName
-from emu.ir.fusion import SCOPE_SAYS
+from emu.ir.fusion import DECIDERS, SCOPE_SAYS
 from emu.ir.passes import PASSES
+from emu.ir.spellings import SPELLINGS
 from emu.kernels.libraries import LIBRARIES
 from emu.models.zoo import zoo_models
 
@@ -38,6 +39,16 @@ def scopes() -> list[dict[str, Any]]:
     return [{"name": name, "about": about} for name, about in SCOPE_SAYS.items()]
 
 
+def deciders() -> list[dict[str, Any]]:
+    """Every fusion decider."""
+    return [{"name": name, "about": decider.about} for name, decider in DECIDERS.items()]
+
+
+def spellings() -> list[dict[str, Any]]:
+    """Every other way to write the same mathematics."""
+    return [{"name": s.name, "about": s.about} for s in SPELLINGS.values()]
+
+
 def passes() -> list[dict[str, Any]]:
     """Every graph pass."""
     return [{"name": name, "about": _first_line(run.__doc__)} for name, run in PASSES.items()]
@@ -48,6 +59,8 @@ KINDS: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
     "models": models,
     "kernels": kernels,
     "scopes": scopes,
+    "deciders": deciders,
+    "spellings": spellings,
     "passes": passes,
 }
 

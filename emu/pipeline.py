@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from emu.choose import fuse_globally
 from emu.devices.device import Device
-from emu.devices.driver import encode, load, plan
+from emu.devices.driver import Isa, Loader, encode, load
 from emu.devices.make import make_device
+from emu.dtype import in_dtype
 from emu.dump import Watch
-from emu.ir.errors import NoKernel, UnknownName
-from emu.ir.fusion import SCOPES, fuse
+from emu.fastest import fastest
+from emu.ir.errors import BadOption, NoKernel, UnknownName
+from emu.ir.fusion import SCOPES, decider_of
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
 from emu.ir.layout import LAYOUTS
@@ -22,20 +23,15 @@ from emu.ir.schedule import Schedule
 from emu.ir.trace import Trace
 from emu.ir.types import Array
 from emu.kernels.libraries import LIBRARIES
+from emu.layouts import lay_out
 from emu.models.model import Model
 from emu.models.reader import read_model, to_graph
 from emu.models.zoo import build
 from emu.run import Compiled, Run
-from emu.select import Selector
 from emu.stack import Chip, Choices, Compiler, Stack
+from emu.tuning_db import TuningDatabase, open_tunings
 from emu.values import compute
 
-DECIDERS = {
-    "none": "first-match",
-    "pattern": "first-match",
-    "vertical": "post-dominator",
-    "global": "priority",
-}
 TILINGS = ("heuristic", "exhaustive", "tuned")
 FALLBACKS = ("generated", "host")
 
@@ -46,31 +42,46 @@ def compile(
     settings: Mapping[str, int] | None = None,
     dims: Mapping[str, int] | None = None,
     watch: Watch | None = None,
+    calibration: Mapping[str, Array] | None = None,
+    tuning_db: Path | None = None,
     **choices: Unpack[Choices],
 ) -> "Executable":
     """Bring a model (a zoo name, a path to an .onnx file, or a Model) down to a device binary.
 
     ``settings`` are those of a zoo builder, ``dims`` bind symbolic dimensions of a file, and
-    ``choices`` replace those of the neutral stack.
+    ``choices`` replace those of the neutral stack. ``calibration`` are inputs that int8 and fp8
+    take their scales from when values are computed, random ones if None. ``tuning_db`` is the file
+    that tilings are looked up in and kept in; it goes with ``tiling`` "tuned".
     """
     watch = watch or Watch()
     stack = make_stack(**choices)
+    database = tunings(stack.compiler, tuning_db)
     chip = make_device(choices.get("device", "gpu"), stack.device.array_model)
 
     with watch.timed("read"):
         opened = open_model(model, settings or {})  # name or file -> model
     with watch.timed("import"):
         graph = to_graph(opened, dims or {})  # model -> graph
-    return bring_down(opened, graph, stack, chip, watch)
+    return bring_down(opened, graph, stack, chip, watch, calibration, database)
 
 
 def bring_down(
-    opened: Model, graph: Graph, stack: Stack, chip: Device, watch: Watch
+    opened: Model,
+    graph: Graph,
+    stack: Stack,
+    chip: Device,
+    watch: Watch,
+    calibration: Mapping[str, Array] | None = None,
+    database: TuningDatabase | None = None,
 ) -> "Executable":
     """Compile a graph that stands for ``opened``: passes, fusion, kernels, commands, binary."""
     lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
+    lowered = in_dtype(lowered, stack.compiler.dtype, chip, watch, calibration)  # graph -> graph
     _must_have_elements(lowered)
-    best = lower(lowered, stack, chip, watch)  # graph -> program and trace
+    lowered = lay_out(
+        lowered, stack.compiler.layout, LIBRARIES[stack.kernels], chip, watch
+    )  # graph -> graph
+    best = lower(lowered, stack, chip, watch, database)  # graph -> program and trace
     return Executable(Compiled(opened, stack, graph, lowered, *best), chip)
 
 
@@ -86,7 +97,7 @@ def make_stack(**choices: Unpack[Choices]) -> Stack:
     compiler = Compiler(
         passes=default if passes is None else tuple(passes),
         scope=scope,
-        decider=_known("decider", choices.get("decider") or DECIDERS[scope], DECIDERS.values()),
+        decider=decider_of(scope, choices.get("decider")),
         trials=trials,
         dtype=_known("dtype", choices.get("dtype", "fp32"), DTYPES),
         layout=_known("layout", choices.get("layout", "auto"), LAYOUTS),
@@ -100,6 +111,18 @@ def make_stack(**choices: Unpack[Choices]) -> Stack:
 
 def _tiling(trials: int) -> str:
     return "tuned" if trials else "exhaustive"
+
+
+def tunings(compiler: Compiler, path: Path | None) -> TuningDatabase | None:
+    """Open the file of tunings; raises BadOption if it does not go with how tiles are chosen."""
+    if compiler.trials < 0:
+        raise BadOption(f"--tune-trials {compiler.trials}: a number of tilings is 0 or more")
+    if compiler.tiling != "tuned" and (compiler.trials or path):
+        flag = f"--tuning-db {path}" if path else f"--tune-trials {compiler.trials}"
+        raise BadOption(f"{flag}: goes with --tiling tuned, not with {compiler.tiling}")
+    if compiler.tiling == "tuned" and not (compiler.trials or path):
+        raise BadOption("--tiling tuned: needs --tune-trials N, or --tuning-db F to look up in")
+    return None if path is None else open_tunings(path, writable=compiler.trials > 0)
 
 
 def _known(kind: str, name: str, names: Iterable[str]) -> str:
@@ -133,58 +156,26 @@ def _must_have_elements(graph: Graph) -> None:
 
 
 Lowered = tuple[Fused, Schedule, bytes, Program, Trace]
-Planned = tuple[Fused, Schedule, Program]
 
 
-def lower(graph: Graph, stack: Stack, chip: Device, watch: Watch | None = None) -> Lowered:
+def lower(
+    graph: Graph,
+    stack: Stack,
+    chip: Device,
+    watch: Watch | None = None,
+    database: TuningDatabase | None = None,
+) -> Lowered:
     """Fuse, bind, plan, encode, load and time."""
     watch = watch or Watch()
-    fused, schedule, planned = fastest(graph, stack, chip, watch)  # graph -> schedule
+    fused, schedule, planned = fastest(graph, stack, chip, watch, database)  # graph -> schedule
+    isa = Isa(chip.name)
     with watch.timed("encode"):
-        container = encode(planned, chip.name)  # schedule -> binary
+        container = encode(planned, isa)  # schedule -> binary
     with watch.timed("load"):
-        program = load(container, chip.name)  # binary -> program
+        program = load(container, Loader(isa))  # binary -> program
     with watch.timed("simulate"):
         trace = chip.simulate(program)  # program -> trace
     return fused, schedule, container, program, trace
-
-
-def fastest(graph: Graph, stack: Stack, chip: Device, watch: Watch) -> Planned:
-    """The plan whose whole run is fastest, over the counts of cores that could be used.
-
-    On chips that spread loops over cores, every smaller count of cores stays a candidate, so that
-    more cores are never slower; counts that could not be faster even without any stall are not
-    tried.
-    """
-    with watch.timed("fuse"):
-        scope = "vertical" if stack.compiler.scope == "global" else stack.compiler.scope
-        fused = fuse(graph, scope)  # graph -> groups
-    first = _plan(fused, stack, chip, chip.machine.cores, watch)
-    best, best_ps = first, chip.simulate(first[2]).total_ps
-    for cores in () if chip.machine.grid else range(chip.machine.cores - 1, 0, -1):
-        if chip.busy_ps(first[2], cores) >= best_ps:
-            break
-        planned = _plan(fused, stack, chip, cores, watch)
-        ps = best_ps if planned[1] == best[1] else chip.simulate(planned[2]).total_ps
-        if ps < best_ps:
-            best, best_ps = planned, ps
-    return best
-
-
-def _plan(fused: Fused, stack: Stack, chip: Device, cores: int, watch: Watch) -> Planned:
-    library = LIBRARIES[stack.kernels]
-    selector = chip.memo((stack.kernels, cores), lambda: Selector(chip, library, cores))
-
-    def price(fused: Fused) -> int:
-        return chip.simulate(plan(selector.schedule(fused), chip.machine)).total_ps
-
-    if stack.compiler.scope == "global":
-        with watch.timed("fuse globally"):
-            fused = fuse_globally(fused, selector, price)  # groups -> groups
-    with watch.timed("bind kernels"):
-        schedule = selector.schedule(fused)  # groups -> schedule
-    with watch.timed("plan"):
-        return fused, schedule, plan(schedule, chip.machine)  # schedule -> commands
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import numpy as np
 
 from emu.devices.device import Device
 from emu.execute import execute
+from emu.ir.passes.lower_precision import SCALE_AT
+from emu.ir.precision import DTYPES
 from emu.ir.types import Array
 from emu.models.inputs import check_inputs, random_inputs
 from emu.reference import onnxruntime_outputs
 from emu.run import Check, Compiled, Run
-
-TOLERANCE = 1e-4  # of the largest output, f32
 
 
 def compute(
@@ -37,11 +37,26 @@ def compute(
 
 def checked(compiled: Compiled, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Check:
     """Compare outputs with what onnxruntime computes for the model as it was given."""
-    reference = onnxruntime_outputs(compiled.model, inputs)
+    return compare(outputs, onnxruntime_outputs(compiled.model, inputs), tolerance_of(compiled))
+
+
+def tolerance_of(compiled: Compiled) -> float:
+    """The error that is allowed: that of the dtype, or of int8 for a model that is quantised."""
+    chosen = DTYPES[compiled.stack.compiler.dtype].tolerance
+    is_quantised = any(node.op in SCALE_AT for node in compiled.graph.nodes)
+    return max(chosen, DTYPES["int8"].tolerance) if is_quantised else chosen
+
+
+def compare(
+    outputs: Mapping[str, Array],
+    reference: Mapping[str, Array],
+    tolerance: float = DTYPES["fp32"].tolerance,
+) -> Check:
+    """Compare outputs with those that onnxruntime computed from the same inputs."""
     errors = [_errors(outputs[name], reference[name]) for name in outputs]
     worst_abs = max((e[0] for e in errors), default=0.0)
     worst_rel = max((e[1] for e in errors), default=0.0)
-    return Check("onnxruntime", worst_abs, worst_rel, TOLERANCE)
+    return Check("onnxruntime", worst_abs, worst_rel, tolerance)
 
 
 def _errors(ours: Array, theirs: Array) -> tuple[float, float]:

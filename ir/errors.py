@@ -12,6 +12,12 @@ EmuError                    1
 │   ├── CatalogueError      2  a file of a stack, a part or an interface cannot be used
 │   └── RunFileError        2  the file is not a run that emu kept, or not a whole one
 ├── ContainerError          2  a device binary is damaged or was made for another device
+├── DriverMisuse            1  a caller broke a rule of the driver's functions (a bug of the caller)
+│   ├── ContextClosed       1  the context was not opened, or is closed
+│   ├── ForeignHandle       1  a handle is of another context, or of another kind
+│   ├── StaleHandle         1  memory was freed before
+│   ├── NotLoaded           1  a launch is in no module that was loaded
+│   └── NotRecorded         1  an event was never recorded
 ├── CapacityError           3  the model does not fit the device
 ├── ContractError           4  two parts of a stack do not fit: have and need, by contract and stage
 │   ├── KernelNotRegistered 4  K1 lower    no kernel for the op under the front end's dispatch key
@@ -99,6 +105,30 @@ class ContainerError(EmuError):
     """A device binary is damaged or was made for another device."""
 
     exit_code = 2
+
+
+class DriverMisuse(EmuError):
+    """A caller broke a rule of the driver's functions; a bug of the caller, not of the user."""
+
+
+class ContextClosed(DriverMisuse):
+    """A context was used before it was opened, or after it was closed."""
+
+
+class ForeignHandle(DriverMisuse):
+    """A handle is of another context, or of another kind than the function takes."""
+
+
+class StaleHandle(DriverMisuse):
+    """Memory was used or freed after it had been freed."""
+
+
+class NotLoaded(DriverMisuse):
+    """A launch was asked for that no loaded module has."""
+
+
+class NotRecorded(DriverMisuse):
+    """An event was waited for that no stream ever recorded."""
 
 
 class CapacityError(EmuError):

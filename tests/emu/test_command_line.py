@@ -43,7 +43,9 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     assert "run" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "show", "list", "export", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", "show", "explain", "perturb", "coverage", "list", "export", "doctor"]
+)
 def test_help_of_every_command_ends_with_examples(run: Call, command: str) -> None:
     code, out, _ = run(command, "--help")
 

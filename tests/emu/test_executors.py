@@ -1,16 +1,20 @@
 """What is priced is what runs: both executors agree, and the counts are the charges."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
 
+from emu.devices.driver import plan
 from emu.execute import Execution, execute
+from emu.ir.fusion.cut import cut
 from emu.ir.run_tiles import Moved
 from emu.ir.trace import Footprint
 from emu.kernels.libraries import LIBRARIES
 from emu.models.inputs import random_inputs
 from emu.pipeline import Executable, compile
+from emu.select import Selector
 from tests.emu.cases import DEVICES, SCOPES
 from tests.emu.tiny import TINY
 
@@ -19,11 +23,21 @@ STACKS = (
     ("transformer", "none", "reference"),
     ("transformer", "none", "basic"),
     ("transformer", "vertical", "generated"),
+    ("transformer", "vertical", "epilogue"),
+    ("transformer", "pattern", "vendor"),
+    ("projections", "one group", "basic"),
+    ("projections", "horizontal", "deep"),
+    ("projections", "horizontal", "generated"),
+    ("projections", "horizontal", "vendor"),
+    ("activated_inputs", "vertical", "vendor"),
+    ("activated_inputs", "one group", "vendor"),
     ("attention", "global", "deep"),
     ("attention", "global", "generated"),
+    ("attention", "global", "vendor"),
     ("conv_block", "none", "reference"),
     ("conv_block", "global", "deep"),
     ("conv_block", "global", "generated"),
+    ("conv_block", "global", "vendor"),
     ("unet", "vertical", "deep"),
     ("unet", "vertical", "generated"),
     ("mobilenet_v2", "vertical", "deep"),
@@ -32,7 +46,26 @@ STACKS = (
 
 @lru_cache(maxsize=64)
 def compiled(model: str, device: str, fusion: str, kernels: str) -> Executable:
+    if fusion == "one group":
+        return as_one_group(model, device, kernels)
     return compile(TINY[model], device=device, fusion=fusion, kernels=kernels)
+
+
+def as_one_group(model: str, device: str, kernels: str) -> Executable:
+    """A model that is fused whole, whatever the scopes allow: what a plug-in might ask for."""
+    made = compile(TINY[model], device=device, kernels=kernels)
+    graph, chip = made.compiled.lowered, made.chip
+    fused = cut(graph, "one group", [range(len(graph.nodes))], ())
+    schedule = Selector(chip, LIBRARIES[kernels], chip.machine.cores).schedule(fused)
+    program = plan(schedule, chip.machine)
+    found = replace(
+        made.compiled,
+        fused=fused,
+        schedule=schedule,
+        program=program,
+        trace=chip.simulate(program),
+    )
+    return Executable(found, chip)
 
 
 def executed(made: Executable, executor: str) -> Execution:
@@ -82,6 +115,33 @@ def test_executors_agree_and_counts_are_the_charges(
     did = {launched.index: launched.did for launched in launches}
     for index, moved in tiles.moved.items():
         assert_charged(moved, did[index])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kernels", ["deep", "vendor", "generated"])
+def test_siblings_run_in_one_launch_and_load_what_they_share_once(
+    kernels: str, device: str
+) -> None:
+    together = compiled("projections", device, "horizontal", kernels).compiled
+    apart = compiled("projections", device, "vertical", kernels).compiled
+
+    assert [b.kernel for b in together.schedule.bindings] == [f"{kernels}.siblings"] * 2
+    assert {len(b.body.outputs) for b in together.schedule.bindings} == {2, 3}
+    assert len(apart.schedule.bindings) == 5
+    assert together.trace.total_ps < apart.trace.total_ps
+    assert together.trace.did.traffic.total < apart.trace.did.traffic.total
+    assert together.trace.did.work == apart.trace.did.work
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_library_without_a_kernel_for_siblings_computes_them_one_by_one(device: str) -> None:
+    split = compiled("projections", device, "one group", "basic").compiled.schedule
+    apart = compiled("projections", device, "vertical", "basic").compiled.schedule
+
+    assert {b.body for b in split.bindings} == {b.body for b in apart.bindings}
+    assert len(split.bindings) == len(apart.bindings)
+    (why,) = (d.why for d in split.decisions if d.code == "select:split")
+    assert "basic has no kernel" in why
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -57,7 +57,13 @@ def test_the_keys_are_those_of_the_schema() -> None:
     assert set(found["boundary_bytes"]) == {"weights", "activations_read", "activations_written"}
     assert set(found["dram_bytes"]) == {"compulsory", "intermediate", "reload", "layout"}
     assert set(found["coverage"]) == {"native", "generated", "composed", "host", "refused"}
-    assert set(found["values"]) == {"reference", "max_abs_error", "max_rel_error", "ok"}
+    assert set(found["values"]) == {
+        "reference",
+        "max_abs_error",
+        "max_rel_error",
+        "tolerance",
+        "ok",
+    }
 
 
 def test_the_stack_has_its_six_slots() -> None:
@@ -68,6 +74,10 @@ def test_the_stack_has_its_six_slots() -> None:
             "scope": "global",
             "decider": "priority",
             "trials": 0,
+            "dtype": "fp32",
+            "layout": "auto",
+            "tiling": "exhaustive",
+            "fallback": "generated",
         },
         "kernels": "deep",
         "driver": "emu",

@@ -7,13 +7,14 @@ import pytest
 from onnx import GraphProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 import emu
-from emu.devices.driver import load
+from emu.devices.driver import Isa, Loader, load
 from emu.dump import Watch
 from emu.ir.errors import BadOption, BadValues, CapacityError, NoKernel, UnknownName
+from emu.ir.fusion import DEFAULT_DECIDER
 from emu.ir.passes import DEFAULT_PASSES
 from emu.ir.text import print_fused, print_graph, print_program, print_schedule
 from emu.models.zoo import build
-from emu.pipeline import DECIDERS, make_stack
+from emu.pipeline import make_stack
 from tests.emu.cases import DEVICES, SCOPES
 
 STAGES = (
@@ -55,7 +56,7 @@ def test_every_noun_of_the_flow_is_reachable_and_prints() -> None:
 
 def test_what_runs_is_what_the_driver_parsed_back() -> None:
     found = emu.compile("diamond", device="npu").compiled
-    assert load(found.container, "npu") == found.program
+    assert load(found.container, Loader(Isa("npu"))) == found.program
 
 
 def test_a_model_may_be_a_name_a_value_or_a_path(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def save(file: Path, graph: GraphProto) -> None:
 def test_fusion_none_alone_runs_no_passes(scope: str) -> None:
     stack = make_stack(fusion=scope)
     assert stack.compiler.passes == (() if scope == "none" else DEFAULT_PASSES)
-    assert stack.compiler.decider == DECIDERS[scope]
+    assert stack.compiler.decider == DEFAULT_DECIDER[scope]
     assert make_stack(fusion=scope, passes=[]).compiler.passes == ()
 
 

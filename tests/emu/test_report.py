@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from emu.ir.trace import CAUSES, MEANING, Trace
-from emu.report import COLUMNS, plain, report
+from emu.report import report
 from emu.run import Run
+from emu.table import COLUMNS, plain
 from tests.emu import by_hand
 from tests.emu.cases import DEVICES, compiled
 

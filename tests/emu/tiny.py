@@ -34,9 +34,35 @@ def tiny_transformer() -> Model:
     return draft.finish({"out": (1, SEQ, HIDDEN)})
 
 
+def projections() -> Model:
+    """Q, K and V of one input, turned in different ways, and two activations of equal shape."""
+    draft = Draft("projections")
+    x = draft.input("x", (1, SEQ, HIDDEN))
+    shape = draft.ints("shape", 1, SEQ, 2, HIDDEN // 2)
+    outputs: dict[str, tuple[int, ...]] = {}
+    for name, perm in (("q", (0, 2, 1, 3)), ("k", (0, 2, 3, 1)), ("v", (0, 2, 1, 3))):
+        heads = draft.node(
+            "Reshape", f"{name}.cut", linear(draft, name, x, (HIDDEN, HIDDEN)), shape
+        )
+        turned = draft.node("Transpose", f"{name}.turn", heads, perm=perm)
+        outputs[turned] = tuple((1, SEQ, 2, HIDDEN // 2)[d] for d in perm)
+    for name in ("a", "b"):
+        outputs[draft.node("Relu", name, draft.input(f"{name}.in", (SEQ, WORDS)))] = (SEQ, WORDS)
+    return draft.finish(outputs)
+
+
+def activated_inputs() -> Model:
+    """A product of what two elementwise ops made, which only the widest kernels take in."""
+    draft = Draft("activated_inputs")
+    x = draft.node("Relu", "cut", draft.node("Neg", "turn", draft.input("x", (SEQ, HIDDEN))))
+    return draft.finish({linear(draft, "product", x, (HIDDEN, WORDS)): (SEQ, WORDS)})
+
+
 TINY = {
     "attention": attention(heads=8, seq=128, size=16),
     "transformer": tiny_transformer(),
+    "projections": projections(),
+    "activated_inputs": activated_inputs(),
     "conv_block": conv_block(image=9, channels=32),
     "unet": unet(image=16, width=4),
     "mobilenet_v2": mobilenet_v2(image=32, classes=10),

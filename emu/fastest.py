@@ -1,0 +1,167 @@
+"""Find the groups, the kernels and the number of cores whose whole run is fastest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from emu.choose import Prices
+from emu.devices.device import Device
+from emu.devices.driver import plan
+from emu.dump import Watch
+from emu.ir.body import BodyOf, body_of
+from emu.ir.fusion import asks_device, decide
+from emu.ir.graph import Graph
+from emu.ir.group import Decision, Fused, Group
+from emu.ir.program import Program
+from emu.ir.schedule import Binding, Schedule
+from emu.kernels.libraries import LIBRARIES
+from emu.kernels.library import Library
+from emu.select import Selector
+from emu.stack import Stack
+from emu.tuning import Tuner
+from emu.tuning_db import TuningDatabase
+
+Planned: TypeAlias = tuple[Fused, Schedule, Program]
+Decided: TypeAlias = tuple[str, tuple[Group, ...], tuple[Decision, ...]]  # without the graph
+Alike: TypeAlias = tuple[BodyOf, tuple[tuple[str, str], ...]]
+
+
+def fastest(
+    graph: Graph,
+    stack: Stack,
+    chip: Device,
+    watch: Watch,
+    database: TuningDatabase | None = None,
+    library: Library | None = None,
+) -> Planned:
+    """The plan whose whole run is fastest, over the counts of cores that could be used.
+
+    What was decided for an equal graph on the chip before is not decided again. Tuned tiles come
+    last: groups and cores are those that are fastest with the tiles of the menus. They are looked
+    up in a ``database`` and kept there. A ``library`` stands for the one that the stack names.
+    """
+    case = _Case(graph, _alike(graph), stack, chip, library or LIBRARIES[stack.kernels], watch)
+    cores = chip.memo(("cores", case.alike, stack, case.library), case.best_cores)
+    best = case.plan(cores)
+    if stack.compiler.tiling != "tuned":
+        return best
+    with watch.timed("tune"):
+        return case.tuned(best, cores, database)
+
+
+def _alike(graph: Graph) -> Alike:
+    """All that groups, kernels and cores can depend on: equal for graphs that are alike."""
+    constants = sorted((name, c.key) for name, c in graph.constants.items() if c.inline is not None)
+    return body_of(graph, graph.nodes), tuple(constants)
+
+
+# Powers of two, and halfway between them: each is a whole search for groups and kernels.
+COUNTS = frozenset(count << shift for shift in range(16) for count in (1, 2, 3))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A graph to be compiled with one library on one chip."""
+
+    graph: Graph
+    alike: Alike
+    stack: Stack
+    chip: Device
+    library: Library
+    watch: Watch
+
+    def best_cores(self) -> int:
+        """The number of cores to use.
+
+        On chips that spread loops over cores, the smaller counts of COUNTS stay candidates, so
+        that a chip is never slower than one with fewer cores of these; counts that could not be
+        faster even without any stall are not tried.
+        """
+        chip, most = self.chip, self.chip.machine.cores
+        first = self.plan(most)
+        best, best_schedule, best_ps = most, first[1], chip.simulate(first[2]).total_ps
+        for cores in () if chip.machine.grid else _smaller(most):
+            if chip.busy_ps(first[2], cores) >= best_ps:
+                break
+            _, schedule, program = self.plan(cores)
+            ps = best_ps if schedule == best_schedule else chip.simulate(program).total_ps
+            if ps < best_ps:
+                best, best_schedule, best_ps = cores, schedule, ps
+        return best
+
+    def plan(self, cores: int) -> Planned:
+        """The plan with at most ``cores`` cores, with tiles of the menus."""
+        selector = self.selector(cores)
+        with self.watch.timed("fuse"):
+            fused = self.fuse(selector, self.selector(_round(cores)))  # graph -> groups
+        with self.watch.timed("bind kernels"):
+            schedule = selector.schedule(fused)  # groups -> schedule
+        with self.watch.timed("plan"):
+            return fused, schedule, plan(schedule, self.chip.machine)  # schedule -> commands
+
+    def selector(self, cores: int) -> Selector:
+        """The selector for at most ``cores`` cores, without tuning; made once on a chip."""
+        tiling = "heuristic" if self.stack.compiler.tiling == "heuristic" else "exhaustive"
+        fallback = self.stack.compiler.fallback
+        return self.chip.memo(
+            ("selector", self.library, tiling, fallback, cores),
+            lambda: Selector(self.chip, self.library, cores, tiling=tiling, fallback=fallback),
+        )
+
+    def fuse(self, selector: Selector, near: Selector) -> Fused:
+        """Let the decider choose groups, once for graphs that are alike.
+
+        Whole runs are those of ``selector``, groups alone are priced by ``near``.
+        """
+        scope, decider = self.stack.compiler.scope, self.stack.compiler.decider
+        asked = selector if asks_device(scope, decider) else None
+
+        def choose() -> Decided:
+            fused = decide(self.graph, scope, decider, Prices(self.graph, selector, near))
+            return fused.scope, fused.groups, fused.decisions
+
+        return Fused(self.graph, *self.chip.memo((self.alike, scope, decider, asked), choose))
+
+    def tuned(self, best: Planned, cores: int, database: TuningDatabase | None) -> Planned:
+        """Tune what the compiler generated; the menu's tiles stay if a whole run is faster so."""
+        fused, menu, program = best
+        chip, compiler = self.chip, self.stack.compiler
+        generated = _generated(menu.bindings)
+        with self.watch.bar("tuning", compiler.trials * len(generated)) as tick:
+            array_model = self.stack.device.array_model
+            tuner = Tuner(chip, array_model, compiler.trials, database, tick)
+            fallback = compiler.fallback
+            selector = Selector(chip, self.library, cores, fallback=fallback, tuner=tuner)
+            schedule = selector.schedule(fused)
+        made = plan(schedule, chip.machine)
+        ps, menu_ps = chip.simulate(made).total_ps, chip.simulate(program).total_ps
+        why = f"the whole run is {'not slower' if ps <= menu_ps else 'slower'} with tuned tiles"
+        numbers = {"run_ps": ps, "without_ps": menu_ps}
+        said = Decision(ps <= menu_ps, "tune:run", why, _nodes(generated), numbers)
+        kept = schedule if said.ok else menu
+        told = replace(kept, decisions=(*schedule.decisions, said))
+        return fused, told, made if said.ok else program
+
+
+def _smaller(cores: int) -> list[int]:
+    """The counts of COUNTS below ``cores``, the largest first."""
+    return sorted((count for count in COUNTS if count < cores), reverse=True)
+
+
+def _round(cores: int) -> int:
+    """The number of cores for which groups are priced alone: a power of two, so that few differ.
+
+    It follows from the cores in use, not from those of the chip, so that the plans of a smaller
+    chip are candidates on a larger one.
+    """
+    return 1 << cores.bit_length() - 1
+
+
+def _generated(bindings: Sequence[Binding]) -> Sequence[Binding]:
+    """One binding for each distinct kernel that the compiler generates."""
+    found = {(b.kernel, b.body): b for b in bindings if b.kernel.startswith("generated.")}
+    return tuple(found.values())
+
+
+def _nodes(bindings: Sequence[Binding]) -> tuple[str, ...]:
+    return tuple(node for binding in bindings for node in binding.group.nodes)

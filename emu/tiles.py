@@ -1,0 +1,131 @@
+"""Choose the tiles of one kernel: by a rule, by timing a menu, or by walking on from there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from emu.devices.device import Device
+from emu.ir.body import Body
+from emu.ir.machine import Machine
+from emu.ir.regions import footprint_bytes
+from emu.ir.tile import TileProgram
+from emu.kernels.heuristic import heuristic
+from emu.kernels.library import Kernel, Library
+from emu.kernels.tiling import Tiling
+from emu.tuning import Tuner
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cheapest way that one library has to compute a body, or why it has none.
+
+    ``ps`` is its time alone on the chip; a choice that was not worth timing has a bound instead
+    (``timed`` False). ``tiling`` is what its program was cut by; ``trials`` tilings were tried
+    besides the menu, whose best takes ``menu_ps``.
+    """
+
+    kernel: str = ""
+    program: TileProgram | None = None
+    tilewise: bool = False
+    ps: int = 0
+    why: str = ""
+    timed: bool = True
+    tiling: Tiling | None = None
+    trials: int = 0
+    menu_ps: int = 0
+
+
+Ranked = tuple[int, int, Tiling, TileProgram]  # bound in ps, place on the menu
+
+
+@dataclass(frozen=True)
+class Tiler:
+    """How tiles are chosen on one machine: ``how`` is "heuristic" or "exhaustive".
+
+    With a ``tuner``, kernels that the compiler generates are tuned from there.
+    """
+
+    device: Device
+    machine: Machine
+    how: str = "exhaustive"
+    tuner: Tuner | None = None
+
+    def best(self, library: Library, kernel: Kernel, body: Body, worth_ps: int | None) -> Choice:
+        """The choice for a kernel that claims ``body``, made once whatever library has the kernel.
+
+        What is tuned depends on the trials that are left, and is not remembered here.
+        """
+        home = library.home(kernel)
+        if self.tuner is not None:
+            return self.choose(home, kernel, body, worth_ps)
+        key = "tiles", self.machine.cores, self.how, home, kernel, body, worth_ps
+        return self.device.memo(key, lambda: self.choose(home, kernel, body, worth_ps))
+
+    def choose(self, library: Library, kernel: Kernel, body: Body, worth_ps: int | None) -> Choice:
+        """The program of a kernel that claims ``body``; one without a program if none fits.
+
+        Programs are timed in the order of a bound on their time, until no other can be faster;
+        with ``worth_ps``, those that cannot be faster than that are not timed.
+        """
+        cut = tuple(self.cut(library, kernel, body))
+        ranked = sorted(
+            (self.device.bound_ps(p), i, t, p)
+            for i, (t, p) in enumerate(cut)
+            if self.device.fits(p)
+        )
+        if not ranked:
+            needs = min((footprint_bytes(p) for _, p in cut), default=0)
+            have = self.machine.onchip_bytes
+            why = f"needs {needs:,} bytes on chip, has {have:,}" if needs else "cannot be cut"
+            return Choice(why=why)
+        name = f"{library.name}.{kernel.name}"
+        why = f"claimed by {name}"
+        bound, _, tiling, program = ranked[0]
+        if worth_ps is not None and bound >= worth_ps:
+            return Choice(name, program, kernel.tilewise, bound, why, False, tiling)
+        ps, tiling, program = self.fastest(ranked, worth_ps)
+        return self.tuned(
+            library, kernel, body, Choice(name, program, kernel.tilewise, ps, why, True, tiling)
+        )
+
+    def cut(
+        self, library: Library, kernel: Kernel, body: Body
+    ) -> Sequence[tuple[Tiling, TileProgram]]:
+        """The programs to choose from, with their tilings: one by the rule, or the whole menu."""
+        if self.how != "heuristic":
+            return tuple(library.programs(kernel, body, self.machine))
+        tiling = heuristic(kernel, body, self.machine, library.menu_length)
+        program = None if tiling is None else library.program(kernel, body, tiling)
+        return () if tiling is None or program is None else ((tiling, program),)
+
+    def fastest(
+        self, ranked: Sequence[Ranked], worth_ps: int | None
+    ) -> tuple[int, Tiling, TileProgram]:
+        """The fastest program, the first of equal ones; timed if a close bound leaves it a chance.
+
+        With ``worth_ps``, programs that cannot be faster than that are not timed.
+        """
+        close = sorted(
+            (self.device.least_ps(program), place)
+            for place, (bound, _, _, program) in enumerate(ranked)
+            if place == 0 or worth_ps is None or bound < worth_ps
+        )
+        best = self.device.price(ranked[close[0][1]][3]), close[0][1]
+        for least, place in close[1:]:
+            if (least, place) < best:
+                best = min(best, (self.device.price(ranked[place][3]), place))
+        return best[0], *ranked[best[1]][2:]
+
+    def tuned(self, library: Library, kernel: Kernel, body: Body, start: Choice) -> Choice:
+        """The choice that tuning makes from the best of the menu, for a generated kernel."""
+        if self.tuner is None or library.name != "generated" or start.tiling is None:
+            return start
+        found = self.tuner.tune(library, kernel, body, self.machine, start.tiling, start.ps)
+        program = library.program(kernel, body, found.tiling)
+        return replace(
+            start,
+            program=program,
+            tiling=found.tiling,
+            ps=found.ps,
+            trials=found.trials,
+            menu_ps=start.ps,
+        )

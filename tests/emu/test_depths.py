@@ -1,0 +1,44 @@
+"""The second dial: on the same chip a deeper library is faster, by much or by little."""
+
+import pytest
+
+from emu.kernels.libraries import DEPTHS
+from emu.pipeline import compile
+from tests.emu.cases import DEVICES, compiled
+
+NAMES = [library.name for library in DEPTHS]
+
+
+def total_ps(model: str, device: str, fusion: str, kernels: str) -> int:
+    return compiled(model, device, fusion, kernels).compiled.trace.total_ps
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("fusion", ["none", "vertical"])
+@pytest.mark.parametrize("model", ["conv_block", "diamond", "mlp"])
+def test_no_depth_is_slower_than_reference_and_vendor_is_no_slower_than_deep(
+    model: str, fusion: str, device: str
+) -> None:
+    times = {kernels: total_ps(model, device, fusion, kernels) for kernels in NAMES}
+    assert times["vendor"] <= times["deep"]
+    assert times["vendor"] < times["reference"] == max(times.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "least", "most"),
+    [
+        ("mlp", "npu", 1.1, 1.4),  # bound by weights, which every stack loads once
+        ("attention", "systolic", 1.2, 2.5),
+        ("conv_block", "npu", 3.8, 8.0),  # halos of small tiles against one chain on chip
+        ("mlp", "gpu", 3.8, 8.0),  # one row: too few bytes in flight against deep pipelines
+    ],
+)
+def test_stacks_differ_by_little_or_much_without_a_host(
+    model: str, device: str, least: float, most: float
+) -> None:
+    slow = compile(model, device=device, fusion="none", kernels="reference").compiled
+    fast = compile(model, device=device, fusion="global", kernels="vendor").compiled
+
+    assert least <= slow.trace.total_ps / fast.trace.total_ps <= most
+    for made in (slow, fast):
+        assert all(binding.coverage != "host" for binding in made.schedule.bindings)
