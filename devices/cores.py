@@ -73,6 +73,10 @@ class CoreDevice(Device):
         cycles = self.clockwork(program, Shares()).cost.array_cycles
         return max(super().bound_ps(program), int(cycles / self.rates.clock))
 
+    def least_ps(self, program: TileProgram) -> int:
+        """How long its busiest resource is held."""
+        return self.clockwork(program, Shares()).busiest_ps
+
     def run(self, free: frozenset[str]) -> Clock:
         """A clock at zero."""
         return _CoreClock(self, free)

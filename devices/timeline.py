@@ -79,6 +79,20 @@ class Clockwork:
         """The views that are loaded, in the order of their entries."""
         return tuple(i for i, view in enumerate(self.program.views) if view.loaded)
 
+    @cached_property
+    def busiest_ps(self) -> int:
+        """For how long the resource that is held longest is held in all: no passage is shorter.
+
+        Loads and stores share the memory, so they are one resource here.
+        """
+        held = dict.fromkeys((-1, DMA_IN, DMA_OUT, MATRIX, VECTOR), 0)
+        for number, placed in enumerate(self.program.statements):
+            for frame, times in self.cost.lead_frames(number):
+                kind = self.kind(number, placed, frame)
+                held[kind.resource] += kind.busy.ps * times
+        held[DMA_IN] += held.pop(DMA_OUT)
+        return max(held.values())
+
     def passage(self, entries: tuple[int, ...], stepwise: bool = False) -> Passage:
         """Step the program from entry times in ps: RESOURCES, OPEN, then one per view of inputs.
 

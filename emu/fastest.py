@@ -55,8 +55,7 @@ def _alike(graph: Graph) -> Alike:
     return body_of(graph, graph.nodes), tuple(constants)
 
 
-# Powers of two, and halfway between them: each is a whole search for groups and kernels.
-COUNTS = frozenset(count << shift for shift in range(16) for count in (1, 2, 3))
+FEW = 4  # cores of which every number is tried
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ class _Case:
     def best_cores(self) -> int:
         """The number of cores to use.
 
-        On chips that spread loops over cores, the smaller counts of COUNTS stay candidates, so
-        that a chip is never slower than one with fewer cores of these; counts that could not be
-        faster even without any stall are not tried.
+        On chips that spread loops over cores, smaller counts stay candidates, so that a chip is
+        never slower than one with fewer cores if these are a power of two, or it has a FEW. Counts
+        that could not be faster even without any stall are not tried.
         """
         chip, most = self.chip, self.chip.machine.cores
         first = self.plan(most)
@@ -144,8 +143,10 @@ class _Case:
 
 
 def _smaller(cores: int) -> list[int]:
-    """The counts of COUNTS below ``cores``, the largest first."""
-    return sorted((count for count in COUNTS if count < cores), reverse=True)
+    """All counts below a FEW cores, else powers of two, since each is a whole search for groups."""
+    if cores <= FEW:
+        return list(range(cores - 1, 0, -1))
+    return [1 << shift for shift in reversed(range((cores - 1).bit_length()))]
 
 
 def _round(cores: int) -> int:

@@ -104,15 +104,13 @@ class Tiler:
 
         With ``worth_ps``, programs that cannot be faster than that are not timed.
         """
-        close = sorted(
-            (self.device.least_ps(program), place)
-            for place, (bound, _, _, program) in enumerate(ranked)
-            if place == 0 or worth_ps is None or bound < worth_ps
-        )
-        best = self.device.price(ranked[close[0][1]][3]), close[0][1]
-        for least, place in close[1:]:
-            if (least, place) < best:
-                best = min(best, (self.device.price(ranked[place][3]), place))
+        device = self.device
+        best = device.price(ranked[0][3]), 0
+        for place, (bound, _, _, program) in enumerate(ranked[1:], 1):
+            if bound >= (best[0] if worth_ps is None else min(best[0], worth_ps)):
+                break  # of equal ones the first is kept, and the bounds only grow
+            if (device.least_ps(program), place) < best:
+                best = min(best, (device.price(program), place))
         return best[0], *ranked[best[1]][2:]
 
     def tuned(self, library: Library, kernel: Kernel, body: Body, start: Choice) -> Choice:

@@ -13,7 +13,20 @@ from math import prod
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
 from emu.ir.ops import Work
-from emu.ir.regions import Frame, Span, covered, lineage, runs, span, steps, touched, trips
+from emu.ir.regions import (
+    Frame,
+    Interval,
+    Span,
+    covered,
+    lineage,
+    loop_runs,
+    runs,
+    span,
+    steps,
+    touched,
+    trips,
+    within,
+)
 from emu.ir.tile import Axis, Compute, Gather, Load, Loop, Operand, Placed, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import tile_work
@@ -67,8 +80,9 @@ def count(program: TileProgram, block: tuple[tuple[int, int], ...] = ()) -> Coun
         statement = placed.statement
         if isinstance(statement, Load):
             view = program.buffers[statement.buffer].value
-            _add(counts.loaded, view, moved_bytes(program, placed, statement.buffer))
-            _add(counts.fetched, view, _fetched(program, placed, statement.buffer, residency))
+            size = moved_bytes(program, placed, statement.buffer)
+            _add(counts.loaded, view, size)
+            _add(counts.fetched, view, _fetched(program, placed, statement.buffer, size, residency))
             _add(counts.unique, view, _unique(program, statement.buffer))
         elif isinstance(statement, Gather):
             size = moved_bytes(program, placed, statement.buffer)
@@ -170,10 +184,24 @@ def _summed(program: TileProgram, axis: Axis, extent: int, granule: int = 1) -> 
     """What the slices of all iterations have in one dimension, each rounded to whole granules."""
     if axis.of is None:
         return covered(Span(0, extent), granule)
-    chain = tuple(lineage(program, axis.of))[::-1]
+    chain = tuple(program.loops[n] for n in lineage(program, axis.of))[::-1]
+    return _along(axis, chain, (0, chain[0].extent), extent, granule)
+
+
+@lru_cache(maxsize=65536)
+def _along(
+    axis: Axis, chain: tuple[Loop, ...], bounds: Interval, extent: int, granule: int
+) -> int:
+    """The sum of an axis' slices over loops ``chain``, outermost first, the first in ``bounds``."""
+    inner = chain[1:]
     return sum(
-        times * covered(span(axis, frame, extent), granule)
-        for frame, times in frames(program, chain)
+        run.count
+        * (
+            _along(axis, inner, run.interval, extent, granule)
+            if inner
+            else covered(within(axis, run.interval, extent), granule)
+        )
+        for run in loop_runs(chain[0], bounds, ((axis, extent, granule),))
     )
 
 
@@ -212,10 +240,12 @@ def _unique(program: TileProgram, number: int) -> int:
     return program.views[program.buffers[number].value].type.itemsize * prod(unions)
 
 
-def _fetched(program: TileProgram, placed: Placed, number: int, residency: Residency) -> int:
-    """Bytes of a load that a cache holding one block of tiles at a time has to fetch."""
+def _fetched(
+    program: TileProgram, placed: Placed, number: int, moved: int, residency: Residency
+) -> int:
+    """Bytes, of all that a load has moved, that a cache of one block of tiles has to fetch."""
     if not residency.block:
-        return moved_bytes(program, placed, number)
+        return moved
     buffer = program.buffers[number]
     unions = (_unions(program, *each, residency) for each in _dimensions(program, number))
     size = program.views[buffer.value].type.itemsize * prod(unions)

@@ -31,9 +31,12 @@ class Span:
 
 def span(axis: Axis, frame: Frame, extent: int) -> Span:
     """The part of [0, extent) that a slice takes in ``frame``."""
-    if axis.of is None:
-        return Span(0, extent)
-    low, high = axis.image(*frame[axis.of])
+    return Span(0, extent) if axis.of is None else within(axis, frame[axis.of], extent)
+
+
+def within(axis: Axis, interval: Interval, extent: int) -> Span:
+    """The part of [0, extent) that a slice takes while the loop of its axis is in ``interval``."""
+    low, high = axis.image(*interval)
     # Below 0 the elements keep their distance, and an image outside of the domain is empty.
     start = low % axis.step if low < 0 else min(low, extent)
     return Span(start, max(start, min(high, extent)), axis.step)
@@ -107,7 +110,7 @@ def runs(
     """
     loop = program.loops[number]
     bounds = (0, loop.extent) if loop.parent is None else frame[loop.parent]
-    return _runs(loop, bounds, followers(program)[number], int(first_alone))
+    return loop_runs(loop, bounds, followers(program)[number], int(first_alone))
 
 
 @lru_cache(maxsize=4096)
@@ -135,8 +138,14 @@ def lineage(program: TileProgram, number: int | None) -> Iterator[int]:
         number = program.loops[number].parent
 
 
-@lru_cache(maxsize=4096)
-def _runs(loop: Loop, bounds: Interval, axes: tuple[Follower, ...], alone: int) -> tuple[Run, ...]:
+@lru_cache(maxsize=16384)
+def loop_runs(
+    loop: Loop, bounds: Interval, axes: tuple[Follower, ...], alone: int = 0
+) -> tuple[Run, ...]:
+    """Cut the iterations of a loop in ``bounds`` into runs of equal ones, as its axes see them.
+
+    The first ``alone`` iterations are runs of their own in any case.
+    """
     low, high = bounds
     count = -(-(high - low) // loop.step)
 

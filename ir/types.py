@@ -75,11 +75,9 @@ class TensorType:
     @property
     def dims(self) -> tuple[int, ...]:
         """The shape as numbers; raises ValueError while a dimension is still a symbol."""
-        numbers = cast(tuple[int, ...], self.shape)
-        for d in numbers:
-            if d.__class__ is not int:
-                raise ValueError(f"{self}: dimension '{d}' is not bound")
-        return numbers
+        if str in map(type, self.shape):
+            raise ValueError(f"{self}: not every dimension is bound")
+        return cast(tuple[int, ...], self.shape)
 
     @property
     def elements(self) -> int:

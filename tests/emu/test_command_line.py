@@ -169,7 +169,7 @@ def test_ir_is_printed_dumped_and_timed_on_the_way(run: Call, tmp_path: Path) ->
     assert err.count("IR after") == 1
     assert "IR after remove-dead" in err
     assert "simulate" in err
-    assert len(list(folder.glob("*.mlir"))) == 6
+    assert len(list(folder.glob("*.mlir"))) == 7
     _, _, every = run("run", *SMALL, "--no-values", "--print-ir-after-all")
     assert every.count("IR after") == 6
 

@@ -18,6 +18,9 @@ SMALL: dict[str, dict[str, int]] = {
     "conv_block": {"image": 14, "channels": 64},
     "mlp": {},
     "diamond": {},
+    "halo_chain": {"image": 14, "channels": 32, "layers": 2},
+    "wide_chain": {"rows": 96, "width": 96},
+    "few_rows": {},
 }
 
 
