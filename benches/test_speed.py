@@ -12,6 +12,8 @@ from typing import Protocol
 import pytest
 
 import emu
+from emu.ir.fusion import decide
+from tests.ir.fusion.graph_text import numbered
 
 MAIN_JOB = ("-m", "emu", "run", "resnet50", "--device", "systolic", "--fusion", "global")
 MEMORY_LIMIT_BYTES = 1 << 30
@@ -69,6 +71,17 @@ def test_compiling_and_simulating_resnet50_once_more_takes_a_tenth_of_a_second(
 
     benchmark.pedantic(compile_and_simulate, rounds=5, warmup_rounds=1)
     assert benchmark.stats["median"] <= 0.1
+
+
+def test_forty_thousand_nodes_with_long_skips_are_fused_in_ten_seconds(
+    benchmark: Benchmark,
+) -> None:
+    half = 20_000
+    chain = [("Relu", (i - 1,)) for i in range(half)]
+    skips = [("Add", (half + i - 1, half - 1 - i)) for i in range(half)]
+    graph = numbered([*chain, *skips])
+    benchmark.pedantic(lambda: decide(graph, "vertical"), rounds=1, warmup_rounds=0)
+    assert benchmark.stats["median"] <= 10
 
 
 def test_the_main_job_stays_within_one_gibibyte() -> None:

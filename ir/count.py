@@ -189,9 +189,7 @@ def _summed(program: TileProgram, axis: Axis, extent: int, granule: int = 1) -> 
 
 
 @lru_cache(maxsize=65536)
-def _along(
-    axis: Axis, chain: tuple[Loop, ...], bounds: Interval, extent: int, granule: int
-) -> int:
+def _along(axis: Axis, chain: tuple[Loop, ...], bounds: Interval, extent: int, granule: int) -> int:
     """The sum of an axis' slices over loops ``chain``, outermost first, the first in ``bounds``."""
     inner = chain[1:]
     return sum(

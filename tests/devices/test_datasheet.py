@@ -7,7 +7,14 @@ from typing import cast
 
 import pytest
 
-from emu.devices.datasheet import FOLDER, Compute, Datasheet, device_names, generic_names, load_datasheet
+from emu.devices.datasheet import (
+    FOLDER,
+    Compute,
+    Datasheet,
+    device_names,
+    generic_names,
+    load_datasheet,
+)
 from emu.devices.fields import At, read
 from emu.devices.rates import Rates
 from emu.ir.errors import DatasheetError, UnknownName

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from time import perf_counter
 
 import pytest
 
@@ -95,18 +94,12 @@ def test_a_value_with_a_foreign_name_keeps_it_as_an_attribute() -> None:
     assert 'values = ["o\\221"]' in text
 
 
-def test_a_graph_of_two_hundred_nodes_prints_in_thirty_milliseconds() -> None:
+def test_a_graph_of_two_hundred_nodes_prints_each_of_them() -> None:
     names = [f"v{i}" for i in range(201)]
     pairs = pairwise(names)
     attrs = {"pads": (1, 1, 1, 1), "strides": (1, 1), "group": 1}
     nodes = tuple(Node(b, "Conv", (a, "v0"), (b,), attrs, (b,)) for a, b in pairs)
     types = dict.fromkeys(names, TensorType("f32", (1, 64, 56, 56)))
     graph = Graph("long", ("v0",), ("v200",), nodes, types, {})
-    start = perf_counter()
     text = print_graph(graph)
-    assert perf_counter() - start < SLACK * 0.03
     assert text.count('"emu.Conv"') == 200
-
-
-# A busy machine may take some times longer than an idle one.
-SLACK = 5
