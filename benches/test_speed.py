@@ -63,14 +63,14 @@ def test_a_command_takes_no_longer_than_promised(
     ("device", "fusion"),
     [("gpu", "vertical"), ("systolic", "vertical"), ("npu", "vertical"), ("systolic", "global")],
 )
-def test_compiling_and_simulating_resnet50_once_more_takes_a_tenth_of_a_second(
+def test_compiling_and_simulating_resnet50_once_more_takes_sixty_milliseconds(
     benchmark: Benchmark, device: str, fusion: str
 ) -> None:
     def compile_and_simulate() -> object:
         return emu.compile("resnet50", device=device, fusion=fusion).run(values=False)
 
     benchmark.pedantic(compile_and_simulate, rounds=5, warmup_rounds=1)
-    assert benchmark.stats["median"] <= 0.1
+    assert benchmark.stats["median"] <= 0.06
 
 
 def test_forty_thousand_nodes_with_long_skips_are_fused_in_ten_seconds(
