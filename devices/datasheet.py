@@ -17,6 +17,7 @@ from emu.ir.graph import Attr, Attrs
 from emu.ir.layout import STORED
 from emu.ir.types import NUMPY
 
+LARGEST_FILE = 1 << 20
 NO_FIGURES: Mapping[str, float] = MappingProxyType({})
 KINDS = ("gpu", "systolic", "npu")
 FOLDER = Path(__file__).parent / "datasheets"
@@ -244,6 +245,8 @@ def load_datasheet(device: str | Path) -> Datasheet:
 
 def _contents(path: Path) -> str:
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DatasheetError(f"{path}: is larger than {LARGEST_FILE:,} bytes")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasheetError(f"{path}: cannot be read as text: {_one_line(error)}") from error
@@ -253,7 +256,7 @@ def _contents(path: Path) -> str:
 def _parse(name: str, file: str, text: str) -> Datasheet:
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of tomllib, or of an endless number
         raise DatasheetError(f"{file}: is not TOML: {_one_line(error)}") from error
     if "name" in table:
         raise DatasheetError(f"{file}: name: the file's own name is the name of the device")

@@ -152,6 +152,10 @@ class ContractError(EmuError):
         super().__init__(f"{self.contract} at {self.stage}: {what}: have {have}, need {need}")
         self.what, self.have, self.need = what, str(have), str(need)
 
+    def __reduce__(self) -> tuple[type["ContractError"], tuple[str, str, str]]:
+        """As it was made, so that it can come from another process."""
+        return type(self), (self.what, self.have, self.need)
+
 
 class KernelNotRegistered(ContractError):
     """No kernel is registered for an op under the front end's dispatch key."""
