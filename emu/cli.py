@@ -10,6 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from emu import cli_stacks
 from emu.flags import LookFlags, ModelFlags, RungFlags, StackFlags, spread
 from emu.ir.errors import EmuError
 
@@ -43,11 +44,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run bert_layer --set batch=8 seq=512 --no-values --json",
         "run resnet50 --fusion none --passes fold-batch-norm --time-passes",
         "run resnet50 --no-values --free launch,intermediate -o resnet50.emurun",
+        "run resnet50 --stack cuda-like --no-values",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
     )
 )
 @spread
 def run(
+    context: typer.Context,
     model: Model,
     shape: ModelFlags,
     stack: StackFlags,
@@ -69,14 +72,29 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Keep the run in a file, .emurun.")
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--stack", help="A name of `emu list stacks`; other flags override it."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
     from emu import commands
 
+    bring = None
+    if on is not None:
+        from emu.lockin.stacked import on_stack
+
+        bring = on_stack(on, _given(context))
     values = commands.ValueFlags(executor, inputs, outputs, seed, not no_values, not no_check)
     after = commands.AfterFlags(free, output)
-    commands.run(commands.Request(model, shape, stack), look, values, after, json)
+    commands.run(commands.Request(model, shape, stack), look, values, after, json, bring)
+
+
+def _given(context: typer.Context) -> frozenset[str]:
+    """The parameters that the user gave; the others have their defaults."""
+    sources = ((name, context.get_parameter_source(name)) for name in context.params)
+    return frozenset(name for name, source in sources if source and source.name == "COMMANDLINE")
 
 
 @app.command(
@@ -217,11 +235,28 @@ def coverage(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = Fa
     coverage_report.show(coverage_report.Request(model, shape, stack), json)
 
 
+app.command(
+    epilog=_examples(
+        "swap cuda-like --replace driver=amdgpu-like",
+        "swap cuda-like --replace kernels=cublas-like --model bert_layer --values --json",
+    )
+)(cli_stacks.swap)
+app.command(
+    epilog=_examples(
+        "lockin rbln-like --model bert_layer", "lockin cuda-like --dot cuda.dot", "lockin --json"
+    )
+)(cli_stacks.lockin)
+app.command(epilog=_examples("readiness rbln-like --model bert_layer"))(cli_stacks.readiness)
+app.command("show-stack", epilog=_examples("show-stack furiosa-like"))(cli_stacks.show_stack)
+
+
 @app.command("list", epilog=_examples("list models", "list devices --json"))
 def list_(
     kind: Annotated[
         str,
-        typer.Argument(help="devices, models, kernels, scopes, deciders, spellings or passes."),
+        typer.Argument(
+            help="devices, models, kernels, scopes, deciders, spellings, passes, stacks or slots."
+        ),
     ],
     json: Json = False,
 ) -> None:

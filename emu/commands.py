@@ -2,7 +2,7 @@
 
 import json as json_text
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,11 +58,16 @@ class AfterFlags:
     output: Path | None
 
 
-def compiled(asked: Request, look: LookFlags) -> tuple[Executable, Watch]:
-    """Compile what the flags ask for."""
+Bring = Callable[[Request, Watch], Executable]
+
+
+def compiled(
+    asked: Request, look: LookFlags, bring: Bring | None = None
+) -> tuple[Executable, Watch]:
+    """Compile what the flags ask for, on a stack that ``bring`` knows or the neutral one."""
     known = (*PASSES, *PRECISION_PASSES, LAYOUT_PASS)
     looking = watch(known, look.print_ir_after or (), look.print_ir_after_all, look.dump_ir)
-    return compile_asked(asked, looking), looking
+    return (bring or compile_asked)(asked, looking), looking
 
 
 def compile_asked(asked: Request, looking: Watch) -> Executable:
@@ -114,7 +119,12 @@ def choices(flags: StackFlags) -> Choices:
 
 
 def run(
-    asked: Request, look: LookFlags, values: ValueFlags, after: AfterFlags, as_json: bool
+    asked: Request,
+    look: LookFlags,
+    values: ValueFlags,
+    after: AfterFlags,
+    as_json: bool,
+    bring: Bring | None = None,
 ) -> None:
     """Compile, run, report; raises EmuError after the report if the values are wrong."""
     _check(values)
@@ -122,7 +132,7 @@ def run(
     if after.output is not None:
         check_writable("--output", after.output)
     given = None if values.inputs is None else read_arrays(values.inputs)
-    executable, looking = compiled(asked, look)
+    executable, looking = compiled(asked, look, bring)
     with looking.timed("values and check"):
         result = executable.run(
             given,

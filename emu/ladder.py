@@ -1,15 +1,9 @@
 """``emu ladder``: one model on every rung: a fusion scope, a library depth and a device."""
 
-import gc
 import json
-import os
-import signal
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from emu.commands import choices
@@ -24,6 +18,7 @@ from emu.ir.replacing import replacing
 from emu.kernels.libraries import DEPTHS, LIBRARIES
 from emu.ladder_report import ladder_csv, ladder_json, report
 from emu.pipeline import make_stack
+from emu.pool import finished
 from emu.progress import progress
 from emu.rungs import Cell, Task, cells, must_open, oracle_of
 
@@ -89,7 +84,7 @@ def climb(asked: Request, *, values: bool, workers: int | None = None) -> tuple[
     _check_names(asked.stack, axes[1])
     must_open(asked)
     tasks = _tasks(asked, axes, values)
-    found = {_key(cell): cell for cell in _all_cells(tasks, workers or os.cpu_count() or 1)}
+    found = {_key(cell): cell for cell in _all_cells(tasks, workers)}
     devices, scopes, libraries = axes
     return tuple(found[d, s, k] for d in devices for s in scopes for k in libraries)
 
@@ -152,35 +147,14 @@ def _counts_of_cores(device: str) -> int:
     return 1 if machine.grid else machine.cores
 
 
-def _all_cells(tasks: Sequence[Task], workers: int) -> list[Cell]:
+def _all_cells(tasks: Sequence[Task], workers: int | None) -> list[Cell]:
     with progress("cells", sum(len(task.scopes) for task in tasks)) as step:
         found: list[Cell] = []
-        for done in _in_turn(tasks, min(workers, len(tasks))):
+        for _, done in finished(cells, tasks, workers):
             found += done
             for _ in done:
                 step()
         return found
-
-
-def _in_turn(tasks: Sequence[Task], workers: int) -> Iterator[tuple[Cell, ...]]:
-    """The cells of each task as it is done; raises MemoryError if a process was ended."""
-    if workers == 1:
-        yield from map(cells, tasks)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _quietly) as pool:
-        futures = [pool.submit(cells, task) for task in tasks]
-        try:
-            yield from (future.result() for future in as_completed(futures))
-        except BrokenProcessPool as error:
-            raise MemoryError from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _quietly() -> None:
-    """Let an interrupt end a process at once, without a traceback, and collect no garbage."""
-    gc.disable()  # cells are kept until the process ends, and have hardly any cycles
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from emu.ir.fusion import DECIDERS, SCOPE_SAYS
 from emu.ir.passes import PASSES
 from emu.ir.spellings import SPELLINGS
 from emu.kernels.libraries import LIBRARIES
+from emu.lockin.catalogue import load_catalogue
 from emu.models.zoo import zoo_models
 
 
@@ -54,6 +55,19 @@ def passes() -> list[dict[str, Any]]:
     return [{"name": name, "about": _first_line(run.__doc__)} for name, run in PASSES.items()]
 
 
+def stacks() -> list[dict[str, Any]]:
+    """Every stack of the catalogue."""
+    return [{"name": name, "about": about} for name, about in load_catalogue().about.items()]
+
+
+def slots() -> list[dict[str, Any]]:
+    """Every slot of a stack, with what can stand in it."""
+    return [
+        {"name": slot, "parts": list(parts), "about": ", ".join(parts)}
+        for slot, parts in load_catalogue().parts.items()
+    ]
+
+
 KINDS: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
     "devices": devices,
     "models": models,
@@ -62,6 +76,8 @@ KINDS: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
     "deciders": deciders,
     "spellings": spellings,
     "passes": passes,
+    "stacks": stacks,
+    "slots": slots,
 }
 
 

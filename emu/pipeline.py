@@ -23,6 +23,7 @@ from emu.ir.schedule import Schedule
 from emu.ir.trace import Trace
 from emu.ir.types import Array
 from emu.kernels.libraries import LIBRARIES
+from emu.kernels.library import Library
 from emu.layouts import lay_out
 from emu.models.model import Model
 from emu.models.reader import read_model, to_graph
@@ -73,15 +74,19 @@ def bring_down(
     watch: Watch,
     calibration: Mapping[str, Array] | None = None,
     database: TuningDatabase | None = None,
+    library: Library | None = None,
 ) -> "Executable":
-    """Compile a graph that stands for ``opened``: passes, fusion, kernels, commands, binary."""
+    """Compile a graph that stands for ``opened``: passes, fusion, kernels, commands, binary.
+
+    A ``library`` stands for the one that the stack names.
+    """
     lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
     lowered = in_dtype(lowered, stack.compiler.dtype, chip, watch, calibration)  # graph -> graph
     _must_have_elements(lowered)
     lowered = lay_out(
-        lowered, stack.compiler.layout, LIBRARIES[stack.kernels], chip, watch
+        lowered, stack.compiler.layout, library or LIBRARIES[stack.kernels], chip, watch
     )  # graph -> graph
-    best = lower(lowered, stack, chip, watch, database)  # graph -> program and trace
+    best = lower(lowered, stack, chip, watch, database, library)  # graph -> program and trace
     return Executable(Compiled(opened, stack, graph, lowered, *best), chip)
 
 
@@ -164,10 +169,13 @@ def lower(
     chip: Device,
     watch: Watch | None = None,
     database: TuningDatabase | None = None,
+    library: Library | None = None,
 ) -> Lowered:
     """Fuse, bind, plan, encode, load and time."""
     watch = watch or Watch()
-    fused, schedule, planned = fastest(graph, stack, chip, watch, database)  # graph -> schedule
+    fused, schedule, planned = fastest(
+        graph, stack, chip, watch, database, library
+    )  # graph -> schedule
     isa = Isa(chip.name)
     with watch.timed("encode"):
         container = encode(planned, isa)  # schedule -> binary

@@ -1,0 +1,110 @@
+"""The commands about whole stacks: what holds them together, and what a substitution meets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emu.flags import ModelFlags, spread
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Stack = Annotated[str, typer.Argument(help="A name of `emu list stacks`.")]
+
+
+@dataclass(frozen=True)
+class TryFlags:
+    """The flags that say on what a substitution is tried, and what counts as too slow."""
+
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A name of `emu list models`, or a path.")
+    ] = "resnet50"
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")
+    ] = None
+    dim: Annotated[
+        list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
+    ] = None
+    floor: Annotated[
+        float, typer.Option("--floor", min=1, help="How many times slower is too slow.")
+    ] = 10.0
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", help="A slot that stays as it is; the device if not given."),
+    ] = None
+    symbolic_batch: Annotated[
+        bool, typer.Option("--symbolic-batch", help="The program leaves its batch open.")
+    ] = False
+    host_read: Annotated[
+        bool, typer.Option("--host-read", help="The program reads a value in its middle.")
+    ] = False
+
+    @property
+    def shape(self) -> ModelFlags:
+        """The flags that shape the model."""
+        return ModelFlags(None, self.set_, self.dim)
+
+
+@spread
+def swap(
+    stack: Stack,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option("--replace", help="What stands in a slot now: SLOT=NAME or SLOT=NAME+NAME."),
+    ] = None,
+    *,
+    tried: TryFlags,
+    values: Annotated[
+        bool, typer.Option("--values", help="Compute the values of both stacks and compare.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Replace parts of a stack, try to run it, and say what stops it or how much slower it is."""
+    from emu.lockin import commands
+
+    commands.swap(stack, tuple(replace or ()), tried, values, json)
+
+
+@spread
+def lockin(
+    stack: Annotated[str | None, typer.Argument(help="A name of `emu list stacks`.")] = None,
+    *,
+    tried: TryFlags,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="What leaving for each other chip costs, and why.")
+    ] = False,
+    dot: Annotated[
+        Path | None, typer.Option("--dot", help="Draw what moves together, as Graphviz text.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try every alternative of every slot of one stack, or of all, and sum up what holds it."""
+    from emu.lockin import commands
+
+    if cost:
+        commands.cost(stack, tried, json)
+        return
+    commands.lockin(stack, tried, dot, json)
+
+
+@spread
+def readiness(
+    stack: Stack,
+    against: Annotated[
+        str, typer.Option("--against", help="The incumbent stack that it is measured against.")
+    ] = "cuda-like",
+    *,
+    tried: TryFlags,
+    json: Json = False,
+) -> None:
+    """Say how far a stack is: what it takes in, how fast it is, how it can be operated."""
+    from emu.lockin import readiness_report as measuring
+
+    measuring.readiness(stack, against, tried, json)
+
+
+def show_stack(stack: Stack, json: Json = False) -> None:
+    """Print the parts of a stack with their interfaces, and each fact as sourced or assumed."""
+    from emu.lockin import commands
+
+    commands.show_stack(stack, json)

@@ -1,0 +1,188 @@
+"""The catalogue: parts, interfaces and stacks, one TOML file each, read strictly."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from emu.devices.fields import At, read
+from emu.ir.errors import CatalogueError
+from emu.lockin.parts import INTERFACES, SLOTS, Catalogue, Choice, Fact, Interface, Offer, Part
+from emu.lockin.schema import FACTS
+
+FOLDER = Path(__file__).parent.parent / "catalogue"
+LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Offered:
+    interface: str
+    min: int
+    max: int
+
+
+@dataclass(frozen=True)
+class _PartFile:
+    name: str
+    slot: str
+    product: str
+    version: str
+    open: bool
+    source: str
+    facts: dict[str, Any]
+    rows: tuple[str, ...] = ()
+    imports: tuple[_Offered, ...] = ()
+    exports: tuple[_Offered, ...] = ()
+
+
+@dataclass(frozen=True)
+class _InterfaceFile:
+    name: str
+    kind: str
+    source: str
+    versions: tuple[dict[str, Any], ...]
+    rows: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class _StackFile:
+    name: str
+    about: str
+    slots: dict[str, Any]
+
+
+@lru_cache(maxsize=8)
+def load_catalogue(folder: Path = FOLDER) -> Catalogue:
+    """Read every file below ``folder``; raise CatalogueError, with file and key, for a bad one."""
+    interfaces = _named(_interface(at, table) for at, table in _files(folder / "interfaces"))
+    parts = {slot: _slot(folder / slot, slot, interfaces) for slot in SLOTS}
+    stacks = [_stack(at, table, parts) for at, table in _files(folder / "stacks")]
+    about = {name: said for name, said, _ in stacks}
+    return Catalogue(parts, interfaces, {name: choice for name, _, choice in stacks}, about)
+
+
+def _named(found: Iterable[Interface]) -> dict[str, Interface]:
+    return {interface.name: interface for interface in found}
+
+
+def _files(folder: Path) -> Iterable[tuple[At, dict[str, Any]]]:
+    for path in sorted(folder.glob("*.toml")):
+        at = At(str(path), refusal=CatalogueError)
+        yield at, _toml(path, at)
+
+
+def _toml(path: Path, at: At) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise at.error(f"is larger than {LARGEST_FILE:,} bytes")
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML
+        raise at.error(f"is not TOML: {' '.join(str(error).split())}") from error
+    if table.get("name") != path.stem:
+        raise at.to("name").error(f"must be the name of the file, '{path.stem}'")
+    return table
+
+
+def _interface(at: At, table: dict[str, Any]) -> Interface:
+    """An interface; each of its versions adds entries to the one before."""
+    found = read(_InterfaceFile, table, at)
+    if found.kind not in INTERFACES:
+        raise at.to("kind").error(f"'{found.kind}' is none of {', '.join(INTERFACES)}")
+    entries: dict[str, Any] = {}
+    since: dict[str, int] = {}
+    for number, added in enumerate(found.versions, 1):
+        for name, said in added.items():
+            if name in since:
+                raise at.to("versions").error(f"'{name}' is added twice")
+            entries[name], since[name] = said, number
+    newest = len(found.versions)
+    return Interface(found.name, found.kind, found.rows, newest, entries, since, found.facts)
+
+
+def _slot(folder: Path, slot: str, interfaces: Mapping[str, Interface]) -> dict[str, Part]:
+    return {p.name: p for p in (_part(at, t, slot, interfaces) for at, t in _files(folder))}
+
+
+def _part(at: At, table: dict[str, Any], slot: str, interfaces: Mapping[str, Interface]) -> Part:
+    found = read(_PartFile, table, at)
+    if found.slot != slot:
+        raise at.to("slot").error(f"is '{found.slot}', but the file lies in {slot}")
+    return Part(
+        found.name,
+        found.slot,
+        found.rows,
+        found.product,
+        found.version,
+        found.open,
+        _offers(found.imports, at.to("imports"), interfaces),
+        _offers(found.exports, at.to("exports"), interfaces),
+        _facts(found.facts, slot, at.to("facts")),
+        Path(at.file),
+    )
+
+
+def _offers(
+    found: tuple[_Offered, ...], at: At, interfaces: Mapping[str, Interface]
+) -> tuple[Offer, ...]:
+    for offered in found:
+        if offered.interface not in interfaces:
+            raise at.error(f"'{offered.interface}' is no interface; {_known(interfaces)}")
+        newest = interfaces[offered.interface].newest
+        if not 1 <= offered.min <= offered.max <= newest:
+            span = f"{offered.min} to {offered.max}"
+            raise at.error(f"'{offered.interface}' has versions 1 to {newest}, not {span}")
+    return tuple(Offer(o.interface, o.min, o.max) for o in found)
+
+
+def _known(names: Iterable[str]) -> str:
+    return f"known: {', '.join(sorted(names))}"
+
+
+def _facts(table: dict[str, Any], slot: str, at: At) -> dict[str, Fact]:
+    rules = FACTS[slot]
+    if unknown := next((key for key in table if key not in rules), None):
+        raise at.to(unknown).error(f"is no fact of this slot; {_known(rules)}")
+    if missing := next((key for key in rules if key not in table), None):
+        raise at.to(missing).error("is missing")
+    return {key: _fact(table[key], slot, key, at.to(key)) for key in rules}
+
+
+def _fact(said: Any, slot: str, key: str, at: At) -> Fact:
+    if not isinstance(said, dict) or "value" not in said:
+        raise at.error("must be a table with a value, and a source or assumed = true")
+    table = cast("dict[str, Any]", said)
+    if unknown := next((k for k in table if k not in ("value", "source", "assumed", "why")), None):
+        raise at.to(unknown).error("is none of value, source, assumed, why")
+    rule = FACTS[slot][key]
+    if not rule.holds(table["value"]):
+        raise at.error(f"must be {rule.wants}, not {table['value']!r}")
+    source, assumed = table.get("source", ""), table.get("assumed", False)
+    if bool(source) == (assumed is True) or not isinstance(source, str):
+        raise at.error("needs a source, or assumed = true where no public fact exists, not both")
+    return Fact(table["value"], source, str(table.get("why", "")))
+
+
+def _stack(
+    at: At, table: dict[str, Any], parts: Mapping[str, Mapping[str, Part]]
+) -> tuple[str, str, Choice]:
+    found = read(_StackFile, table, at)
+    slots = at.to("slots")
+    if unknown := next((slot for slot in found.slots if slot not in SLOTS), None):
+        raise slots.to(unknown).error(f"is no slot; {_known(SLOTS)}")
+    chosen = {slot: _bundle(found.slots.get(slot), parts[slot], slots.to(slot)) for slot in SLOTS}
+    return found.name, found.about, chosen
+
+
+def _bundle(names: object, parts: Mapping[str, Part], at: At) -> tuple[Part, ...]:
+    if not isinstance(names, list) or not names:
+        raise at.error("must be a list of at least one part")
+    return tuple(_find(name, parts, at) for name in cast("list[object]", names))
+
+
+def _find(name: object, parts: Mapping[str, Part], at: At) -> Part:
+    if not isinstance(name, str) or name not in parts:
+        raise at.error(f"'{name}' is not in the catalogue; {_known(parts)}")
+    return parts[name]

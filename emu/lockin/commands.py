@@ -1,0 +1,148 @@
+"""What `emu swap`, `emu lockin` and `emu show-stack` do, behind the flags."""
+
+import json as json_text
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from emu.cli_stacks import TryFlags
+from emu.files import check_writable
+from emu.ir.errors import BadOption, EmuError
+from emu.ir.replacing import replacing
+from emu.lockin.as_json import lockin_json, swap_json
+from emu.lockin.asked import bench_of, opened_in, replacements
+from emu.lockin.catalogue import FOLDER, load_catalogue
+from emu.lockin.compare import Compared, compared
+from emu.lockin.cost import Mover, leaving
+from emu.lockin.cost_report import cost_json, cost_text
+from emu.lockin.disarm import Disarmed, Worlds
+from emu.lockin.graph import dot_text
+from emu.lockin.outcome import Bench, Outcome
+from emu.lockin.parts import SLOTS, Bundle
+from emu.lockin.prices import load_prices
+from emu.lockin.report import cell_table, outcome_text, stack_text
+from emu.lockin.stacked import known_stack
+from emu.pool import finished
+from emu.progress import progress
+
+Cell = tuple[Outcome, tuple[str, ...]]
+Texts = tuple[str, ...]
+
+
+def swap(
+    stack: str, replace: tuple[str, ...], flags: TryFlags, values: bool, as_json: bool
+) -> None:
+    """Try one substitution and print what came of it; raises EmuError if values differ."""
+    catalogue = load_catalogue(FOLDER)
+    base = known_stack(catalogue, stack)
+    replaced = replacements(catalogue, base, replace)
+    opened, laboratory = opened_in(catalogue, flags)
+    bench = bench_of(laboratory, stack, flags)
+    outcome = bench.swap(replaced)
+    types = Disarmed(bench, Worlds(laboratory)).types(outcome)
+    check = compared(opened, bench, outcome) if values else Compared()
+    if as_json:
+        print(json_text.dumps(swap_json(stack, outcome, types, flags.model, check.said)))
+    else:
+        print("\n".join(outcome_text(stack, flags.model, outcome, types, str(check))))
+    if check.check is not None and not check.check.ok:
+        raise EmuError(f"the values are not as {check.check}")
+
+
+def lockin(stack: str | None, flags: TryFlags, dot: Path | None, as_json: bool) -> None:
+    """Try every alternative of every slot, and print the matrix of each stack."""
+    catalogue = load_catalogue(FOLDER)
+    names = tuple(catalogue.stacks) if stack is None else (stack,)
+    for name in names:
+        known_stack(catalogue, name)
+    if dot is not None:
+        check_writable("--dot", dot)
+    drawn = _matrices(names, flags)
+    for name in names:
+        _print_cells(name, drawn[name], flags, as_json)
+    if dot is not None:
+        _write(dot, dot_text(drawn))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with replacing(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise BadOption(f"--dot {path}: cannot be written: {error.strerror}") from error
+
+
+def _matrices(names: tuple[str, ...], flags: TryFlags) -> dict[str, list[Cell]]:
+    """The cells of each stack; stacks are shared out among processes."""
+    tasks = [(name, flags) for name in names]
+    with progress("swapping", len(tasks)) as tick:
+        found: dict[int, list[Cell]] = {}
+        for place, cells in finished(_cells, tasks):
+            found[place] = cells
+            tick()
+    return {name: found[place] for place, name in enumerate(names)}
+
+
+def _cells(task: tuple[str, TryFlags]) -> list[Cell]:
+    """Every substitution in one stack, and the lock-in types that it shows."""
+    name, flags = task
+    asked = tuple(flags.set_ or ()), tuple(flags.dim or ())
+    worlds = _worlds(flags.model, *asked, flags.host_read, flags.symbolic_batch)
+    bench = bench_of(worlds.without(frozenset()), name, flags, timed_elsewhere=False)
+    disarmed = Disarmed(bench, worlds)
+    swaps = (bench.swap({slot: bundle}) for slot, bundle in _alternatives(bench))
+    return [(outcome, disarmed.types(outcome)) for outcome in swaps]
+
+
+@lru_cache(maxsize=1)
+def _worlds(
+    model: str, settings: Texts, dims: Texts, host_read: bool, symbolic_batch: bool
+) -> Worlds:
+    """The laboratories of a model, made once by each process for all stacks."""
+    flags = TryFlags(
+        model, [*settings], [*dims], host_read=host_read, symbolic_batch=symbolic_batch
+    )
+    return Worlds(opened_in(load_catalogue(FOLDER), flags)[1])
+
+
+def _print_cells(name: str, cells: list[Cell], flags: TryFlags, as_json: bool) -> None:
+    if as_json:
+        found = [swap_json(name, o, types, flags.model, Compared().said) for o, types in cells]
+        print(json_text.dumps(lockin_json(name, found)))
+    else:
+        print("\n".join((*cell_table(name, flags.model, cells), "")))
+
+
+def _alternatives(bench: Bench) -> Iterator[tuple[str, Bundle]]:
+    """Every slot with everything that could stand there and does not."""
+    catalogue = bench.laboratory.catalogue
+    for slot in SLOTS:
+        for bundle in catalogue.options(slot):
+            if bundle != bench.base[slot]:
+                yield slot, bundle
+
+
+def cost(stack: str | None, flags: TryFlags, as_json: bool) -> None:
+    """Print what it costs to move a stack to each other chip, and what each type adds to it."""
+    if stack is None:
+        raise BadOption("--cost: say which stack is left, as in emu lockin cuda-like --cost")
+    catalogue = load_catalogue(FOLDER)
+    known_stack(catalogue, stack)
+    _, laboratory = opened_in(catalogue, flags)
+    prices = load_prices()
+    found = leaving(Mover(bench_of(laboratory, stack, flags), Worlds(laboratory), prices))
+    if as_json:
+        print(json_text.dumps(cost_json(stack, flags.model, found, prices)))
+    else:
+        print("\n".join(cost_text(stack, flags.model, found, prices)))
+
+
+def show_stack(name: str, as_json: bool) -> None:
+    """Print the parts of a stack with their facts, and which of these are assumed."""
+    catalogue = load_catalogue(FOLDER)
+    choice, about = known_stack(catalogue, name), catalogue.about[name]
+    if as_json:
+        slots = {slot: [part.name for part in bundle] for slot, bundle in choice.items()}
+        print(json_text.dumps({"schema": "emu.stack/1", "name": name, "about": about, **slots}))
+        return
+    print("\n".join(stack_text(name, about, choice)))

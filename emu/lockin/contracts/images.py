@@ -1,0 +1,128 @@
+"""K6, load: the driver decodes what compilers and libraries bring, by its rules for the chip."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from emu.devices.driver import Image, Isa, Loader, encode, load
+from emu.ir.body import Body
+from emu.ir.errors import ContractError, NoBinaryForDevice
+from emu.ir.program import Program
+from emu.ir.tile import TileProgram
+from emu.lockin.parts import Catalogue, Choice, Interface, Offer, Part
+from emu.lockin.probe import PROBE, probe_tiles
+from emu.lockin.source import Source
+
+Compile = Callable[[Body], TileProgram]
+
+
+def generated_loads(choice: Choice, source: Source, catalogue: Catalogue) -> tuple[Program, ...]:
+    """K6 for compilers: the driver decodes the image that each of them makes of a small program.
+
+    There is nothing to load where a compiler calls kernels only, or is not called itself. Raises
+    NoBinaryForDevice, VersionSkew, PortableTooNew or ContainerError.
+    """
+    del source
+    if choice["front_end"][0].fact("mode") == "eager":
+        return ()
+    images = (_images(compiler, catalogue) for compiler in choice["compiler"])
+    return tuple(_load(offers, choice, catalogue) for offers in images if offers)
+
+
+def library_loads(choice: Choice, source: Source, catalogue: Catalogue) -> tuple[Program, ...]:
+    """K6 for libraries: each brings an image, which the driver decodes.
+
+    Raises NoBinaryForDevice, VersionSkew, PortableTooNew or ContainerError.
+    """
+    del source
+    return tuple(
+        _load(_images(library, catalogue), choice, catalogue) for library in choice["kernels"]
+    )
+
+
+def _images(maker: Part, catalogue: Catalogue) -> tuple[Offer, ...]:
+    """What a maker of code exports, native images first."""
+    isas, portables = catalogue.of_kind("isa"), catalogue.of_kind("portable")
+    return (
+        *(offer for offer in maker.exports if offer.interface in isas),
+        *(offer for offer in maker.exports if offer.interface in portables),
+    )
+
+
+def _load(offers: tuple[Offer, ...], choice: Choice, catalogue: Catalogue) -> Program:
+    """The first image that the driver takes; if it takes none, the refusal of that for the chip."""
+    chip = _chip(choice, catalogue)
+    if not offers:
+        raise NoBinaryForDevice("the driver looks for an image", "none", chip.name)
+    refusals: list[ContractError] = []
+    for offer in sorted(offers, key=lambda o: o.interface != chip.name):
+        loader = _loader(choice, catalogue, offer.interface)
+        try:
+            return _decoded(catalogue.interfaces[offer.interface], offer.most, loader)
+        except ContractError as error:
+            refusals.append(error)
+    raise next((e for e in refusals if not isinstance(e, NoBinaryForDevice)), refusals[0])
+
+
+@lru_cache(maxsize=65536)
+def _decoded(interface: Interface, version: int, loader: Loader) -> Program:
+    """The probe, encoded for an interface and loaded again."""
+    if interface.kind == "portable":
+        data = encode(PROBE, loader.isa, Image(native=False, portable=version))
+    else:
+        data = encode(PROBE, isa_of(interface, version))
+    return load(data, loader)
+
+
+def image_for(
+    program: Program, choice: Choice, catalogue: Catalogue, compile: Compile
+) -> tuple[bytes, Loader]:
+    """A program as the binary that the chip's driver takes of a stack, and the driver's rules.
+
+    It is native, unless the compiler makes only portable code, which the driver then compiles.
+    """
+    chip = _chip(choice, catalogue)
+    eager = choice["front_end"][0].fact("mode") == "eager"
+    offers = [o for c in choice["compiler"] if not eager for o in _images(c, catalogue)]
+    if not offers or any(offer.interface == chip.name for offer in offers):
+        return encode(program, chip), _loader(choice, catalogue, chip.name)
+    for offer in offers:
+        loader = _loader(choice, catalogue, offer.interface)
+        if 0 < offer.most <= loader.portable:
+            image = Image(native=False, portable=offer.most)
+            return encode(program, chip, image), replace(loader, compile=compile)
+    return encode(program, chip), _loader(choice, catalogue, chip.name)
+
+
+def _loader(choice: Choice, catalogue: Catalogue, interface: str) -> Loader:
+    """The driver's rules for the chip; drivers of a bundle share the work."""
+    chip = _chip(choice, catalogue)
+    drivers = choice["driver"]
+    taken = [o for d in drivers for o in d.imports if o.interface == interface]
+    portable = taken[0].most if taken and interface in catalogue.of_kind("portable") else 0
+    decoded = [o.interface for d in drivers for o in d.imports]
+    if chip.name not in decoded:
+        have = ", ".join(decoded) or "nothing"
+        raise NoBinaryForDevice("the driver decodes for the chip", have, chip.name)
+    compile: Compile | None = probe_tiles if portable else None
+    return Loader(
+        chip,
+        formats=(drivers[0].fact("format_min"), drivers[0].fact("format_max")),
+        exact=any(d.fact("exact_isa") for d in drivers),
+        portable=portable,
+        compile=compile,
+    )
+
+
+def _chip(choice: Choice, catalogue: Catalogue) -> Isa:
+    """The instruction set of the chip, in its own version."""
+    isas = catalogue.of_kind("isa")
+    offer = next(o for o in choice["device"][0].exports if o.interface in isas)
+    return isa_of(catalogue.interfaces[offer.interface], offer.most)
+
+
+@lru_cache(maxsize=1024)
+def isa_of(interface: Interface, minor: int) -> Isa:
+    """The instruction set of an interface in one version."""
+    facts = interface.facts
+    return Isa(interface.name, facts.get("major", 1), minor, facts["word_bytes"], interface.table)

@@ -1,0 +1,129 @@
+"""K1, dispatch, and K3, symbols: which kernels answer to what is asked for by name.
+
+An interface of kind "kernels" is a table of ops that may be asked for. A library answers for an op
+if it exports the table in a version that has the op, and a kernel of its depth takes the node with
+its shapes, attributes and element types.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from emu.ir.body import Body, body_of
+from emu.ir.errors import KernelNotRegistered, SymbolNotFound
+from emu.ir.graph import Graph, Node
+from emu.ir.precision import DTYPES
+from emu.kernels.libraries import LIBRARIES
+from emu.lockin.parts import Catalogue, Choice, Meeting, Part, meetings
+from emu.lockin.source import Source
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Who computes each node: the name of a library part, or "codegen", "composed" or "host"."""
+
+    by: dict[str, str]
+
+    @property
+    def on_host(self) -> int:
+        """Nodes that go to the host."""
+        return sum(by == "host" for by in self.by.values())
+
+
+def dispatch(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
+    """K1: an eager front end asks for a kernel for each node, by its own dispatch table.
+
+    Raises KernelNotRegistered where it does not go to the host instead.
+    """
+    front = choice["front_end"][0]
+    if front.fact("mode") != "eager":
+        return Resolved({})
+    found = meetings(choice["kernels"], (front,), catalogue.of_kind("kernels"))
+
+    def missing(node: Node, why: str) -> str:
+        if front.fact("on_missing") == "raise" or not found:
+            raise KernelNotRegistered(f"{node.op} ({node.id}) is dispatched", why, _asked((front,)))
+        return "host"
+
+    return _resolve(source, found, catalogue, missing)
+
+
+def symbols(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
+    """K3: the compiler emits a symbol for each node, which a library exports, or it makes do.
+
+    Raises SymbolNotFound where the compiler neither generates code nor goes to the host.
+    """
+    if choice["front_end"][0].fact("mode") == "eager":
+        return Resolved({})
+    compilers = choice["compiler"]
+    found = meetings(choice["kernels"], compilers, catalogue.of_kind("kernels"))
+    instead = _instead(compilers, catalogue)
+
+    def missing(node: Node, why: str) -> str:
+        if instead == "raise":
+            raise SymbolNotFound(f"{node.op} ({node.id}) is linked", why, _asked(compilers))
+        return instead
+
+    return _resolve(source, found, catalogue, missing)
+
+
+def _instead(compilers: tuple[Part, ...], catalogue: Catalogue) -> str:
+    """What becomes of an unresolved symbol: code only from who has an instruction set."""
+    code = catalogue.of_kind("isa") | catalogue.of_kind("portable")
+    for compiler in compilers:
+        makes_code = any(offer.interface in code for offer in compiler.exports)
+        wish = compiler.fact("on_missing")
+        if wish in ("composition", "host") or (wish == "codegen" and makes_code):
+            return "composed" if wish == "composition" else wish
+    return "raise"
+
+
+def _resolve(
+    source: Source,
+    found: tuple[Meeting, ...],
+    catalogue: Catalogue,
+    missing: Callable[[Node, str], str],
+) -> Resolved:
+    by: dict[str, str] = {}
+    for node in source.graph.nodes:
+        answers = list(_answers(source.graph, node, found, catalogue))
+        taken = next((name for name, why in answers if not why), None)
+        if taken is None:
+            reasons = "; ".join(dict.fromkeys(why for _, why in answers))
+            taken = missing(node, reasons or "no kernel table")
+        by[node.id] = taken
+    return Resolved(by)
+
+
+def _answers(
+    graph: Graph, node: Node, found: tuple[Meeting, ...], catalogue: Catalogue
+) -> Iterator[tuple[str, str]]:
+    """For each library that was met, its name and why it has no kernel for a node."""
+    body = body_of(graph, [node]).body
+    for meeting in found:
+        table = catalogue.interfaces[meeting.interface].upto(meeting.version)
+        library = meeting.exporter
+        if node.op not in table:
+            yield library.name, f"{meeting.interface} {meeting.version} has no {node.op}"
+        else:
+            wanted = _typed(body, library.fact("dtypes")[0])
+            yield library.name, _unclaimed(library.fact("depth"), wanted)
+
+
+def _unclaimed(depth: str, body: Body) -> str:
+    """Why no kernel of a depth takes a body, "" if one does."""
+    refusals = [kernel.refusal(body) for kernel in LIBRARIES[depth].kernels]
+    if any(why is None for why in refusals):
+        return ""
+    return f"a {depth} library has no kernel for it"
+
+
+def _typed(body: Body, dtype: str) -> Body:
+    """The body in the element type that it will be computed in."""
+    rest = DTYPES[dtype].rest
+    types = tuple(replace(t, dtype=rest) if t.dtype == "f32" else t for t in body.types)
+    return replace(body, types=types)
+
+
+def _asked(parts: tuple[Part, ...]) -> str:
+    asked = [f"{o.interface} {o.least} to {o.most}" for p in parts for o in p.imports]
+    return ", ".join(asked) or "no kernel table"

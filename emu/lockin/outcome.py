@@ -1,0 +1,187 @@
+"""The outcome of a substitution: the stack is built with other parts, tried, and classified.
+
+The classes, in the order in which they are decided: a native stack that fails by itself is a
+native-failure. A stack that runs is vacuous if a new part was never called, free up to FREE times
+the time, slower up to the floor, below-floor beyond. One that fails is co if it runs with further
+slots changed, blocked if no such stack exists.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from emu.ir.errors import EmuError
+from emu.lockin.parts import SLOTS, Bundle, Choice, title
+from emu.lockin.search import Masks, Options, blocking_sets, least_changes, masks_of
+from emu.lockin.trial import Failure, Laboratory, Timed, Trial
+
+FREE = 1.05
+FLOOR = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a substitution ended with.
+
+    ``ratio`` is the time over that of the stack as it was (on the new chip's peaks where the chip
+    was replaced), ``unscaled`` the same on its own chip, and ``gap`` the difference of ``before``
+    and ``after`` in picoseconds by cause, which sum to it. ``cofactors`` is the smallest change
+    that lifts a failure; ``unrestricted`` the one that may also change the chip. ``blocking`` are
+    the minimal sets of contracts that together forbid every way.
+    """
+
+    kind: str
+    replaced: Mapping[str, Bundle]
+    ratio: float | None = None
+    failure: Failure | None = None
+    cofactors: tuple[tuple[str, Bundle], ...] = ()
+    unrestricted: tuple[tuple[str, Bundle], ...] = ()
+    blocking: tuple[tuple[str, ...], ...] = ()
+    before: Timed = field(default_factory=Timed)
+    after: Timed = field(default_factory=Timed)
+    unscaled: float | None = None
+
+    @property
+    def before_ps(self) -> int:
+        """Picoseconds of the stack as it was."""
+        return self.before.ps
+
+    @property
+    def after_ps(self) -> int:
+        """Picoseconds of the stack with other parts."""
+        return self.after.ps
+
+    @property
+    def gap(self) -> Mapping[str, int]:
+        """What each cause takes longer, where it takes another time."""
+        before, after = self.before.by_cause, self.after.by_cause
+        more = {cause: after[cause] - before[cause] for cause in after}
+        return {cause: ps for cause, ps in more.items() if ps}
+
+    @property
+    def label(self) -> str:
+        """The class, with how many more slots must change."""
+        return f"co+{len(self.cofactors)}" if self.kind == "co" else self.kind
+
+
+Changes = tuple[tuple[str, Bundle], ...]
+
+
+@dataclass
+class Bench:
+    """Substitutions in one stack, on one source program."""
+
+    laboratory: Laboratory
+    base: Choice
+    floor: float = FLOOR
+    keep: tuple[str, ...] = ("device",)
+    timed_elsewhere: bool = True
+
+    @cached_property
+    def native(self) -> Trial:
+        """The stack as it is."""
+        return self.laboratory.try_(self.base)
+
+    def swap(self, replaced: Mapping[str, Bundle]) -> Outcome:
+        """Replace some slots and see."""
+        if self.native.failure is not None:
+            return Outcome("native-failure", replaced, failure=self.native.failure)
+        choice = {**self.base, **replaced}
+        trial = self.laboratory.try_(choice)
+        if trial.failure is not None:
+            return self.failed(replaced, trial.failure)
+        return self.ran(replaced, choice, trial)
+
+    def ran(self, replaced: Mapping[str, Bundle], choice: Choice, trial: Trial) -> Outcome:
+        """The class of a stack that runs; where that is below the floor, what would lift it."""
+        before = self.reference(choice)
+        ratio, unscaled = trial.ps / before.ps, trial.ps / self.native.ps
+        kind = self.kind(replaced, trial, ratio)
+        lift = self.first(self.kept_masks(replaced), replaced) if kind == "below-floor" else None
+        return Outcome(
+            kind,
+            replaced,
+            ratio,
+            cofactors=lift or (),
+            before=before,
+            after=trial.timed,
+            unscaled=unscaled,
+        )
+
+    def kind(self, replaced: Mapping[str, Bundle], trial: Trial, ratio: float) -> str:
+        """The class of a stack that runs."""
+        if any(not trial.called.intersection(bundle) for bundle in replaced.values()):
+            return "vacuous"
+        if ratio <= FREE:
+            return "free"
+        return "slower" if ratio <= self.floor else "below-floor"
+
+    def reference(self, choice: Choice) -> Timed:
+        """The run of the stack as it was, on a chip of the same peaks as that of ``choice``."""
+        chip = choice["device"][0]
+        if chip is self.base["device"][0]:
+            return self.native.timed
+        timed = self.laboratory.time(self.base, like=chip)
+        return self.native.timed if isinstance(timed, EmuError) else timed
+
+    def failed(self, replaced: Mapping[str, Bundle], failure: Failure) -> Outcome:
+        """Look for what must change too, or for the contracts that forbid it."""
+        found = self.kept_masks(replaced)
+        witness = self.first(found, replaced) or ()
+        anywhere = witness or self.anywhere(replaced)
+        kind = "co" if witness else "blocked"
+        blocking = () if witness else tuple(blocking_sets(found))
+        return Outcome(kind, replaced, None, failure, witness, anywhere, blocking)
+
+    def kept_masks(self, replaced: Mapping[str, Bundle]) -> Masks:
+        """The masks of all stacks with the slots that are replaced, and those that stay."""
+        kept = frozenset(self.keep) | replaced.keys()
+        return masks_of(self.laboratory, self.options(replaced, kept))
+
+    def options(self, replaced: Mapping[str, Bundle], kept: frozenset[str]) -> Options:
+        """What may stand in each slot: what was asked for, what is kept, or anything."""
+        catalogue = self.laboratory.catalogue
+        fixed = {**self.base, **replaced}
+        return {s: (fixed[s],) if s in kept else catalogue.options(s) for s in SLOTS}
+
+    def first(self, found: Masks, replaced: Mapping[str, Bundle]) -> Changes | None:
+        """The first stack by name above the floor with the fewest further slots changed.
+
+        Unless ``timed_elsewhere`` one on another chip is believed to be above the floor.
+        """
+        for _, stacks in least_changes(found, self.base, frozenset(replaced)):
+            for changed in sorted((self.changed(c, replaced) for c in stacks()), key=_names):
+                choice = {**self.base, **replaced, **dict(changed)}
+                moved = choice["device"] != self.base["device"]
+                if (moved and not self.timed_elsewhere) or self.above_floor(choice):
+                    return changed
+        return None
+
+    def anywhere(self, replaced: Mapping[str, Bundle]) -> Changes:
+        """The fewest further slots that lift a failure, be they kept or not."""
+        free = self.options(replaced, frozenset(replaced))
+        return self.first(masks_of(self.laboratory, free), replaced) or ()
+
+    def changed(self, choice: Choice, replaced: Mapping[str, Bundle]) -> Changes:
+        """The further slots that differ from the stack as it was."""
+        return tuple(
+            (s, choice[s]) for s in SLOTS if s not in replaced and choice[s] != self.base[s]
+        )
+
+    def above_floor(self, choice: Choice) -> bool:
+        """Whether a stack that fits runs, and not below the floor.
+
+        The stack as it was is timed on the new chip only where bounds do not decide.
+        """
+        timed = self.laboratory.time(choice)
+        if isinstance(timed, EmuError):
+            return False
+        least, most = self.laboratory.bounds(self.native.ps, self.base, choice["device"][0])
+        if timed.ps > self.floor * most:
+            return False
+        certain = timed.ps <= self.floor * least
+        return certain or timed.ps <= self.floor * self.reference(choice).ps
+
+
+def _names(changed: Changes) -> str:
+    return " ".join(f"{slot}={title(bundle)}" for slot, bundle in changed)

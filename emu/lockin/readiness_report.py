@@ -1,0 +1,43 @@
+"""What `emu readiness` prints, as text and as JSON (emu.readiness/1)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from textwrap import wrap
+
+from emu.cli_stacks import TryFlags
+from emu.ir.errors import BadOption
+from emu.lockin.asked import bench_of, opened_in
+from emu.lockin.catalogue import FOLDER, load_catalogue
+from emu.lockin.readiness import Stage, stages
+from emu.table import COLUMNS
+
+
+def readiness(stack: str, against: str, flags: TryFlags, as_json: bool) -> None:
+    """Measure a stack against another, print three stages; raises BadOption or UnknownName."""
+    if stack == against:
+        raise BadOption(f"--against {against}: a stack is not measured against itself")
+    catalogue = load_catalogue(FOLDER)
+    _, laboratory = opened_in(catalogue, flags)
+    found = stages(bench_of(laboratory, stack, flags), bench_of(laboratory, against, flags))
+    if as_json:
+        said = {"schema": "emu.readiness/1", "stack": stack}
+        print(json.dumps({**said, "stages": [asdict(stage) for stage in found]}))
+        return
+    print("\n".join(stages_text(stack, against, flags.model, found)))
+
+
+def stages_text(stack: str, against: str, model: str, found: Sequence[Stage]) -> Iterator[str]:
+    """The stages with their scores, what was seen, and what is missing."""
+    yield f"{stack} against {against} on {model}"
+    for stage in found:
+        yield ""
+        yield f"{stage.name}: {stage.score:.0%}"
+        for said in stage.evidence:
+            yield from _indented("  ", said)
+        for said in stage.missing:
+            yield from _indented("  missing: ", said)
+
+
+def _indented(start: str, text: str) -> list[str]:
+    return wrap(start + text, COLUMNS, subsequent_indent="    ")

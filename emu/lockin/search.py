@@ -1,0 +1,190 @@
+"""Which substitutions work together, exactly: all stacks of the catalogue, by masks of contracts.
+
+A contract sees a few slots only, so it is executed once for each projection of a stack onto these;
+the mask of a stack is the OR of what its projections say. A stack whose mask is 0 fits.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from itertools import combinations
+
+import numpy as np
+
+from emu.ir.types import Array
+from emu.lockin.contracts import CONTRACTS, NAMES, Contract
+from emu.lockin.parts import SLOTS, Bundle, Choice
+from emu.lockin.trial import Laboratory
+
+Options = Mapping[str, Sequence[Bundle]]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The mask of every stack that can be made of ``options``, an axis for each slot."""
+
+    options: Options
+    table: Array
+
+    @property
+    def stacks(self) -> int:
+        """How many stacks there are."""
+        return int(self.table.size)
+
+    def choice(self, place: Sequence[int]) -> Choice:
+        """The stack at a place of the table."""
+        return {slot: self.options[slot][i] for slot, i in zip(SLOTS, place, strict=True)}
+
+    def only(self, kept: Options) -> "Masks":
+        """Those stacks that have in each slot one of these bundles; all of them must be known."""
+        table = self.table
+        for axis, slot in enumerate(SLOTS):
+            if list(kept[slot]) != list(self.options[slot]):
+                places = [self.options[slot].index(bundle) for bundle in kept[slot]]
+                table = _taken(table, axis, places)
+        return Masks(kept, table)
+
+    def knows(self, kept: Options) -> bool:
+        """Whether the table has all stacks of some bundles."""
+        return all(bundle in self.options[slot] for slot in SLOTS for bundle in kept[slot])
+
+    @cached_property
+    def fits(self) -> Array:
+        """The place of every stack that breaks no contract, a row each."""
+        return np.argwhere(self.table == 0)
+
+    def fitting(self) -> list[Choice]:
+        """Every stack that breaks no contract."""
+        return [self.choice([int(i) for i in place]) for place in self.fits]
+
+    def distinct(self) -> frozenset[int]:
+        """Every mask that occurs."""
+        return frozenset(int(mask) for mask in np.flatnonzero(np.bincount(self.table.ravel())))
+
+
+def _taken(table: Array, axis: int, places: list[int]) -> Array:
+    """Some places along an axis; a view where it is one, which costs nothing."""
+    if len(places) == 1:
+        one = [slice(None)] * table.ndim
+        one[axis] = slice(places[0], places[0] + 1)
+        return table[tuple(one)]
+    return np.take(table, places, axis)
+
+
+@lru_cache(maxsize=8)
+def all_masks(laboratory: Laboratory) -> Masks:
+    """The masks of all stacks of a catalogue, made once; a few tens of megabytes."""
+    return masks(laboratory, {slot: laboratory.catalogue.options(slot) for slot in SLOTS})
+
+
+def masks_of(laboratory: Laboratory, options: Options) -> Masks:
+    """The masks of the stacks of ``options``, out of those of all stacks where they are known."""
+    known = all_masks(laboratory)
+    return known.only(options) if known.knows(options) else masks(laboratory, options)
+
+
+def masks(laboratory: Laboratory, options: Options) -> Masks:
+    """Execute every contract on every projection of the stacks of ``options``."""
+    shape = tuple(len(options[slot]) for slot in SLOTS)
+    table = np.zeros(shape, dtype=np.uint8)
+    for contract in CONTRACTS:
+        bit = np.uint8(NAMES.index(contract.name))
+        table |= _projected(laboratory, contract, options) << bit
+    return Masks(options, table)
+
+
+def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:
+    """Where a contract fails, as a table that has one entry along slots which it does not see."""
+    views = [_views(contract, slot, options[slot]) for slot in SLOTS]
+    found = np.zeros([len(firsts) for firsts, _ in views], dtype=np.uint8)
+    for place in np.ndindex(found.shape):
+        choice: dict[str, Bundle] = {
+            s: v[0][i] for s, v, i in zip(SLOTS, views, place, strict=True)
+        }
+        found[place] = laboratory.meets(contract, choice) is not None
+    return found[np.ix_(*(places for _, places in views))]
+
+
+def _views(
+    contract: Contract, slot: str, bundles: Sequence[Bundle]
+) -> tuple[list[Bundle], list[int]]:
+    """The bundles that a contract tells apart, and which of them each bundle looks like.
+
+    For a slot that it does not see there is one, and one place that broadcasts to all.
+    """
+    if slot not in contract.slots:
+        return [bundles[0]], [0]
+    seen: dict[Hashable, int] = {}
+    firsts: list[Bundle] = []
+    places: list[int] = []
+    for bundle in bundles:
+        view = contract.sees(slot, bundle)
+        if view not in seen:
+            seen[view] = len(firsts)
+            firsts.append(bundle)
+        places.append(seen[view])
+    return firsts, places
+
+
+def co_substitutions(found: Masks, base: Choice, replaced: frozenset[str]) -> list[Choice]:
+    """Stacks that fit with some further slots changed, no set of which contains another's.
+
+    Those with the fewest changes come first, then by the names of the slots.
+    """
+    return [choice for _, stacks in least_changes(found, base, replaced) for choice in stacks()]
+
+
+Least = tuple[frozenset[str], Callable[[], list[Choice]]]
+
+
+def least_changes(found: Masks, base: Choice, replaced: frozenset[str]) -> Iterator[Least]:
+    """The least sets of further slots with which a stack fits, and what makes their stacks."""
+    changed = _changed(found, base, replaced)
+    sets = {int(bits): _slots(int(bits)) for bits in np.unique(changed)}
+    least: list[int] = []
+    for bits, slots in sorted(sets.items(), key=lambda item: (len(item[1]), sorted(item[1]))):
+        if not any(smaller & bits == smaller for smaller in least):
+            least.append(bits)
+            yield slots, partial(_stacks, found, changed == bits)
+
+
+def _changed(found: Masks, base: Choice, replaced: frozenset[str]) -> Array:
+    """For each stack that fits, a bit for each further slot that is not as it was."""
+    changed = np.zeros(len(found.fits), dtype=np.uint8)
+    for axis, slot in enumerate(SLOTS):
+        if slot not in replaced:
+            options = list(found.options[slot])
+            own = options.index(base[slot]) if base[slot] in options else -1
+            changed |= (found.fits[:, axis] != own).astype(np.uint8) << np.uint8(axis)
+    return changed
+
+
+def _slots(bits: int) -> frozenset[str]:
+    return frozenset(slot for axis, slot in enumerate(SLOTS) if bits >> axis & 1)
+
+
+def _stacks(found: Masks, chosen: Array) -> list[Choice]:
+    return [found.choice([int(i) for i in place]) for place in found.fits[chosen]]
+
+
+def blocking_sets(found: Masks) -> list[tuple[str, ...]]:
+    """The minimal sets of contracts that together forbid every stack: minimal hitting sets.
+
+    Empty if some stack fits.
+    """
+    occurring = found.distinct()
+    if 0 in occurring:
+        return []
+    least = [m for m in occurring if not any(o != m and o & m == o for o in occurring)]
+    sets: list[int] = []
+    for size in range(1, len(NAMES) + 1):
+        for chosen in combinations(range(len(NAMES)), size):
+            bits = sum(1 << i for i in chosen)
+            hits_all = all(bits & mask for mask in least)
+            if hits_all and not any(known & bits == known for known in sets):
+                sets.append(bits)
+    return [_names(bits) for bits in sets]
+
+
+def _names(bits: int) -> tuple[str, ...]:
+    return tuple(name for i, name in enumerate(NAMES) if bits >> i & 1)

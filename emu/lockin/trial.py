@@ -1,0 +1,249 @@
+"""Trying a stack of parts: every contract is executed, then the program is compiled and timed."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from emu.devices.datasheet import Datasheet, load_datasheet
+from emu.devices.device import Device
+from emu.devices.make import device_of
+from emu.dtype import computes, in_dtype
+from emu.dump import Watch
+from emu.fastest import Planned, fastest
+from emu.ir.errors import CapacityError, ContainerError, ContractError, EmuError, Unsupported
+from emu.ir.graph import Graph
+from emu.ir.passes import run_passes
+from emu.ir.program import Launch
+from emu.kernels.library import Library
+from emu.layouts import lay_out
+from emu.lockin.bundles import library_of, owner
+from emu.lockin.contracts import CONTRACTS, Contract
+from emu.lockin.parts import Bundle, Catalogue, Choice, Part
+from emu.lockin.source import Source
+from emu.stack import Chip, Compiler, Stack
+
+Refusal = ContractError | ContainerError | CapacityError | Unsupported
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where a stack failed: the contract ("" for none), the stage, and the error."""
+
+    contract: str
+    stage: str
+    error: EmuError
+
+    @property
+    def name(self) -> str:
+        """The name of the error."""
+        return type(self.error).__name__
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Picoseconds of a warm run, what each cause took of them, and the kernels it launched."""
+
+    ps: int = 0
+    by_cause: Mapping[str, int] = field(default_factory=dict[str, int])
+    launched: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of trying a stack: its failure, or its time; and which parts were called."""
+
+    failure: Failure | None
+    timed: Timed = field(default_factory=Timed)
+    called: frozenset[Part] = frozenset()
+
+    @property
+    def ps(self) -> int:
+        """Picoseconds of a warm run."""
+        return self.timed.ps
+
+
+@dataclass(eq=False)
+class Laboratory:
+    """Tries stacks on one source program; equal contracts and equal programs are met once."""
+
+    catalogue: Catalogue
+    source: Source
+    met: dict[tuple[Contract, Hashable], EmuError | None] = field(
+        default_factory=dict[tuple[Contract, Hashable], EmuError | None]
+    )
+    timed: dict[Hashable, Timed | EmuError] = field(
+        default_factory=dict[Hashable, Timed | EmuError]
+    )
+    chips: dict[Hashable, Device] = field(default_factory=dict[Hashable, Device])
+
+    def meets(self, contract: Contract, choice: Choice) -> EmuError | None:
+        """The error that a contract ends with, None if it holds."""
+        key = contract, tuple(contract.sees(slot, bundle) for slot, bundle in choice.items())
+        if key not in self.met:
+            self.met[key] = self._run(contract, choice)
+        return self.met[key]
+
+    def _run(self, contract: Contract, choice: Choice) -> EmuError | None:
+        try:
+            contract.check(choice, self.source, self.catalogue)
+        except (ContractError, ContainerError) as error:
+            return error
+        return None
+
+    def refusal(self, choice: Choice) -> Failure | None:
+        """The first contract that a stack breaks."""
+        for contract in CONTRACTS:
+            error = self.meets(contract, choice)
+            if error is not None:
+                return Failure(contract.name, contract.stage, error)
+        return None
+
+    def try_(self, choice: Choice) -> Trial:
+        """Go through all stages until one fails."""
+        refused = self.refusal(choice)
+        if refused is not None:
+            return Trial(refused)
+        timed = self.time(choice)
+        if isinstance(timed, EmuError):
+            return Trial(Failure("", "run", timed))
+        return Trial(None, timed, called(choice, timed))
+
+    def time(self, choice: Choice, like: Part | None = None) -> Timed | EmuError:
+        """A warm run, or why it cannot run.
+
+        With ``like`` the chip has the compute rates, bandwidths and capacities of that one.
+        """
+        chip = self.chip(choice, like)
+        try:
+            dtype = dtype_of(choice["kernels"], chip)
+        except Unsupported as error:
+            return error
+        key = (*_program(choice, self.catalogue), dtype, chip)
+        if key not in self.timed:
+            self.timed[key] = self._time(choice, chip)
+        return self.timed[key]
+
+    def bounds(self, ps: int, choice: Choice, like: Part) -> tuple[Fraction, Fraction]:
+        """Between which times a run of ``ps`` lies on its chip with the peaks of ``like``.
+
+        Each term of a run is a rate of the clock or of the memory, or does not change.
+        """
+        ours, theirs = (load_datasheet(p.fact("datasheet")) for p in (choice["device"][0], like))
+        factors = (Fraction(1), peak(theirs) / peak(ours), bandwidth(theirs) / bandwidth(ours))
+        return ps / max(factors), ps / min(factors)
+
+    def _time(self, choice: Choice, chip: Device) -> Timed | EmuError:
+        try:
+            _, (_, _, program) = self.planned(choice, chip)
+        except (CapacityError, Unsupported) as error:
+            return error
+        trace = chip.simulate(program)
+        launched = frozenset(c.kernel for c in program.commands if isinstance(c, Launch))
+        return Timed(trace.total_ps, trace.ledger, launched)
+
+    def planned(self, choice: Choice, chip: Device) -> tuple[Graph, Planned]:
+        """The graph that a choice of parts computes on a chip, and its program.
+
+        Raises CapacityError or Unsupported.
+        """
+        stack, library = spelled(choice), library_of(choice, self.catalogue)
+        graph = run_passes(self.source.graph, stack.compiler.passes)
+        graph = in_dtype(graph, dtype_of(choice["kernels"], chip), chip, Watch(), None)
+        graph = lay_out(graph, stack.compiler.layout, library, chip, Watch())
+        return graph, fastest(graph, stack, chip, Watch(), library=library)
+
+    def chip(
+        self, choice: Choice, like: Part | None = None, sheet: Datasheet | None = None
+    ) -> Device:
+        """The chip of a stack, or of a ``sheet``; a launch takes what the front end needs too."""
+        sheet = sheet or load_datasheet(choice["device"][0].fact("datasheet"))
+        if like is not None:
+            sheet = scaled(sheet, load_datasheet(like.fact("datasheet")))
+        issue_us = sheet.launch.issue_us + _overhead(choice)
+        key = sheet.name, like, issue_us
+        if key not in self.chips:
+            launch = replace(sheet.launch, issue_us=issue_us)
+            self.chips[key] = device_of(replace(sheet, launch=launch))
+        return self.chips[key]
+
+
+def _overhead(choice: Choice) -> float:
+    """Microseconds that an eager front end needs to dispatch one op."""
+    front = choice["front_end"][0]
+    return front.fact("dispatch_us") if front.fact("mode") == "eager" else 0.0
+
+
+def _program(choice: Choice, catalogue: Catalogue) -> tuple[Stack, Library]:
+    """What a program follows from, besides chip and element type; names do not matter."""
+    library = replace(library_of(choice, catalogue), name="", about="")
+    return replace(spelled(choice), kernels=""), library
+
+
+def dtype_of(kernels: Bundle, chip: Device) -> str:
+    """What a stack computes in: the first element type of its kernels that the chip has.
+
+    Raises Unsupported if there is none.
+    """
+    wanted = [dtype for part in kernels for dtype in part.fact("dtypes")]
+    for dtype in wanted:
+        if computes(chip, dtype):
+            return dtype
+    raise Unsupported(f"device '{chip.name}' computes in none of {', '.join(wanted)}")
+
+
+def spelled(choice: Choice) -> Stack:
+    """The stack that the parts of a choice stand for."""
+    front, compiler = choice["front_end"][0], choice["compiler"][0]
+    eager = front.fact("mode") == "eager"
+    missing = front.fact("on_missing") if eager else compiler.fact("on_missing")
+    return Stack(
+        Compiler(
+            passes=() if eager else tuple(compiler.fact("passes")),
+            scope="none" if eager else compiler.fact("scope"),
+            decider="first-match" if eager else compiler.fact("decider"),
+            trials=0 if eager else compiler.fact("trials"),
+            fallback="host" if missing in ("host", "raise") else "generated",
+        ),
+        kernels=choice["kernels"][0].fact("depth"),
+        device=Chip(choice["device"][0].fact("datasheet")),
+    )
+
+
+def called(choice: Choice, timed: Timed) -> frozenset[Part]:
+    """The parts that a run really used: libraries by the kernels that were launched.
+
+    There is no compiler where kernels are called op by op, and no orchestrator without a policy.
+    """
+    unused = {"kernels"}
+    if choice["front_end"][0].fact("mode") == "eager":
+        unused.add("compiler")
+    if not choice["orchestrator"][0].fact("intents"):
+        unused.add("orchestrator")
+    libraries = {owner(choice["kernels"], name) for name in timed.launched}
+    others = (part for slot, b in choice.items() if slot not in unused for part in b)
+    return frozenset((*others, *(part for part in libraries if part is not None)))
+
+
+def scaled(sheet: Datasheet, like: Datasheet) -> Datasheet:
+    """A chip with the shape of ``sheet`` and the peaks of ``like``: rates, bandwidth, capacity.
+
+    So that the size of the silicon is not called lock-in.
+    """
+    ours, theirs = sheet.memory.dram, like.memory.dram
+    dram = replace(ours, bandwidth_gb_s=theirs.bandwidth_gb_s, capacity_gib=theirs.capacity_gib)
+    factor = peak(like) / peak(sheet)
+    clock = float(Fraction(str(sheet.compute.clock_mhz)) * factor)
+    compute = replace(sheet.compute, clock_mhz=clock)
+    return replace(sheet, compute=compute, memory=replace(sheet.memory, dram=dram))
+
+
+def peak(sheet: Datasheet) -> Fraction:
+    """Operations per microsecond of all cores in the element type that the chip is fastest in."""
+    rates = [r for unit in sheet.compute.units for r in unit.flops_per_cycle_per_core.values()]
+    compute = sheet.compute
+    return Fraction(str(max(rates))) * compute.cores * Fraction(str(compute.clock_mhz))
+
+
+def bandwidth(sheet: Datasheet) -> Fraction:
+    """Gigabytes per second of the device memory."""
+    return Fraction(str(sheet.memory.dram.bandwidth_gb_s))

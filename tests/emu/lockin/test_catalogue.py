@@ -1,0 +1,149 @@
+"""Every file of the catalogue is read strictly; what is wrong is named with file and key."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emu.ir.errors import CatalogueError
+from emu.lockin.catalogue import LARGEST_FILE, load_catalogue
+from emu.lockin.parts import Offer, title
+from tests.emu.lockin.small import INTERFACES, PARTS, STACKS, changed, offer, write
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue(folder)
+    return str(caught.value)
+
+
+def test_a_catalogue_holds_what_its_files_say(tmp_path: Path) -> None:
+    known = load_catalogue(write(tmp_path))
+    assert {slot: set(parts) for slot, parts in known.parts.items()}["driver"] == {
+        "driver-a",
+        "driver-b",
+    }
+    assert known.interfaces["dialect-a"].newest == 2
+    assert "Where" not in known.interfaces["dialect-a"].upto(1)
+    assert title(known.stacks["stack-a"]["front_end"]) == "graph-a"
+    assert known.about["stack-b"] == "vendor B"
+    assert known.of_kind("isa") == {"isa-a", "isa-b"}
+
+
+def test_offers_meet_in_the_newest_version_that_both_speak() -> None:
+    assert Offer("x", 1, 4).meets(Offer("x", 2, 9)) == 4
+    assert Offer("x", 1, 4).meets(Offer("x", 5, 9)) is None
+    assert Offer("x", 1, 4).meets(Offer("y", 1, 4)) is None
+
+
+Edit = Callable[[], dict[str, Any]]
+BAD: list[tuple[Edit, str]] = [
+    (lambda: {"parts": changed(PARTS, "graph-a", mode="sometimes")}, "facts.mode: must be one of"),
+    (lambda: {"parts": changed(PARTS, "graph-a", mod="eager")}, "mod: unknown key"),
+    (lambda: {"parts": changed(PARTS, "graph-a", open="yes")}, "open: must be true or false"),
+    (lambda: {"parts": changed(PARTS, "graph-a", dispatch_us=-1)}, "a time in microseconds"),
+    (lambda: {"parts": changed(PARTS, "chip-a", rom_modulus="0x")}, "a hexadecimal number"),
+    (lambda: {"parts": changed(PARTS, "chip-a", placement=3)}, "placement: must be a table"),
+    (
+        lambda: {"parts": changed(PARTS, "graph-a", exports=[offer("dialect-z")])},
+        "exports: 'dialect-z' is no interface; known: calls-a",
+    ),
+    (
+        lambda: {"parts": changed(PARTS, "graph-a", exports=[offer("dialect-a", 1, 3)])},
+        "'dialect-a' has versions 1 to 2, not 1 to 3",
+    ),
+    (
+        lambda: {"interfaces": changed(INTERFACES, "isa-a", kind="song")},
+        "isa-a.toml: kind: 'song' is none of dialect",
+    ),
+    (
+        lambda: {"interfaces": changed(INTERFACES, "isa-a", versions=[{"a": 1}, {"a": 2}])},
+        "versions: 'a' is added twice",
+    ),
+    (
+        lambda: {"stacks": changed(STACKS, "stack-a", slots={"driver": ["driver-a"]})},
+        "slots.front_end: must be a list of at least one part",
+    ),
+    (
+        lambda: {"stacks": changed(STACKS, "stack-a", slots={"kernel": []})},
+        "slots.kernel: is no slot; known: compiler, device",
+    ),
+]
+
+
+@pytest.mark.parametrize(("edit", "said"), BAD)
+def test_a_bad_file_is_refused_with_file_and_key(tmp_path: Path, edit: Edit, said: str) -> None:
+    found = refused(write(tmp_path, **edit()))
+    assert said in found
+    assert str(tmp_path) in found
+    assert "\n" not in found
+
+
+def test_a_stack_of_parts_that_do_not_exist_names_those_that_do(tmp_path: Path) -> None:
+    slots = {**STACKS["stack-a"]["slots"], "driver": ["driver-c"]}
+    found = refused(write(tmp_path, stacks=changed(STACKS, "stack-a", slots=slots)))
+    assert "slots.driver: 'driver-c' is not in the catalogue; known: driver-a, driver-b" in found
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ({"value": True}, "needs a source, or assumed = true"),
+        ({"value": True, "source": "x", "assumed": True}, "needs a source"),
+        ({"value": True, "assumed": False}, "needs a source"),
+        ({"source": "x"}, "must be a table with a value"),
+        ({"value": True, "source": "x", "note": "y"}, "note: is none of value, source"),
+    ],
+)
+def test_a_fact_needs_a_source_or_says_that_it_is_assumed(
+    tmp_path: Path, fact: dict[str, Any], said: str
+) -> None:
+    parts = changed(PARTS, "graph-a")
+    parts["graph-a"]["facts"]["dynamic"] = fact
+    assert f"facts.dynamic: {said}" in refused(write(tmp_path, parts=parts)).replace(
+        "dynamic.note", "dynamic: note"
+    )
+
+
+def test_an_assumed_fact_says_so(tmp_path: Path) -> None:
+    parts = changed(PARTS, "graph-a")
+    parts["graph-a"]["facts"]["dynamic"] = {"value": True, "assumed": True, "why": "no document"}
+    fact = (
+        load_catalogue(write(tmp_path, parts=parts)).parts["front_end"]["graph-a"].facts["dynamic"]
+    )
+    assert (fact.assumed, fact.why) == (True, "no document")
+
+
+def test_a_missing_and_an_unknown_fact_are_named(tmp_path: Path) -> None:
+    parts = changed(PARTS, "graph-a")
+    del parts["graph-a"]["facts"]["dynamic"]
+    assert "facts.dynamic: is missing" in refused(write(tmp_path / "1", parts=parts))
+    parts = changed(PARTS, "graph-a")
+    parts["graph-a"]["facts"]["colour"] = {"value": 1, "source": "x"}
+    assert "facts.colour: is no fact of this slot" in refused(write(tmp_path / "2", parts=parts))
+
+
+def test_a_file_is_named_as_what_it_holds(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "driver" / "driver-a.toml").rename(folder / "driver" / "other.toml")
+    assert "other.toml: name: must be the name of the file, 'other'" in refused(folder)
+
+
+def test_a_part_lies_in_the_folder_of_its_slot(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "driver" / "driver-b.toml").rename(folder / "device" / "driver-b.toml")
+    assert "driver-b.toml: slot: is 'driver', but the file lies in device" in refused(folder)
+
+
+@pytest.mark.parametrize("text", [b"name = ", b"\xff\xfe", b"a = " + b"[" * 5000])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, text: bytes) -> None:
+    folder = write(tmp_path)
+    (folder / "driver" / "driver-a.toml").write_bytes(text)
+    assert "driver-a.toml: file: is not TOML" in refused(folder)
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "driver" / "driver-a.toml").write_bytes(b"#" * (LARGEST_FILE + 1))
+    assert "is larger than 1,048,576 bytes" in refused(folder)

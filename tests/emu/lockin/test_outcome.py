@@ -1,0 +1,125 @@
+"""Outcomes of substitutions in stacks of a small catalogue, each by what happened."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from emu.lockin.catalogue import load_catalogue
+from emu.lockin.outcome import Bench, Outcome
+from emu.lockin.parts import Bundle, Catalogue, title
+from emu.lockin.source import Source
+from emu.lockin.trial import Laboratory
+from emu.models.reader import to_graph
+from emu.models.zoo import build
+from tests.emu.lockin.small import PARTS, Table, changed, kernels, offer, write
+
+SOURCE = Source(to_graph(build("mlp", {}), {}))
+
+
+def bench(known: Catalogue, stack: str = "stack-a", floor: float = 10.0) -> Bench:
+    return Bench(Laboratory(known, SOURCE), known.stacks[stack], floor)
+
+
+def parts(known: Catalogue, **names: str) -> Mapping[str, Bundle]:
+    return {slot: (known.parts[slot][name],) for slot, name in names.items()}
+
+
+def swapped(known: Catalogue, floor: float = 10.0, **names: str) -> Outcome:
+    return bench(known, floor=floor).swap(parts(known, **names))
+
+
+def made(folder: Path, tables: dict[str, Table] = PARTS) -> Catalogue:
+    return load_catalogue(write(folder, parts=tables))
+
+
+def with_shallow_kernels(folder: Path) -> Catalogue:
+    exports = [offer("ops-a"), offer("isa-a", 1, 2)]
+    shallow = kernels([offer("calls-a")], exports, depth="reference")
+    return made(folder, {**PARTS, "shallow": shallow})
+
+
+def test_a_part_that_does_as_well_is_free(tmp_path: Path) -> None:
+    known = made(tmp_path, {**PARTS, "twin": PARTS["kernels-a"]})
+    found = swapped(known, kernels="twin")
+    assert (found.kind, found.ratio) == ("free", 1.0)
+
+
+def test_shallower_kernels_are_slower_by_their_own_tiles(tmp_path: Path) -> None:
+    found = swapped(with_shallow_kernels(tmp_path), kernels="shallow")
+    assert found.kind == "slower"
+    assert found.ratio is not None
+    assert found.ratio == found.after_ps / found.before_ps > 1.05
+
+
+def test_what_is_slower_than_the_floor_is_below_it(tmp_path: Path) -> None:
+    assert (
+        swapped(with_shallow_kernels(tmp_path), floor=1.06, kernels="shallow").kind == "below-floor"
+    )
+
+
+def test_a_compiler_that_nobody_calls_is_vacuous(tmp_path: Path) -> None:
+    known = made(tmp_path)
+    assert swapped(known, front_end="eager-a", compiler="compiler-b").kind == "vacuous"
+
+
+def test_a_policy_without_demands_is_vacuous(tmp_path: Path) -> None:
+    assert swapped(made(tmp_path), orchestrator="anything").kind == "vacuous"
+
+
+def test_another_front_end_takes_its_compiler_with_it(tmp_path: Path) -> None:
+    known = made(tmp_path, changed(PARTS, "compiler-b", exports=[offer("isa-a", 1, 2)]))
+    found = swapped(known, front_end="whole-b")
+    assert (found.label, [(s, title(b)) for s, b in found.cofactors]) == (
+        "co+1",
+        [("compiler", "compiler-b")],
+    )
+    assert found.failure is not None
+    assert (found.failure.contract, found.failure.name) == ("K2", "NoCommonIR")
+
+
+def test_another_driver_is_blocked_while_the_chip_stays(tmp_path: Path) -> None:
+    found = swapped(made(tmp_path), driver="driver-b")
+    assert (found.kind, found.ratio, found.cofactors) == ("blocked", None, ())
+    assert found.blocking == (("K7",), *found.blocking[1:])
+    assert ("device", "chip-b") in [(s, title(b)) for s, b in found.unrestricted]
+
+
+def test_a_stack_that_fails_by_itself_is_a_native_failure(tmp_path: Path) -> None:
+    known = made(tmp_path, changed(PARTS, "chip-a", firmware_version="9"))
+    found = swapped(known, kernels="kernels-a")
+    assert found.kind == "native-failure"
+    assert found.failure is not None
+    assert found.failure.stage == "bind"
+
+
+def test_another_chip_is_compared_at_equal_peaks(tmp_path: Path) -> None:
+    twin = {**PARTS["chip-a"], "facts": {**PARTS["chip-a"]["facts"]}}
+    known = made(tmp_path, {**PARTS, "twin": twin})
+    found = swapped(known, device="twin")
+    assert (found.kind, found.ratio) == ("free", 1.0)
+
+
+def test_renaming_everything_changes_no_outcome(tmp_path: Path) -> None:
+    first = made(tmp_path / "first")
+    names = {name: f"part{i}" for i, name in enumerate(sorted(PARTS))}
+    renamed = {names[name]: table for name, table in PARTS.items()}
+    folder = write(tmp_path / "second", parts=renamed, stacks={})
+    second = load_catalogue(folder)
+    base = {
+        slot: tuple(second.parts[slot][names[p.name]] for p in bundle)
+        for slot, bundle in first.stacks["stack-a"].items()
+    }
+    for slot, known in first.parts.items():
+        for name in known:
+            one = bench(first).swap(parts(first, **{slot: name}))
+            laboratory = Laboratory(second, SOURCE)
+            two = Bench(laboratory, base).swap(parts(second, **{slot: names[name]}))
+            assert (one.label, one.ratio) == (two.label, two.ratio)
+            assert sorted(one.blocking) == sorted(two.blocking)
+
+
+@pytest.mark.parametrize("lie", [{"exports": [offer("isa-b")]}, {"layouts": ["nhwc"]}])
+def test_a_planted_lie_is_found_by_running(tmp_path: Path, lie: dict[str, object]) -> None:
+    known = made(tmp_path, {**PARTS, "liar": changed(PARTS, "chip-a", **lie)["chip-a"]})
+    assert swapped(known, device="liar").kind != "free"

@@ -1,0 +1,102 @@
+"""The search over all stacks of a small catalogue, against brute force that remembers nothing."""
+
+from itertools import chain, combinations, product
+
+import numpy as np
+import pytest
+
+from emu.ir.errors import EmuError
+from emu.lockin.catalogue import load_catalogue
+from emu.lockin.contracts import CONTRACTS, NAMES
+from emu.lockin.parts import SLOTS, Catalogue, Choice
+from emu.lockin.search import blocking_sets, co_substitutions, masks
+from emu.lockin.source import Source
+from emu.lockin.trial import Laboratory
+from emu.models.reader import to_graph
+from emu.models.zoo import build
+from tests.emu.lockin.small import write
+
+SOURCE = Source(to_graph(build("conv_block", {"image": 8, "channels": 4}), {}))
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    return load_catalogue(write(tmp_path_factory.mktemp("small")))
+
+
+def by_force(choice: Choice, known: Catalogue) -> int:
+    """The mask of one stack, every contract executed anew on all of it."""
+    mask = 0
+    for contract in CONTRACTS:
+        try:
+            contract.run(choice, SOURCE, known)
+        except EmuError:
+            mask |= 1 << NAMES.index(contract.name)
+    return mask
+
+
+def test_masks_are_those_of_brute_force(known: Catalogue) -> None:
+    options = {slot: known.options(slot) for slot in SLOTS}
+    found = masks(Laboratory(known, SOURCE), options)
+    assert found.stacks == 3 * 2 * 2 * 2 * 2 * 3
+    for place in np.ndindex(found.table.shape):
+        assert found.table[place] == by_force(found.choice(place), known)
+
+
+def test_each_contract_is_executed_once_for_each_projection(known: Catalogue) -> None:
+    laboratory = Laboratory(known, SOURCE)
+    masks(laboratory, {slot: known.options(slot) for slot in SLOTS})
+    met = [contract.name for contract, _ in laboratory.met]
+    assert met.count("K7") == 2 * 2
+    assert met.count("K3") == 2 * 2 * 2  # of a front end it sees the mode only
+
+
+def subsets() -> list[frozenset[str]]:
+    sizes = range(len(SLOTS) + 1)
+    return [frozenset(s) for s in chain.from_iterable(combinations(SLOTS, n) for n in sizes)]
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_co_substitutions_are_those_of_brute_force(known: Catalogue, slot: str) -> None:
+    """Every inclusion-minimal set of further slots that makes a substitution fit, and no other."""
+    base, other = known.stacks["stack-a"], known.stacks["stack-b"]
+    target = {**base, slot: other[slot]}
+    fits: set[frozenset[str]] = set()
+    for changed in subsets():
+        if slot in changed or any(smaller <= changed for smaller in fits):
+            continue
+        ways = product(
+            *(
+                [o for o in known.options(s) if o != base[s]] if s in changed else [target[s]]
+                for s in SLOTS
+            )
+        )
+        if any(by_force(dict(zip(SLOTS, way, strict=True)), known) == 0 for way in ways):
+            fits.add(changed)
+    options = {s: (target[s],) if s == slot else known.options(s) for s in SLOTS}
+    found = co_substitutions(masks(Laboratory(known, SOURCE), options), base, frozenset({slot}))
+    sets = [frozenset(s for s in SLOTS if s != slot and c[s] != base[s]) for c in found]
+    assert set(sets) == fits
+    assert [len(s) for s in sets] == sorted(len(s) for s in sets)
+
+
+@pytest.mark.parametrize("slot", ["driver", "kernels"])
+def test_blocking_sets_hit_every_mask_and_none_is_too_large(known: Catalogue, slot: str) -> None:
+    base, other = known.stacks["stack-a"], known.stacks["stack-b"]
+    kept = {slot: (other[slot],), "device": (base["device"],)}
+    found = masks(Laboratory(known, SOURCE), {s: kept.get(s) or known.options(s) for s in SLOTS})
+    occurring = found.distinct()
+    names = list(NAMES)
+    hitting = [
+        set(some)
+        for n in range(1, len(names) + 1)
+        for some in combinations(names, n)
+        if all(any(m >> names.index(c) & 1 for c in some) for m in occurring)
+    ]
+    least = [h for h in hitting if not any(other < h for other in hitting)]
+    assert [set(b) for b in blocking_sets(found)] == least
+
+
+def test_nothing_blocks_where_a_stack_fits(known: Catalogue) -> None:
+    found = masks(Laboratory(known, SOURCE), {slot: known.options(slot) for slot in SLOTS})
+    assert blocking_sets(found) == []
