@@ -171,7 +171,7 @@ def test_ir_is_printed_dumped_and_timed_on_the_way(run: Call, tmp_path: Path) ->
     assert "simulate" in err
     assert len(list(folder.glob("*.mlir"))) == 7
     _, _, every = run("run", *SMALL, "--no-values", "--print-ir-after-all")
-    assert every.count("IR after") == 6
+    assert every.count("IR after") == 7
 
 
 @pytest.mark.parametrize("kind", ["devices", "models", "kernels", "scopes", "passes"])
