@@ -74,7 +74,7 @@ class CoreDevice(Device):
         return max(super().bound_ps(program), int(cycles / self.rates.clock))
 
     def least_ps(self, program: TileProgram) -> int:
-        """How long its busiest resource is held by the first core, or by all that all cores move."""
+        """How long the first core holds its busiest resource, or the memory all that is moved."""
         return max(self.bound_ps(program), self.clockwork(program, Shares()).busiest_ps)
 
     def run(self, free: frozenset[str]) -> Clock:
