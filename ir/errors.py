@@ -10,7 +10,8 @@ EmuError                    1
 │   ├── BadValues           2  input values have a wrong name, shape or dtype
 │   ├── DatasheetError      2  a device file lacks a field or has an impossible number
 │   ├── CatalogueError      2  a file of a stack, a part or an interface cannot be used
-│   └── RunFileError        2  the file is not a run that emu kept, or not a whole one
+│   ├── RunFileError        2  the file is not a run that emu kept, or not a whole one
+│   └── OverLimit           2  a file is, or asks for, more than a limit allows
 ├── ContainerError          2  a device binary is damaged or was made for another device
 ├── DriverMisuse            1  a caller broke a rule of the driver's functions (a bug of the caller)
 │   ├── ContextClosed       1  the context was not opened, or is closed
@@ -38,7 +39,9 @@ EmuError                    1
 │   └── TelemetryMissing    4  K8 admit    a figure that the policy demands is not measured
 └── Unsupported             4  something in the model is outside what the stack can do
     ├── UnsupportedOp       4  an op (named with its node) has no rule
-    └── NoKernel            4  no library, generator or host can compute a group
+    │   └── NotConstant     4  a rule has to know a value that the model computes or is given
+    ├── NoKernel            4  no library, generator or host can compute a group
+    └── Crashed             4  the process that worked on a file did not survive it
 """
 
 from collections.abc import Iterable
@@ -99,6 +102,10 @@ class CatalogueError(InputError):
 
 class RunFileError(InputError):
     """The file is not a run that emu kept, or not a whole one."""
+
+
+class OverLimit(InputError):
+    """A file is, or asks for, more than a limit allows; the message names limit and place."""
 
 
 class ContainerError(EmuError):
@@ -263,5 +270,18 @@ class UnsupportedOp(Unsupported):
     """An op, named with its node, has no rule."""
 
 
+class NotConstant(UnsupportedOp):
+    """A rule has to know a value that the model computes, or is given as an input."""
+
+    def __init__(self, where: str, what: str, value: str) -> None:
+        """Say at which node ``what`` is the ``value`` that is not known."""
+        super().__init__(f"{where}: {what} ('{value}') is not a constant")
+        self.value = value
+
+
 class NoKernel(Unsupported):
     """No library, generator or host can compute a group."""
+
+
+class Crashed(Unsupported):
+    """The process that worked on a file did not survive it; the message names the place."""

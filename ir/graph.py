@@ -119,12 +119,20 @@ class Graph:
         return self
 
     def _verify_node(self, node: Node, known: set[str], ids: set[str]) -> None:
-        where = f"{self.name}: node '{node.id}' ({node})"
-        if node.id in ids:
-            raise VerifyError(f"{where}: the id is used twice")
-        if not node.source:
-            raise VerifyError(f"{where}: has lost its source")
-        if missing := next((v for v in node.inputs if v and v not in known), None):
-            raise VerifyError(f"{where}: %{missing} is used before it is defined")
-        if twice := next((v for v in node.outputs if v in known), None):
-            raise VerifyError(f"{where}: %{twice} is defined twice")
+        why = _why_wrong(node, known, ids)
+        if why is not None:
+            raise VerifyError(f"{self.name}: node '{node.id}' ({node}): {why}")
+
+
+def _why_wrong(node: Node, known: set[str], ids: set[str]) -> str | None:
+    if node.id in ids:
+        return "the id is used twice"
+    if not node.source:
+        return "has lost its source"
+    for value in node.inputs:
+        if value and value not in known:
+            return f"%{value} is used before it is defined"
+    for value in node.outputs:
+        if value in known:
+            return f"%{value} is defined twice"
+    return None

@@ -22,6 +22,7 @@ CAUSES: tuple[str, ...] = (
     "link",
     "host",
     "wait",
+    "throttle",
 )
 MEANING = {
     "useful": "true operations at the peak",
@@ -38,6 +39,7 @@ MEANING = {
     "link": "copies from and to the host",
     "host": "computing on the host",
     "wait": "exposed latency",
+    "throttle": "a clock held back by power",
 }
 
 

@@ -54,11 +54,20 @@ def gemm_shape(op: str, ins: Sequence[Shape], out: Shape) -> tuple[int, int, int
         return groups, m, out[1] // groups, k
     if op == "ConvTranspose":
         return _transposed(ins, out)
+    out = _as_matrices(ins, out)
     batch = 1
     for extent in out[:-2]:
         batch *= extent
     k = ins[0][-1] if op != "Gemm" else ins[0][0] * ins[0][1] // out[-2]
     return batch, out[-2], out[-1], k
+
+
+def _as_matrices(ins: Sequence[Shape], out: Shape) -> Shape:
+    """The result with M and N where an operand is a vector: a row on the left, else a column."""
+    rows = (*out[:-1], 1, *out[-1:]) if len(ins[0]) == 1 and len(ins[1]) > 1 else out
+    if len(ins[1]) != 1:
+        return rows
+    return (1, 1) if len(ins[0]) == 1 else (*out, 1)
 
 
 def _transposed(ins: Sequence[Shape], out: Shape) -> tuple[int, int, int, int]:

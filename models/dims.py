@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emu.ir.errors import BadOption, ModelError, UnboundDimension, UnknownName, Unsupported
-from emu.ir.types import Dim, TensorType
+from emu.ir.errors import (
+    BadOption,
+    BadValues,
+    ModelError,
+    UnboundDimension,
+    UnknownName,
+    Unsupported,
+)
+from emu.ir.types import Array, Dim, TensorType
 from emu.models.model import Model
 from emu.models.tensors import dtype_of
 
@@ -62,13 +69,46 @@ def bind_inputs(model: Model, dims: Mapping[str, int]) -> dict[str, TensorType]:
             raise UnknownName(f"dimension of {model.name}", name, symbols)
         if number < 1:
             raise BadOption(f"dimension '{name}' must be at least 1, not {number}")
-    return {name: _bound(name, type, dims) for name, type in declared.items()}
+    _must_bind(model, declared, dims)
+    return {name: _bound(type, dims) for name, type in declared.items()}
 
 
-def _bound(name: str, type: TensorType, dims: Mapping[str, int]) -> TensorType:
-    missing = [d for d in dict.fromkeys(type.shape) if isinstance(d, str) and d not in dims]
-    if missing:
-        flags = " ".join(f"--dim {symbol}=N" for symbol in missing)
-        what = ", ".join(f"'{symbol}'" for symbol in missing)
-        raise UnboundDimension(f"input '{name}' has no number for dimension {what}; give {flags}")
+def _must_bind(model: Model, declared: Mapping[str, TensorType], dims: Mapping[str, int]) -> None:
+    """Raise UnboundDimension that shows every input with a symbol, and the flags to give."""
+    missing = {
+        name: tuple(d for d in type.shape if isinstance(d, str) and d not in dims)
+        for name, type in declared.items()
+    }
+    symbols = dict.fromkeys(symbol for found in missing.values() for symbol in found)
+    if symbols:
+        open_ones = [name for name, found in missing.items() if found]
+        shown = ", ".join(f"'{name}' {_shape(declared[name])}" for name in open_ones)
+        named, flags = (", ".join(f"'{s}'" for s in symbols), " ".join(f"{s}=N" for s in symbols))
+        inputs = f"input {shown} has" if len(open_ones) == 1 else f"inputs {shown} have"
+        raise UnboundDimension(
+            f"{model.name}: {inputs} no number for dimension {named}; give --dim {flags}"
+        )
+
+
+def _shape(type: TensorType) -> str:
+    return f"[{', '.join(map(str, type.shape))}]"
+
+
+def _bound(type: TensorType, dims: Mapping[str, int]) -> TensorType:
     return TensorType(type.dtype, tuple(dims[d] if isinstance(d, str) else d for d in type.shape))
+
+
+def dims_of(declared: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dict[str, int]:
+    """Return the numbers that the shapes of ``arrays`` give to the symbols of declared types.
+
+    Raises BadValues for an input that is missing, has another rank, or contradicts another.
+    """
+    found: dict[str, int] = {}
+    for name, type in declared.items():
+        if name not in arrays or arrays[name].ndim != len(type.shape):
+            given = "nothing" if name not in arrays else f"the shape {arrays[name].shape}"
+            raise BadValues(f"input '{name}' must have the shape {_shape(type)}, not {given}")
+        for symbol, number in zip(type.shape, arrays[name].shape, strict=True):
+            if isinstance(symbol, str) and found.setdefault(symbol, number) != number:
+                raise BadValues(f"input '{name}': '{symbol}' is {found[symbol]} and {number}")
+    return found

@@ -1,6 +1,6 @@
 """Nodes of an ONNX graph, one after the other, into nodes of emu's graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -9,17 +9,34 @@ import numpy as np
 from emu.ir.errors import ModelError, UnsupportedOp
 from emu.ir.graph import Constant, Graph, Node
 from emu.ir.ops import find_op
+from emu.ir.place import at
 from emu.ir.types import NUMPY, Array, TensorType
 from emu.models.dims import declared_type
 from emu.models.model import Model
-from emu.models.rules import constant, elementwise, norm, quantisation, resize, shape, window
-from emu.models.rules.site import Call, OnnxAttr, Rule, Site
+from emu.models.rules import (
+    attention,
+    constant,
+    einsum,
+    elementwise,
+    expanding,
+    indexing,
+    norm,
+    quantisation,
+    recurrent,
+    resize,
+    shape,
+    window,
+)
+from emu.models.rules.site import Call, Given, OnnxAttr, Rule, Site
 from emu.models.tensors import array_of, inline
 
 if TYPE_CHECKING:
     import onnx
 
-FAMILIES = (elementwise, shape, norm, window, quantisation, resize, constant)
+FAMILIES = (
+    *(elementwise, shape, indexing, norm, window),
+    *(attention, expanding, einsum, recurrent, quantisation, resize, constant),
+)
 RULES: Mapping[str, Rule] = {
     name: rule for family in FAMILIES for name, rule in family.RULES.items()
 }
@@ -28,7 +45,8 @@ RULES: Mapping[str, Rule] = {
 FOLD_ELEMENTS = 1024
 
 # AttributeProto.AttributeType as numbers.
-FLOAT, INT, STRING, TENSOR, FLOATS, INTS = 1, 2, 3, 4, 6, 7
+FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 5, 6, 7, 8
+DEFAULT = ("", "ai.onnx")
 
 
 class Importer:
@@ -42,15 +60,22 @@ class Importer:
         self.nodes: list[Node] = []
         self.folded: list[str] = []
         self.ids: set[str] = set()
+        self.copies: dict[str, int] = {}
+        self.limits = model.limits
+        self.folded_bytes = 0
+        for name, type in inputs.items():
+            self.limits.check_type(type, f"{model.origin}: input '{name}'")
         graph = model.proto.graph
-        self.used = frozenset(
-            chain((v.name for v in graph.output), *(node.input for node in graph.node))
-        )
+        self.used = frozenset(chain((v.name for v in graph.output), *map(_reads, graph.node)))
         self.later = frozenset(chain.from_iterable(node.output for node in graph.node))
 
     def add(self, proto: "onnx.NodeProto") -> None:
         """Read the next node; raise UnsupportedOp or ModelError that names it."""
+        branch = self._known_branch(proto)
+        if branch is not None:
+            return self._inline(proto, branch)
         site = self._site(proto)
+        at(site.where)
         self._check(site)
         answer = RULES[site.op](site)
         if isinstance(answer, Constant):
@@ -58,9 +83,44 @@ class Importer:
             self.folded.append(site.id)
             return
         for i, call in enumerate(answer):
-            self._emit(site, call, i, len(answer))
+            if isinstance(call, Given):
+                self._define(call.name, call.constant)
+            else:
+                self._emit(site, call, i, len(answer))
         if site.outputs[0] in self.constants:
             self.folded.append(site.id)
+
+    def _known_branch(self, proto: "onnx.NodeProto") -> "onnx.GraphProto | None":
+        """The branch that an If takes whose condition is known once shapes are."""
+        if proto.op_type != "If" or proto.domain not in DEFAULT or not proto.input:
+            return None
+        condition = self.constants.get(proto.input[0])
+        if condition is None or condition.scalar is None:
+            return None
+        wanted = "then_branch" if condition.scalar else "else_branch"
+        return next((a.g for a in proto.attribute if a.name == wanted), None)
+
+    def _inline(self, proto: "onnx.NodeProto", branch: "onnx.GraphProto") -> None:
+        """Read the nodes of a branch here; its values are seen by its own nodes only."""
+        for tensor in branch.initializer:
+            self._define(tensor.name, inline(array_of(tensor, self.model.origin)))
+        for node in branch.node:
+            self.add(node)
+        where = f"node '{proto.name}' (If)"
+        if len(branch.output) != len(proto.output):
+            raise ModelError(f"{where}: its branch has {len(branch.output)} outputs")
+        for value, output in zip(branch.output, proto.output, strict=True):
+            if value.name not in self.types:
+                raise ModelError(f"{where}: output '{value.name}' of its branch is defined nowhere")
+            self._alias(proto, value.name, output)
+
+    def _alias(self, proto: "onnx.NodeProto", value: str, output: str) -> None:
+        """Give a value of a branch the name that the node gives it."""
+        if value in self.constants:
+            return self._define(output, self.constants[value])
+        self.types[output] = self.types[value]
+        id = self._fresh(proto.name or f"If_{len(self.ids)}")
+        self.nodes.append(Node(id, "Identity", (value,), (output,), source=(id,)))
 
     def finish(self) -> Graph:
         """Return the graph; raise ModelError when an output is missing or has another type."""
@@ -92,7 +152,7 @@ class Importer:
             proto.op_type,
             self.opset,
             _trimmed(tuple(proto.input)),
-            _trimmed(tuple(proto.output)),
+            _named(_trimmed(tuple(proto.output)), id),
             {a.name: _attr(a, id) for a in proto.attribute},
             self.types,
             self.constants,
@@ -100,11 +160,13 @@ class Importer:
         )
 
     def _fresh(self, wanted: str) -> str:
-        id, count = wanted, 1
+        id, count = wanted, self.copies.get(wanted, 1)
         while id in self.ids:
             count += 1
             id = f"{wanted}#{count}"
+        self.copies[wanted] = count  # or a thousand nodes of one name would take a million steps
         self.ids.add(id)
+        self.limits.check("nodes", len(self.ids), self.model.origin, "nodes after expansion")
         return id
 
     def _check(self, site: Site) -> None:
@@ -131,9 +193,13 @@ class Importer:
             raise ModelError(f"{site.where}: {error}") from error
         if len(results) != len(call.outputs):
             raise ModelError(f"{site.where}: makes {len(results)} outputs, not {len(call.outputs)}")
+        for type in results:
+            self.limits.check_type(type, site.where)
         self.types.update(zip(call.outputs, results, strict=True))
         if self._is_shape_arithmetic(call, results):
             return self._fold(call)
+        if not any(type.elements for type in results):
+            return self._define_empty(call, results)
         id = site.id if part == parts - 1 else self._fresh(f"{site.id}#{part}")
         self.nodes.append(Node(id, call.op, call.inputs, call.outputs, call.attrs, (site.id,)))
 
@@ -149,7 +215,18 @@ class Importer:
         for name, array in zip(call.outputs, made, strict=True):
             self._define(name, inline(np.array(array, NUMPY[self.types[name].dtype])))
 
+    def _define_empty(self, call: Call, results: tuple[TensorType, ...]) -> None:
+        """What has no elements is known, whatever it is computed from."""
+        for name, type in zip(call.outputs, results, strict=True):
+            self._define(name, inline(np.zeros(type.dims, NUMPY[type.dtype])))
+
     def _define(self, name: str, constant: Constant) -> None:
+        where = f"{self.model.origin}: value '{name}'"
+        self.limits.check_type(constant.type, where)
+        if constant.inline is not None:
+            self.folded_bytes += constant.inline.nbytes
+            what = "bytes of constants with those before it"
+            self.limits.check("folded_bytes", self.folded_bytes, where, what)
         self.constants[name] = constant
         self.types[name] = constant.type
 
@@ -169,7 +246,7 @@ def _is_known(domain: str, op: str) -> bool:
     """Whether there is a rule for the op of this domain."""
     if domain == "com.microsoft":
         return op in quantisation.MICROSOFT
-    return domain in ("", "ai.onnx") and op in RULES and op not in quantisation.MICROSOFT
+    return domain in DEFAULT and op in RULES and op not in quantisation.MICROSOFT
 
 
 def _initializers(model: Model) -> dict[str, Constant]:
@@ -183,10 +260,23 @@ def _initializers(model: Model) -> dict[str, Constant]:
     return found
 
 
+def _reads(node: "onnx.NodeProto") -> Iterator[str]:
+    """What a node and its subgraphs read."""
+    yield from node.input
+    for graph in (a.g for a in node.attribute if a.type == GRAPH):
+        yield from (value.name for value in graph.output)
+        yield from chain.from_iterable(map(_reads, graph.node))
+
+
 def _trimmed(names: tuple[str, ...]) -> tuple[str, ...]:
     while names and not names[-1]:
         names = names[:-1]
     return names
+
+
+def _named(outputs: tuple[str, ...], id: str) -> tuple[str, ...]:
+    """Outputs that the model leaves out before others get a name that nothing reads."""
+    return tuple(name or f"{id}#absent{i}" for i, name in enumerate(outputs))
 
 
 def _attr(attr: "onnx.AttributeProto", id: str) -> OnnxAttr:
@@ -195,6 +285,8 @@ def _attr(attr: "onnx.AttributeProto", id: str) -> OnnxAttr:
         return simple[attr.type]
     if attr.type == STRING:
         return attr.s.decode("utf-8", "replace")
+    if attr.type == STRINGS:
+        return tuple(s.decode("utf-8", "replace") for s in attr.strings)
     if attr.type in (FLOATS, INTS):
         return tuple(attr.floats if attr.type == FLOATS else attr.ints)
     raise UnsupportedOp(

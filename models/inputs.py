@@ -1,19 +1,23 @@
 """Input values: random ones that any model accepts, and checks of what a user brings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from hashlib import blake2b
 
 import numpy as np
 
 from emu.ir.errors import BadValues
-from emu.ir.graph import Graph
+from emu.ir.graph import Graph, Node
+from emu.ir.ops.attributes import integer
 from emu.ir.types import NUMPY, REALS, Array, TensorType
 
+INDICES = ("i64", "i32")
 DEFAULT_BOUND = 10  # integers are 0 to 9 where nothing says how many there are
 
-# Ops that hand an index on unchanged.
-PASSES_ON = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+# Ops whose second input are places along ``axis`` of the first.
+ALONG_AXIS = ("Gather", "GatherElements", "ScatterElements")
+# Ops whose second input are places in the dimensions of the first after ``batch_dims``.
+IN_SLICES = ("GatherND", "ScatterND")
 
 
 def random_inputs(graph: Graph, seed: int) -> dict[str, Array]:
@@ -41,15 +45,28 @@ def index_bound(graph: Graph, name: str) -> int:
     return min(_tables(graph, name), default=DEFAULT_BOUND)
 
 
-def _tables(graph: Graph, name: str) -> list[int]:
-    found: list[int] = []
-    for node in graph.readers.get(name, ()):
-        if node.op == "Gather" and node.inputs[1] == name:
-            axis = node.attrs.get("axis", 0)
-            found.append(graph.types[node.inputs[0]].dims[axis if isinstance(axis, int) else 0])
-        if node.op in PASSES_ON:
-            found += _tables(graph, node.output)
-    return found
+def _tables(graph: Graph, name: str) -> Iterator[int]:
+    """The rows of every table that ``name``, or an integer made of it, is an index of."""
+    seen, ahead = {name}, [name]
+    while ahead:
+        value = ahead.pop()
+        for node in graph.readers.get(value, ()):
+            if len(node.inputs) > 1 and node.inputs[1] == value:
+                yield from _rows(graph, node)
+            made = {v for v in node.outputs if graph.types[v].dtype in INDICES} - seen
+            seen |= made
+            ahead += sorted(made)
+
+
+def _rows(graph: Graph, node: Node) -> tuple[int, ...]:
+    dims = graph.types[node.inputs[0]].dims
+    if node.op in ALONG_AXIS:
+        axis = integer(node.attrs, "axis", 0)
+        return (dims[axis],)
+    if node.op in IN_SLICES:
+        first = integer(node.attrs, "batch_dims", 0)
+        return dims[first : first + graph.types[node.inputs[1]].dims[-1]]
+    return ()
 
 
 def check_inputs(graph: Graph, arrays: Mapping[str, Array]) -> None:

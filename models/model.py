@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emu.ir.graph import Constant
+from emu.models.limits import UNLIMITED, Limits
 
 if TYPE_CHECKING:
     import onnx
@@ -16,13 +17,14 @@ class Model:
 
     In ``proto`` every name of ``weights`` is an initializer without data, marked as external;
     small structural constants (shapes, axes, scalars, masks) are complete. ``origin`` is the path
-    of the file, or ``zoo``. Nobody may change ``proto``.
+    of the file, or ``zoo``; ``limits`` bound what a file may ask for. Nobody may change ``proto``.
     """
 
     name: str
     proto: "onnx.ModelProto" = field(repr=False)
     weights: Mapping[str, Constant] = field(repr=False)
     origin: str
+    limits: Limits = UNLIMITED
 
     @property
     def weight_bytes(self) -> int:

@@ -1,14 +1,14 @@
 """From an ONNX file to a model, and from a model to the graph that the stack works on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emu.ir.errors import ModelError, Unsupported
+from emu.ir.errors import ModelError, OverLimit, Unsupported
 from emu.ir.graph import Graph
 from emu.models.dims import bind_inputs
 from emu.models.importer import Importer
+from emu.models.limits import LIMITS, Limits
 from emu.models.model import Model
 from emu.models.thin import open_thin
 
@@ -18,33 +18,31 @@ if TYPE_CHECKING:
 OLDEST_OPSET = 7
 NEWEST_OPSET = 28  # the newest whose changes to the ops here have been read
 DEFAULT_DOMAINS = ("", "ai.onnx")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a model file may be at most; weights in files of their own do not count."""
-
-    file_bytes: int = 1 << 31  # protobuf itself ends at 2 GiB
-    structure_bytes: int = 1 << 26  # all but the weights: 64 MiB
-    nodes: int = 100_000
-
-
-LIMITS = Limits()
+# What Python and numpy raise for numbers, lists and types that do not go together.
+UNFORESEEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    RuntimeWarning,
+    TypeError,
+    ValueError,
+)
 
 
 def read_model(path: Path, limits: Limits = LIMITS) -> Model:
     """Open an ONNX file; its weights stay on the disk until they are loaded.
 
-    Raises ModelError when the file is missing, damaged, larger than ``limits`` allow, or keeps
-    weights outside its own folder.
+    Raises ModelError when the file is missing, damaged, or keeps weights outside its own folder,
+    and OverLimit when it is larger than ``limits`` allow.
     """
     try:
         _check_file(path, limits)
-        opened = open_thin(path, limits.structure_bytes)
+        opened = open_thin(path, limits)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    _check_proto(opened.proto, path, limits)
-    return Model(path.stem, opened.proto, opened.weights, str(path))
+    _check_proto(opened.proto, path)
+    return Model(path.stem, opened.proto, opened.weights, str(path), limits)
 
 
 def _check_file(path: Path, limits: Limits) -> None:
@@ -55,16 +53,12 @@ def _check_file(path: Path, limits: Limits) -> None:
     size = path.stat().st_size
     if size == 0:
         raise ModelError(f"{path}: the file is empty")
-    if size > limits.file_bytes:
-        raise ModelError(f"{path}: the file has {size} bytes; the limit is {limits.file_bytes}")
+    limits.check("file_bytes", size, str(path), "bytes")
 
 
-def _check_proto(proto: "onnx.ModelProto", path: Path, limits: Limits) -> None:
-    nodes = len(proto.graph.node)
+def _check_proto(proto: "onnx.ModelProto", path: Path) -> None:
     if not proto.HasField("graph") or not proto.opset_import:
         raise ModelError(f"{path}: not an ONNX model: it has no graph or no opset")
-    if nodes > limits.nodes:
-        raise ModelError(f"{path}: the model has {nodes} nodes; the limit is {limits.nodes}")
     if proto.graph.sparse_initializer:
         raise Unsupported(f"{path}: sparse initializers are not supported")
 
@@ -92,5 +86,20 @@ def to_graph(model: Model, dims: Mapping[str, int]) -> Graph:
     opset = opset_of(model)
     importer = Importer(model, opset, bind_inputs(model, dims))
     for node in model.proto.graph.node:
-        importer.add(node)
+        _add(importer, node)
     return importer.finish()
+
+
+def _add(importer: Importer, node: "onnx.NodeProto") -> None:
+    """Read a node; what no rule foresaw in its attributes and constants is an error with its name.
+
+    Rules and numpy check what they can name; a file has more ways to be wrong than anyone lists.
+    """
+    try:
+        importer.add(node)
+    except MemoryError as error:
+        what = f"node '{node.name}' ({node.op_type})"
+        raise OverLimit(f"{what}: asks for more memory than there is: {error}") from error
+    except UNFORESEEN as error:
+        why = f"cannot be read: {type(error).__name__}: {error}"
+        raise ModelError(f"node '{node.name}' ({node.op_type}): {why}") from error

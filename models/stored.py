@@ -1,9 +1,10 @@
 """Where the weights of a model file lie: inside it, or in a file of the same folder."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from emu.models.tensors import shared
 
 if TYPE_CHECKING:
     import onnx
+
+MAPPED_BYTES = 64 << 20
+MOST_DIGITS = 19  # of an offset or a length; a file has fewer bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,34 @@ def stored(name: str, type: TensorType, span: Span) -> Constant:
 def _reader(name: str, type: TensorType, span: Span) -> Callable[[], Array]:
     def read() -> Array:
         try:
-            flat = np.fromfile(span.path, NUMPY[type.dtype], type.elements, offset=span.offset)
-            return flat.reshape(type.dims)
+            with open(span.path, "rb", opener=_no_link) as file:
+                return (
+                    _mapped(file, type, span) if _is_large(type, span) else _read(file, type, span)
+                )
         except (OSError, ValueError) as error:
             raise ModelError(f"{span.path}: weight '{name}' cannot be read: {error}") from error
 
     return read
+
+
+def _is_large(type: TensorType, span: Span) -> bool:
+    """Whether memory had better not hold the weight, and the place in the file lets it."""
+    return span.length >= MAPPED_BYTES and span.offset % type.itemsize == 0
+
+
+def _read(file: BinaryIO, type: TensorType, span: Span) -> Array:
+    flat = np.fromfile(file, NUMPY[type.dtype], type.elements, offset=span.offset)
+    return flat.reshape(type.dims)
+
+
+def _mapped(file: BinaryIO, type: TensorType, span: Span) -> Array:
+    """The bytes of the file themselves; what was used of them gives way when memory is short."""
+    return np.asarray(np.memmap(file, NUMPY[type.dtype], "r", span.offset, type.dims))
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a path that was resolved: what became a link or a pipe since then is not followed."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def external_span(tensor: "onnx.TensorProto", type: TensorType, model_path: Path) -> Span:
@@ -71,15 +97,21 @@ def external_span(tensor: "onnx.TensorProto", type: TensorType, model_path: Path
 def _inside(folder: Path, location: str, where: str) -> Path:
     if not location or "\0" in location or Path(location).is_absolute():
         raise ModelError(f"{where}: external data at {location!r} is not a path in the folder")
-    path = (folder / location).resolve()
+    try:
+        path = (folder / location).resolve()
+        path.lstat()
+    except FileNotFoundError:
+        raise ModelError(f"{where}: external data file {location!r} does not exist") from None
+    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
+        raise ModelError(f"{where}: external data at {location!r}: {error}") from error
     if not path.is_relative_to(folder.resolve()):
         raise ModelError(f"{where}: external data at {location!r} is outside the model's folder")
     if not path.is_file():
-        raise ModelError(f"{where}: external data file {location!r} does not exist")
+        raise ModelError(f"{where}: external data at {location!r} is not a file")
     return path
 
 
 def _size(text: str, what: str, where: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
         raise ModelError(f"{where}: external {what} {text!r} is not a number of bytes")
     return int(text)

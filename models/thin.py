@@ -1,13 +1,16 @@
 """Opening a model file without its weights."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emu.ir.errors import ModelError
 from emu.ir.graph import Constant
 from emu.ir.types import Array, TensorType
+from emu.models.limits import Limits
+from emu.models.scan import census
 from emu.models.stored import Span, external_span, stored
 from emu.models.tensors import EXTERNAL, array_of, is_structural, mark_external, stub_type
 from emu.models.wire import (
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     import onnx
 
 DATA_FIELDS = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+# Data fields whose bytes are those of the array, by element type: fixed width, little endian.
+AS_RAW = {"f32": 4, "f64": 10}
+TYPED = (4, 5, 7, 10, 11)
 
 
 @dataclass(frozen=True)
@@ -35,69 +41,106 @@ class Opened:
     weights: dict[str, Constant]
 
 
-def open_thin(path: Path, structure_bytes: int) -> Opened:
-    """Read an ONNX file but for its weights.
+def open_thin(path: Path, limits: Limits) -> Opened:
+    """Read an ONNX file but for its weights; what the file says is counted before it is believed.
 
-    Raises ModelError when the file is damaged or its structure exceeds ``structure_bytes``.
+    Raises ModelError when the file is damaged, OverLimit when it is larger than ``limits`` allow.
     """
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
     try:
-        text, weights = _scan(path)
-        if len(text) > structure_bytes:
-            raise ModelError(
-                f"{path}: the model without weights has {len(text)} bytes;"
-                f" the limit is {structure_bytes}"
-            )
-        return Opened(ModelProto.FromString(text), weights)
+        reading = _Reading(path, limits)
+        text = reading.structure()
+        proto = ModelProto.FromString(text)
+        proto.ClearField("training_info")  # nothing here reads it
+        if reading.has_external:
+            _bring_in(proto, path, limits)
+        return Opened(proto, reading.weights)
     except (WireError, DecodeError, RecursionError) as error:
         raise ModelError(f"{path}: not an ONNX model: broken protobuf ({error})") from error
 
 
-def _scan(path: Path) -> tuple[bytes, dict[str, Constant]]:
-    weights: dict[str, Constant] = {}
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-        with memoryview(mapped) as data:
-            parts = [
-                _graph(data, field, path, weights)
-                if field.number == MODEL_GRAPH and field.wire_type == BYTES
-                else bytes(data[field.start : field.stop])
-                for field in fields(data, 0, len(data))
-            ]
-    return b"".join(parts), weights
+class _Reading:
+    """One file while it is read: the text that is kept of it, and the weights that are not."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path, self.limits, self.where = path, limits, str(path)
+        self.weights: dict[str, Constant] = {}
+        self.has_external = False
+        self.kept_bytes = 0
+
+    def structure(self) -> bytes:
+        """Return the model in protobuf, without its weights."""
+        with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+            with memoryview(mapped) as data:
+                self.has_external = census(data, self.limits, self.where).has_external
+                return b"".join(self._part(data, part) for part in fields(data, 0, len(data)))
+
+    def _part(self, data: memoryview, part: Field) -> bytes:
+        if part.number != MODEL_GRAPH or part.wire_type != BYTES:
+            return self._kept(data, part)
+        body = b"".join(self._in_graph(data, p) for p in fields(data, part.payload, part.stop))
+        return header(MODEL_GRAPH, len(body)) + body
+
+    def _in_graph(self, data: memoryview, part: Field) -> bytes:
+        if part.number != GRAPH_INITIALIZER or part.wire_type != BYTES:
+            return self._kept(data, part)
+        tensor = self._initializer(data, part).SerializeToString()
+        return header(GRAPH_INITIALIZER, len(tensor)) + tensor
+
+    def _kept(self, data: memoryview, part: Field) -> bytes:
+        self._keep(part.stop - part.start, self.where)
+        return bytes(data[part.start : part.stop])
+
+    def _keep(self, more: int, where: str) -> None:
+        """Count bytes that stay in memory while the model does; raise OverLimit before they do."""
+        self.kept_bytes += more
+        what = "bytes without weights, or more"
+        self.limits.check("structure_bytes", self.kept_bytes, where, what)
+
+    def _initializer(self, data: memoryview, field: Field) -> "onnx.TensorProto":
+        from onnx import TensorProto
+
+        parts = tuple(fields(data, field.payload, field.stop))
+        large = _contents(parts)
+        rest = (p for p in parts if p is not large and p.number != TENSOR_RAW_DATA)
+        tensor = TensorProto.FromString(b"".join(self._kept(data, p) for p in rest))
+        type = stub_type(tensor, self.where)
+        where = f"{self.where}: tensor '{tensor.name}'"
+        self.limits.check_type(type, where)
+        if tensor.data_location == EXTERNAL:
+            return self._settle(
+                tensor, type, stored(tensor.name, type, external_span(tensor, type, self.path))
+            )
+        if large is not None and large.number in (TENSOR_RAW_DATA, AS_RAW.get(type.dtype)):
+            span = Span(self.path, large.payload, large.stop - large.payload)
+            return self._settle(tensor, type, stored(tensor.name, type, span))
+        if large is not None:
+            tensor.MergeFromString(self._kept(data, large))
+        return self._settle(tensor, type, _field_data(tensor, type, self.path))
+
+    def _settle(
+        self, tensor: "onnx.TensorProto", type: TensorType, weight: Constant
+    ) -> "onnx.TensorProto":
+        if is_structural(type):
+            self._keep(type.bytes, f"{self.where}: tensor '{tensor.name}'")
+            return _with_contents(tensor, weight.load())
+        if tensor.name in self.weights:
+            raise ModelError(f"{self.path}: initializer '{tensor.name}' is defined twice")
+        self.weights[tensor.name] = weight
+        _without_contents(tensor)
+        mark_external(tensor, "weights", 0, type.bytes)
+        return tensor
 
 
-def _graph(data: memoryview, graph: Field, path: Path, weights: dict[str, Constant]) -> bytes:
-    parts: list[bytes] = []
-    for field in fields(data, graph.payload, graph.stop):
-        if field.number == GRAPH_INITIALIZER and field.wire_type == BYTES:
-            tensor = _initializer(data, field, path, weights).SerializeToString()
-            parts += [header(GRAPH_INITIALIZER, len(tensor)), tensor]
-        else:
-            parts.append(bytes(data[field.start : field.stop]))
-    body = b"".join(parts)
-    return header(MODEL_GRAPH, len(body)) + body
-
-
-def _initializer(
-    data: memoryview, field: Field, path: Path, weights: dict[str, Constant]
-) -> "onnx.TensorProto":
-    from onnx import TensorProto
-
-    parts = tuple(fields(data, field.payload, field.stop))
-    raw = next((p for p in reversed(parts) if p.number == TENSOR_RAW_DATA), None)
-    head = b"".join(bytes(data[p.start : p.stop]) for p in parts if p.number != TENSOR_RAW_DATA)
-    tensor = TensorProto.FromString(head)
-    type = stub_type(tensor, str(path))
-    if tensor.data_location == EXTERNAL:
-        weight = stored(tensor.name, type, external_span(tensor, type, path))
-    elif raw is None:
-        weight = _field_data(tensor, type, path)
-    else:
-        span = Span(path, raw.payload, raw.stop - raw.payload)
-        weight = stored(tensor.name, type, span)
-    return _settle(tensor, type, weight, path, weights)
+def _contents(parts: tuple[Field, ...]) -> Field | None:
+    """The field with the data of a tensor: the last raw one, or the only typed one."""
+    raw = [p for p in parts if p.number == TENSOR_RAW_DATA and p.wire_type == BYTES]
+    typed = [p for p in parts if p.number in TYPED]
+    if raw:
+        return raw[-1]
+    return typed[0] if len(typed) == 1 and typed[0].wire_type == BYTES else None
 
 
 def _field_data(tensor: "onnx.TensorProto", type: TensorType, path: Path) -> Constant:
@@ -106,21 +149,36 @@ def _field_data(tensor: "onnx.TensorProto", type: TensorType, path: Path) -> Con
     return Constant(type, f"file:{path}:{tensor.name}:{type}", lambda: array)
 
 
-def _settle(
-    tensor: "onnx.TensorProto",
-    type: TensorType,
-    weight: Constant,
-    path: Path,
-    weights: dict[str, Constant],
-) -> "onnx.TensorProto":
-    if is_structural(type):
-        return _with_contents(tensor, weight.load())
-    if tensor.name in weights:
-        raise ModelError(f"{path}: initializer '{tensor.name}' is defined twice")
-    weights[tensor.name] = weight
-    _without_contents(tensor)
-    mark_external(tensor, "weights", 0, type.bytes)
-    return tensor
+def _bring_in(proto: "onnx.ModelProto", path: Path, limits: Limits) -> None:
+    """Read what tensors of nodes and subgraphs keep in other files; they are small, or refused."""
+    brought = 0
+    for root in (*proto.graph.node, *proto.graph.sparse_initializer, *proto.functions):
+        for tensor in _tensors(root):
+            if tensor.data_location != EXTERNAL:
+                continue
+            type = stub_type(tensor, str(path))
+            where = f"{path}: tensor '{tensor.name}'"
+            limits.check_type(type, where)
+            brought += type.bytes
+            limits.check("structure_bytes", brought, where, "bytes of constants elsewhere, or more")
+            _with_contents(
+                tensor, stored(tensor.name, type, external_span(tensor, type, path)).load()
+            )
+
+
+def _tensors(root: Any) -> Iterator["onnx.TensorProto"]:
+    """Every tensor inside a message of protobuf, however deep."""
+    from onnx import TensorProto
+
+    waiting = [root]
+    while waiting:
+        message = waiting.pop()
+        if isinstance(message, TensorProto):
+            yield message
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                waiting.extend([value] if hasattr(value, "ListFields") else value)
 
 
 def _without_contents(tensor: "onnx.TensorProto") -> None:

@@ -1,6 +1,7 @@
 """The op table, one file a family; importing the package enters every family into ``OPS``."""
 
 from emu.ir.ops import (
+    activations,
     broadcast,
     conv,
     elementwise,
@@ -12,11 +13,14 @@ from emu.ir.ops import (
     quantisation,
     reduction,
     resize,
+    scatter,
+    selection,
 )
 from emu.ir.ops.table import OPS, Fusion, Op, Work, find_op
 
 FAMILIES = (
     elementwise,
+    activations,
     broadcast,
     movement,
     indexing,
@@ -27,6 +31,8 @@ FAMILIES = (
     pooling,
     quantisation,
     resize,
+    selection,
+    scatter,
 )
 
 __all__ = ["FAMILIES", "OPS", "Fusion", "Op", "Work", "find_op"]

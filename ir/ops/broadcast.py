@@ -27,7 +27,7 @@ def mul(a: Array, b: Array) -> Array:
     return np.multiply(a, b)
 
 
-@op("Div", Fusion.BROADCAST, broadcast, per_element(1))
+@op("Div", Fusion.BROADCAST, broadcast, per_element(1, 0, 1))
 def div(a: Array, b: Array) -> Array:
     """a / b; of integers the quotient without its fraction, as in C."""
     if np.issubdtype(a.dtype, np.floating):
@@ -76,6 +76,30 @@ def greater(a: Array, b: Array) -> Array:
 def less(a: Array, b: Array) -> Array:
     """a < b."""
     return np.less(a, b)
+
+
+@op("GreaterOrEqual", Fusion.BROADCAST, types.comparison, per_element(1))
+def greater_or_equal(a: Array, b: Array) -> Array:
+    """a >= b."""
+    return np.greater_equal(a, b)
+
+
+@op("LessOrEqual", Fusion.BROADCAST, types.comparison, per_element(1))
+def less_or_equal(a: Array, b: Array) -> Array:
+    """a <= b."""
+    return np.less_equal(a, b)
+
+
+@op("Mod", Fusion.BROADCAST, broadcast, per_element(3))
+def modulo(a: Array, b: Array, fmod: int = 0) -> Array:
+    """The rest of a / b, with the sign of b, or of a where ``fmod`` is 1."""
+    return np.fmod(a, b) if fmod else np.mod(a, b)
+
+
+@op("Xor", Fusion.BROADCAST, types.logical, per_element(1))
+def logical_xor(a: Array, b: Array) -> Array:
+    """True where one of both is."""
+    return np.logical_xor(a, b)
 
 
 @op("And", Fusion.BROADCAST, types.logical, per_element(1))

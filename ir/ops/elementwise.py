@@ -32,7 +32,7 @@ def leaky_relu(x: Array, alpha: float = 0.01) -> Array:
     return np.where(x < 0, x * x.dtype.type(alpha), x)
 
 
-@op("Sigmoid", Fusion.ELEMENTWISE, float_as_first, per_element(2, 1))
+@op("Sigmoid", Fusion.ELEMENTWISE, float_as_first, per_element(2, 1, 1))
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), by the side whose exponential cannot overflow."""
     small = np.exp(-np.abs(x))
@@ -69,7 +69,7 @@ def sqrt(x: Array) -> Array:
     return np.sqrt(x)
 
 
-@op("Reciprocal", Fusion.ELEMENTWISE, float_as_first, per_element(1))
+@op("Reciprocal", Fusion.ELEMENTWISE, float_as_first, per_element(1, 0, 1))
 def reciprocal(x: Array) -> Array:
     """1 / x."""
     return np.reciprocal(x)

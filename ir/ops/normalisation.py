@@ -8,7 +8,7 @@ from emu.ir.ops.work_rules import per_element
 from emu.ir.types import Array
 
 
-@op("Softmax", Fusion.REDUCTION, along_axis(-1), per_element(7, 1))
+@op("Softmax", Fusion.REDUCTION, along_axis(-1), per_element(7, 1, 1))
 def softmax(x: Array, axis: int = -1) -> Array:
     """exp(x) / sum(exp(x)) along ``axis``, with the maximum taken off first."""
     powers = np.exp(x - np.max(x, axis, keepdims=True))

@@ -30,16 +30,24 @@ class Fusion(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """True operations of one node: simple ones (a multiply-add is 2), and exp, erf, tanh, ..."""
+    """True operations of one node: simple ones (a multiply-add is 2), and exp, erf, tanh, ...
+
+    ``divisions`` are those of the simple ones that divide.
+    """
 
     flops: int = 0
     transcendentals: int = 0
+    divisions: int = 0
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(self.flops + other.flops, self.transcendentals + other.transcendentals)
+        return Work(
+            self.flops + other.flops,
+            self.transcendentals + other.transcendentals,
+            self.divisions + other.divisions,
+        )
 
     def __mul__(self, times: int) -> "Work":
-        return Work(self.flops * times, self.transcendentals * times)
+        return Work(self.flops * times, self.transcendentals * times, self.divisions * times)
 
 
 WorkRule: TypeAlias = Callable[[Types, Sequence[TensorType], Attrs], Work]

@@ -17,11 +17,11 @@ from emu.ir.types import TensorType
 Outputs = Sequence[TensorType]
 
 
-def per_element(flops: int, transcendentals: int = 0) -> WorkRule:
+def per_element(flops: int, transcendentals: int = 0, divisions: int = 0) -> WorkRule:
     """Return the rule: so many operations for each element of the output."""
 
     def rule(types: Types, outs: Outputs, attrs: Attrs) -> Work:
-        return Work(flops, transcendentals) * outs[0].elements
+        return Work(flops, transcendentals, divisions) * outs[0].elements
 
     return rule
 

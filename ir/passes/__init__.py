@@ -14,6 +14,7 @@ from emu.ir.passes.infer_types import infer_types
 from emu.ir.passes.integer_products import integer_products
 from emu.ir.passes.merge_equal import merge_common
 from emu.ir.passes.remove_dead import remove_dead
+from emu.ir.place import at
 
 Pass: TypeAlias = Callable[[Graph], Graph]
 Watch: TypeAlias = Callable[[str, Graph, float], None]
@@ -56,6 +57,7 @@ def run_passes(
     """
     chosen = [(name, find_pass(name, passes)) for name in names]
     for name, run in chosen:
+        at("pass", name)
         start = perf_counter()
         graph = _verified(name, run(graph))
         if watch is not None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from emu.ir.graph import Attrs, Graph, Node
 from emu.ir.ops.attributes import integers
-from emu.ir.passes.rewriting import joined, rebuilt
+from emu.ir.passes.rewriting import joined, reading, rebuilt
 
 COMMUTATIVE = frozenset({"Add", "Mul", "Max", "Min", "Equal", "And", "Or"})
 
@@ -26,7 +26,7 @@ def without_copies(graph: Graph) -> Graph:
     alias: dict[str, str] = {}
     nodes: dict[str, Node] = {}
     for node in graph.nodes:
-        renamed = replace(node, inputs=tuple(alias.get(v, v) for v in node.inputs))
+        renamed = reading(node, alias)
         if node.output in graph.outputs or not _copies(graph, renamed):
             nodes[node.id] = renamed
             continue

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from emu.ir.body import freeze
 from emu.ir.graph import Graph, Node
-from emu.ir.passes.rewriting import joined, rebuilt
+from emu.ir.passes.rewriting import joined, reading, rebuilt
 
 
 def merge_common(graph: Graph) -> Graph:
@@ -17,7 +17,7 @@ def merge_common(graph: Graph) -> Graph:
     nodes: dict[str, Node] = {}
     first: dict[object, str] = {}
     for node in graph.nodes:
-        renamed = replace(node, inputs=tuple(alias.get(v, v) for v in node.inputs))
+        renamed = reading(node, alias)
         same = first.setdefault((node.op, renamed.inputs, freeze(node.attrs)), node.id)
         if same == node.id or set(node.outputs) & set(graph.outputs):
             nodes[node.id] = renamed

@@ -32,6 +32,13 @@ def rebuilt(
     )
 
 
+def reading(node: Node, alias: Mapping[str, str]) -> Node:
+    """Return a node that reads each value under the name that ``alias`` has for it."""
+    if alias.keys().isdisjoint(node.inputs):
+        return node
+    return replace(node, inputs=tuple(alias.get(v, v) for v in node.inputs))
+
+
 def derived_key(what: str, parts: Iterable[object]) -> str:
     """Return a constant's key that is equal exactly if the same rule met the same parts."""
     return f"{what}:{sha256(repr(tuple(parts)).encode()).hexdigest()[:32]}"

@@ -30,8 +30,10 @@ def constant(site: Site) -> Constant:
 
 
 def _plain(site: Site, value: OnnxAttr) -> int | float | tuple[int, ...] | tuple[float, ...]:
-    if isinstance(value, int | float | tuple):
+    if isinstance(value, int | float):
         return value
+    if isinstance(value, tuple):
+        return tuple(v for v in value if not isinstance(v, str))
     raise ModelError(f"{site.where}: the value is not a number")
 
 

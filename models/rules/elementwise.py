@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from emu.ir.errors import ModelError
+from emu.ir.ops.activations import SELU_ALPHA, SELU_GAMMA
+from emu.ir.types import REALS
 from emu.models.rules.site import Call, Calls, Rule, Site
 from emu.models.tensors import dtype_of
 
@@ -38,8 +40,18 @@ def gelu(site: Site) -> Calls:
 
 def cast(site: Site) -> Calls:
     """The wanted element type by its MLIR name."""
-    to = dtype_of(site.integer("to", 0), site.where)
-    return site.call("Cast", to=to)
+    return _cast(site, dtype_of(site.integer("to", 0), site.where))
+
+
+def cast_like(site: Site) -> Calls:
+    """The element type of the second input, whose values nobody reads."""
+    return _cast(site, site.type(1).dtype)
+
+
+def _cast(site: Site, to: str) -> Calls:
+    if to == "f8E4M3FN" and not site.integer("saturate", 1):
+        raise site.refuse("a cast that makes NaN of what is too large is not supported")
+    return site.call("Cast", site.inputs[:1], to=to)
 
 
 def clip(site: Site) -> Calls:
@@ -50,6 +62,24 @@ def clip(site: Site) -> Calls:
     else:
         bounds = {n: site.scalar(i, n) for i, n in enumerate(names, start=1) if site.has(i)}
     return site.call("Clip", site.inputs[:1], **bounds)
+
+
+def with_numbers(**defaults: float) -> Rule:
+    """Return the rule of an op of the same name whose attributes are these numbers."""
+
+    def rule(site: Site) -> Calls:
+        attrs = {name: site.number(name, default) for name, default in defaults.items()}
+        return site.call(site.op, **attrs)
+
+    return rule
+
+
+def modulo(site: Site) -> Calls:
+    """The rest has the sign of the divisor, or of the dividend where ``fmod`` is 1."""
+    fmod = site.integer("fmod", 0)
+    if not fmod and site.type().dtype in REALS:
+        raise ModelError(f"{site.where}: fmod must be 1 for {site.type()}")
+    return site.call("Mod", fmod=fmod)
 
 
 def variadic(op: str) -> Rule:
@@ -80,6 +110,9 @@ SAME = (
     *("Floor", "Ceil", "Round", "Sign", "HardSwish", "Softplus", "Not", "Identity"),
     *("Add", "Sub", "Mul", "Div", "Pow", "Where", "Equal", "Greater", "Less", "And", "Or"),
     *("PRelu", "MatMul", "GlobalAveragePool"),
+    *("GreaterOrEqual", "LessOrEqual", "Xor", "Mish", "Softsign"),
+    *("Sin", "Cos", "Tan", "Asin", "Acos", "Atan"),
+    *("Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -90,7 +123,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "HardSigmoid": hard_sigmoid,
         "Gelu": gelu,
         "Cast": cast,
+        "CastLike": cast_like,
         "Clip": clip,
+        "Mod": modulo,
+        **dict.fromkeys(("Elu", "Celu", "Swish", "ThresholdedRelu"), with_numbers(alpha=1.0)),
+        "Selu": with_numbers(alpha=SELU_ALPHA, gamma=SELU_GAMMA),
+        "Shrink": with_numbers(bias=0.0, lambd=0.5),
         "Max": variadic("Max"),
         "Min": variadic("Min"),
         "Sum": variadic("Add"),

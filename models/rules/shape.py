@@ -116,7 +116,7 @@ def _sizes(site: Site, dim: int) -> tuple[int, ...]:
     if site.opset >= 13 and site.has(1):
         return site.ints(1, "the sizes")
     count = site.integer("num_outputs", len(site.outputs))
-    if count < 1 or ("num_outputs" not in site.attrs and dim % count):
+    if count != len(site.outputs) or ("num_outputs" not in site.attrs and dim % count):
         raise ModelError(f"{site.where}: {dim} elements do not split into {count} equal parts")
     part = -(-dim // count)
     return (*(part,) * (count - 1), dim - part * (count - 1))
@@ -128,8 +128,10 @@ def gather(site: Site) -> Calls:
 
 
 def concat(site: Site) -> Calls:
-    """All inputs behind each other along ``axis``."""
-    return site.call("Concat", axis=site.axis(site.integer("axis", 0)))
+    """All inputs behind each other along ``axis``; those without elements add nothing."""
+    axis = site.axis(site.integer("axis", 0))
+    full = tuple(v for v in site.inputs if site.types[v].elements) or site.inputs
+    return site.call("Concat", full, axis=axis)
 
 
 def pad(site: Site) -> Calls:

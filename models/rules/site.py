@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from emu.ir.errors import ModelError, UnsupportedOp
+from emu.ir.errors import ModelError, NotConstant, UnsupportedOp
 from emu.ir.graph import Attr, Attrs, Constant
 from emu.ir.types import Array, TensorType
 
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     import onnx
 
 # Contents of ONNX attributes; tensors stay protobuf until a rule wants them.
-OnnxAttr: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | onnx.TensorProto"
+OnnxAttr: TypeAlias = (
+    "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | onnx.TensorProto"
+)
+
+# Attributes that are truths; runtimes read other numbers in different ways.
+FLAGS = ("allowzero", "ceil_mode", "count_include_pad", "keepdims", "transA", "transB")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,14 @@ class Call:
     inputs: tuple[str, ...]
     attrs: Attrs
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A constant that a rule needs and the model text does not have."""
+
+    name: str
+    constant: Constant
 
 
 @dataclass(frozen=True)
@@ -66,11 +79,11 @@ class Site:
         return len(self.type().shape)
 
     def array(self, index: int, what: str) -> Array:
-        """Contents of a structural input; raises UnsupportedOp if the model computes it."""
+        """Contents of a structural input; raises NotConstant if the model computes it."""
         self.type(index)
         constant = self.constants.get(self.inputs[index])
         if constant is None or constant.inline is None:
-            raise self.refuse(f"{what} ('{self.inputs[index]}') is not a constant")
+            raise NotConstant(self.where, what, self.inputs[index])
         return constant.inline
 
     def ints(self, index: int, what: str) -> tuple[int, ...]:
@@ -97,6 +110,8 @@ class Site:
         value = self.attrs.get(name, default)
         if not isinstance(value, int):
             raise ModelError(f"{self.where}: attribute '{name}' is not an integer")
+        if name in FLAGS and value not in (0, 1):
+            raise ModelError(f"{self.where}: attribute '{name}' is 0 or 1, not {value}")
         return value
 
     def text(self, name: str, default: str) -> str:
@@ -111,7 +126,7 @@ class Site:
         value = self.attrs.get(name, default)
         if not isinstance(value, tuple):
             raise ModelError(f"{self.where}: attribute '{name}' is not a list")
-        if any(isinstance(v, float) for v in value):
+        if any(isinstance(v, float | str) for v in value):
             raise ModelError(f"{self.where}: attribute '{name}' is not a list of integers")
         return tuple(int(v) for v in value)
 
@@ -135,11 +150,11 @@ class Site:
         if extra:
             raise self.refuse(f"the output '{extra}' is not supported")
 
-    def call(self, op: str, inputs: tuple[str, ...] | None = None, /, **attrs: Attr) -> "Calls":
+    def call(self, op: str, inputs: tuple[str, ...] | None = None, /, **attrs: Attr) -> tuple[Call]:
         """The usual answer: one op on ``inputs`` (default all) whose first output is the node's."""
         self.only_first_output()
         return (Call(op, self.inputs if inputs is None else inputs, attrs, self.outputs[:1]),)
 
 
-Calls: TypeAlias = tuple[Call, ...]
+Calls: TypeAlias = tuple[Call | Given, ...]
 Rule: TypeAlias = Callable[[Site], Calls | Constant]

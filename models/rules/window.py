@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from emu.ir.errors import ModelError
-from emu.models.rules.site import Calls, Rule, Site
+from emu.models.rules.site import Call, Calls, Rule, Site
 
 Ints = tuple[int, ...]
 
@@ -58,7 +58,7 @@ def _auto_pads(site: Site, window: Window) -> Ints:
     return _halves(totals, extra_at_end=mode == "SAME_UPPER")
 
 
-def conv(site: Site) -> Calls:
+def conv(site: Site) -> tuple[Call]:
     """x [N,C,...], weight [M,C/group,...], optional bias [M]; the weight has the kernel's shape."""
     window = _window(site, _kernel(site))
     return site.call(
@@ -83,28 +83,33 @@ def conv_transpose(site: Site) -> Calls:
     extra = site.list("output_padding", (0,) * len(window.kernel))
     if len(extra) != len(window.kernel):
         raise ModelError(f"{site.where}: output_padding {list(extra)} does not fit {site.type()}")
+    pads, more = _transposed_pads(site, window, extra)
     return site.call(
         "ConvTranspose",
         strides=window.strides,
-        pads=_transposed_pads(site, window, extra),
+        pads=pads,
         dilations=window.dilations,
         group=site.integer("group", 1),
-        output_padding=extra,
+        output_padding=tuple(e + m for e, m in zip(extra, more, strict=True)),
     )
 
 
-def _transposed_pads(site: Site, window: Window, extra: Ints) -> Ints:
-    """Pads as the wanted output size asks: ``output_shape``, or size * stride for SAME."""
+def _transposed_pads(site: Site, window: Window, extra: Ints) -> tuple[Ints, Ints]:
+    """Pads as the wanted output size asks: ``output_shape``, or size * stride for SAME.
+
+    The second list is what is added at the end where the windows alone do not reach that far.
+    """
     mode, sizes = site.text("auto_pad", "NOTSET"), site.type().dims[2:]
     same = mode in ("SAME_UPPER", "SAME_LOWER")
     if "output_shape" not in site.attrs and not same:
-        return _auto_pads(site, window)
+        return _auto_pads(site, window), (0,) * len(sizes)
     wanted = site.list(
         "output_shape", tuple(n * s for n, s in zip(sizes, window.strides, strict=True))
     )
     parts = zip(sizes, window.strides, window.reach, extra, wanted[-len(sizes) :], strict=True)
-    totals = tuple(max((n - 1) * s + r + e - out, 0) for n, s, r, e, out in parts)
-    return _halves(totals, extra_at_end=mode == "SAME_UPPER")
+    totals = tuple((n - 1) * s + r + e - out for n, s, r, e, out in parts)
+    pads = _halves(tuple(max(t, 0) for t in totals), extra_at_end=mode == "SAME_UPPER")
+    return pads, tuple(max(-t, 0) for t in totals)
 
 
 def max_pool(site: Site) -> Calls:

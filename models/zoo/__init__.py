@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeAlias
 from emu.ir.errors import BadOption, UnknownName
 from emu.models.model import Model
 from emu.models.zoo.attention import attention
-from emu.models.zoo.bert import bert_base, bert_layer
+from emu.models.zoo.bert import bert_base, bert_large, bert_layer
 from emu.models.zoo.conv_block import conv_block
+from emu.models.zoo.decoder import decoder
 from emu.models.zoo.diamond import diamond
 from emu.models.zoo.few_rows import few_rows
 from emu.models.zoo.gpt2 import gpt2
@@ -31,7 +32,9 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "unet": unet,
         "bert_layer": bert_layer,
         "bert_base": bert_base,
+        "bert_large": bert_large,
         "gpt2": gpt2,
+        "decoder": decoder,
         "vit_b16": vit_b16,
         "mlp": mlp,
         "diamond": diamond,

@@ -25,6 +25,7 @@ def test_ids_stay_within_their_tables() -> None:
 
 def graph(dtype: str, *nodes: Node) -> Graph:
     types = {"x": TensorType(dtype, (100,)), "table": TensorType("f32", (3, 7))}
+    types |= {"r": TensorType(dtype, (10, 10)), "y": TensorType("f32", (3, 10, 10))}
     return Graph("small", ("x", "table"), (), nodes, types, {})
 
 

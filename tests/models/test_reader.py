@@ -1,6 +1,5 @@
 """Files as users have them: symbols, odd names, broken and hostile contents."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from emu.ir.errors import (
     BadOption,
     EmuError,
     ModelError,
+    OverLimit,
     UnboundDimension,
     UnknownName,
     Unsupported,
     UnsupportedOp,
 )
-from emu.models.reader import Limits, read_model, to_graph
-from emu.models.tensors import mark_external
+from emu.models.limits import Limits
+from emu.models.reader import read_model, to_graph
 from tests.models.small_models import ints, node, opened, proto, real, saved, unshaped, value
 
 RELU = [node("Relu", ["x"], "y")]
@@ -32,17 +32,6 @@ WEIGHT = real(8, 8)
 def with_weight(array: Any = WEIGHT) -> onnx.ModelProto:
     nodes = [node("MatMul", ["x", "w"], "y")]
     return proto(nodes, [value("x", [2, 8])], [unshaped("y")], {"w": array})
-
-
-def with_external(folder: Path, location: str, **entries: int) -> Path:
-    """A model whose weight ``w`` lies at ``location``; the file weights.bin exists."""
-    (folder / "weights.bin").write_bytes(b"\0" * 16 + WEIGHT.tobytes())
-    model = with_weight()
-    tensor = model.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    offset, length = entries.get("offset", 16), entries.get("length", WEIGHT.nbytes)
-    mark_external(tensor, location, offset, length)
-    return saved(folder / "external.onnx", model)
 
 
 def test_weights_stay_in_the_file_until_they_are_loaded(tmp_path: Path) -> None:
@@ -78,57 +67,6 @@ def test_a_scalar_constant_shows_its_number(tmp_path: Path) -> None:
     half = np.array(0.5, np.float32)
     model = opened(tmp_path, proto([node("Mul", ["x", "half"], "y")], X, Y, {"half": half}))
     assert to_graph(model, {}).constants["half"].scalar == 0.5
-
-
-def test_external_weights_are_read_from_the_folder_of_the_model(tmp_path: Path) -> None:
-    model = read_model(with_external(tmp_path, "weights.bin"))
-    np.testing.assert_array_equal(model.weights["w"].load(), WEIGHT)
-
-
-@pytest.mark.parametrize(
-    ("location", "why"),
-    [
-        ("../weights.bin", "outside the model's folder"),
-        ("/etc/passwd", "not a path in the folder"),
-        ("link.bin", "outside the model's folder"),
-        ("sub/../../weights.bin", "outside the model's folder"),
-        ("missing.bin", "does not exist"),
-        ("", "not a path in the folder"),
-        (".", "does not exist"),
-    ],
-)
-def test_external_weights_from_elsewhere_are_refused(
-    tmp_path: Path, location: str, why: str
-) -> None:
-    (tmp_path / "weights.bin").write_bytes(b"\0" * 1000)
-    folder = tmp_path / "inside"
-    folder.mkdir()
-    os.symlink(tmp_path / "weights.bin", folder / "link.bin")
-    with pytest.raises(ModelError, match=why):
-        read_model(with_external(folder, location))
-
-
-@pytest.mark.parametrize(
-    ("entries", "why"),
-    [
-        ({"offset": 20}, "past its end"),
-        ({"offset": -1}, "not a number of bytes"),
-        ({"length": 8}, "needs 256 bytes, but 8 are stored"),
-        ({"length": 1 << 60}, "past its end"),
-    ],
-)
-def test_external_weights_of_the_wrong_length_are_refused(
-    tmp_path: Path, entries: dict[str, int], why: str
-) -> None:
-    with pytest.raises(ModelError, match=why):
-        read_model(with_external(tmp_path, "weights.bin", **entries))
-
-
-def test_a_weight_file_that_shrinks_after_opening_is_an_error_on_load(tmp_path: Path) -> None:
-    model = read_model(with_external(tmp_path, "weights.bin"))
-    (tmp_path / "weights.bin").write_bytes(b"\0")
-    with pytest.raises(ModelError, match="weight 'w' cannot be read"):
-        model.weights["w"].load()
 
 
 def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -> None:
@@ -179,11 +117,16 @@ def outcome(path: Path) -> str:
         (Limits(file_bytes=10), "the limit is 10"),
         (Limits(structure_bytes=10), "without weights"),
         (Limits(nodes=0), "has 1 nodes"),
+        (Limits(fields=1), "protobuf fields"),
+        (Limits(messages=1), "protobuf messages"),
+        (Limits(nesting=2), "messages inside each other"),
+        (Limits(string_bytes=1), "6 bytes in 'op_type'"),
+        (Limits(tensor_bytes=100), "tensor 'w': has 256 bytes"),
     ],
 )
 def test_a_model_over_a_limit_is_refused(tmp_path: Path, limits: Limits, why: str) -> None:
     path = saved(tmp_path / "small.onnx", with_weight())
-    with pytest.raises(ModelError, match=why):
+    with pytest.raises(OverLimit, match=why):
         read_model(path, limits)
 
 

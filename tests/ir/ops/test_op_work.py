@@ -26,10 +26,10 @@ def work(op: str, types: list[TensorType | None], attrs: Attrs | None = None) ->
     ("op", "types", "attrs", "expected"),
     [
         ("Relu", [f32(3, 4)], {}, Work(12)),
-        ("Sigmoid", [f32(3, 4)], {}, Work(24, 12)),
+        ("Sigmoid", [f32(3, 4)], {}, Work(24, 12, 12)),
         ("Gelu", [f32(10)], {}, Work(100, 10)),
         ("Add", [f32(3, 4), f32(4)], {}, Work(12)),
-        ("Softmax", [f32(3, 4)], {}, Work(84, 12)),
+        ("Softmax", [f32(3, 4)], {}, Work(84, 12, 12)),
         ("LayerNormalization", [f32(3, 4), f32(4)], {}, Work(96)),
         ("BatchNormalization", [f32(1, 3, 2, 2), *[f32(3)] * 4], {}, Work(24)),
         ("ReduceMean", [f32(3, 4)], {"axes": (1,)}, Work(12)),
@@ -143,5 +143,5 @@ def test_work_of_a_conv_adds_up_over_channels(a: int, b: int, depth: int) -> Non
 
 
 def test_work_is_added_and_multiplied() -> None:
-    assert Work(1, 2) + Work(3, 4) == Work(4, 6)
+    assert Work(1, 2, 1) + Work(3, 4, 1) == Work(4, 6, 2)
     assert Work(1, 2) * 3 == Work(3, 6)
