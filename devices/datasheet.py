@@ -11,17 +11,20 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-from emu.devices.fields import At, read
+from emu.devices.facts import Changes, Fact, Table, figures, with_facts
+from emu.devices.fields import At, near, read
+from emu.devices.refusals import NOTHING_REFUSED, Ops
 from emu.ir.errors import DatasheetError, UnknownName
-from emu.ir.graph import Attr, Attrs
 from emu.ir.layout import STORED
 from emu.ir.types import NUMPY
 
-LARGEST_FILE = 1 << 20
 NO_FIGURES: Mapping[str, float] = MappingProxyType({})
+NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 KINDS = ("gpu", "systolic", "npu")
+PEAK_TOLERANCE = 0.03
 FOLDER = Path(__file__).parent / "datasheets"
 CHIPS = FOLDER / "chips"
+LONGEST = 1 << 18  # characters; those that come with emu have some thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,10 @@ class Unit:
     ``columns`` are the shape of an array of multiply-adders; a gpu's matrix unit has ``tile_rows``,
     ``tile_columns`` and ``tile_depth_bytes`` instead, the granule of one instruction.
     ``transcendental_cycles`` is what one exp, erf, tanh, ... costs, counted in simple operations of
-    this unit. It convolves images in ``image_layouts`` only, in any layout if none is given.
+    this unit, ``division_cycles`` what a division costs: one of them, if that is not given. A unit
+    that ``widens`` computes narrow floats in f32, at the rate of f32. It convolves images in
+    ``image_layouts`` only, in any layout if none is given.
+    ``peak_tflops`` are the dense peaks of the whole chip as published, which the rates must meet.
     """
 
     name: str
@@ -41,10 +47,13 @@ class Unit:
     rows: int | None = None
     columns: int | None = None
     transcendental_cycles: float | None = None
+    division_cycles: float | None = None
+    widens: bool = False
     tile_rows: int | None = None
     tile_columns: int | None = None
     tile_depth_bytes: int | None = None
     image_layouts: tuple[str, ...] = ()
+    peak_tflops: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES, hash=False)
 
     def granule(self, itemsize: int) -> tuple[int, int, int]:
         """Rows, columns and depth of the smallest product, of factors of ``itemsize`` bytes."""
@@ -64,7 +73,11 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Dram:
-    """Device memory; allocations start at multiples of ``alignment_bytes``."""
+    """Device memory; allocations start at multiples of ``alignment_bytes``.
+
+    ``bandwidth_gb_s`` is that of the pins. For ``refresh_ns`` (tRFC) of every
+    ``refresh_interval_ns`` (tREFI) the memory refreshes its rows and moves nothing.
+    """
 
     capacity_gib: float
     bandwidth_gb_s: float
@@ -72,6 +85,8 @@ class Dram:
     energy_pj_byte: float
     alignment_bytes: int
     source: str
+    refresh_ns: float | None = None
+    refresh_interval_ns: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,49 +174,22 @@ class Energy:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An op that the device never runs, and why."""
+class Board:
+    """What the card is: the power it may draw, its process, and how it can be partitioned."""
 
-    op: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """An attribute of an op that may be ``at_most`` this (each number of a tuple), and why."""
-
-    op: str
-    attr: str
-    at_most: int
-    why: str
-
-    def admits(self, attrs: Attrs) -> bool:
-        """Whether a node with these attributes stays within the limit."""
-        return all(number <= self.at_most for number in _numbers(attrs.get(self.attr, 0)))
-
-
-@dataclass(frozen=True, slots=True)
-class Ops:
-    """What the device cannot run although its kind could."""
-
-    unsupported: tuple[Refusal, ...] = ()
-    limits: tuple[Limit, ...] = ()
-    source: str = "no op is refused"
-
-    def refusal(self, op: str, attrs: Attrs) -> str | None:
-        """Return why the device refuses a node of this op, or None if it runs it."""
-        for refused in self.unsupported:
-            if refused.op == op:
-                return refused.why
-        for limit in self.limits:
-            if limit.op == op and not limit.admits(attrs):
-                return f"{limit.attr} = {attrs[limit.attr]} is over {limit.at_most}: {limit.why}"
-        return None
+    process: str
+    partitions: str
+    source: str
+    power_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Datasheet:
-    """All facts of one device; ``name`` is the file's, ``kind`` the class of its cost model."""
+    """All facts of one device; ``name`` is the file's, ``kind`` the class of its cost model.
+
+    ``assumed`` says of which figures no source knows, and why they were taken: one value for all
+    chips of a kind. ``conflict`` says where sources disagree with each other.
+    """
 
     name: str
     kind: str
@@ -213,7 +201,10 @@ class Datasheet:
     launch: Launch
     energy: Energy
     limits: Limits | None = None
-    ops: Ops = Ops()
+    ops: Ops = NOTHING_REFUSED
+    board: Board | None = None
+    assumed: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS, hash=False)
+    conflict: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS, hash=False)
 
     def unit(self, name: str) -> Unit | None:
         """Return the unit "matrix" or "vector" of a core, or None if the device has none."""
@@ -230,44 +221,80 @@ def generic_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def load_datasheet(device: str | Path) -> Datasheet:
+def load_datasheet(device: str | Path, changes: Changes = ()) -> Datasheet:
     """Read a device by name or by the path of a TOML file; equal contents are read once.
 
-    Raises UnknownName for a name that is none, DatasheetError for a file that is no datasheet.
+    ``changes`` are other figures for some of its keys, like ("memory.dram.latency_ns", 500).
+    Raises UnknownName for a name that is none, DatasheetError for a file that is no datasheet or a
+    key that datasheets do not have.
     """
+    path = datasheet_path(device)
+    return _parse(path.stem, str(path), _contents(path), changes)
+
+
+def datasheet_figures(device: str | Path) -> dict[str, Fact]:
+    """Every figure that the file of a device gives, by its key with dots."""
+    path = datasheet_path(device)
+    return dict(figures(_table(str(path), _contents(path))))
+
+
+def datasheet_path(device: str | Path) -> Path:
+    """The file of a device that is given by name or by path; raises UnknownName."""
     path = Path(device)
     if path.suffix != ".toml":
         if str(device) not in device_names():
             raise UnknownName("device", str(device), device_names())
         path = (FOLDER if device in generic_names() else CHIPS) / f"{device}.toml"
-    return _parse(path.stem, str(path), _contents(path))
+    return path
 
 
 def _contents(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise DatasheetError(f"{path}: is larger than {LARGEST_FILE:,} bytes")
-        return path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():  # reading a pipe or a device would not end
+            raise DatasheetError(f"{path}: is not a file")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise DatasheetError(f"{path}: cannot be read as text: {_one_line(error)}") from error
+    if len(text) > LONGEST:
+        raise DatasheetError(f"{path}: a datasheet has at most {LONGEST:,} characters")
+    return text
 
 
-@lru_cache(maxsize=64)
-def _parse(name: str, file: str, text: str) -> Datasheet:
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # of tomllib, or of an endless number
-        raise DatasheetError(f"{file}: is not TOML: {_one_line(error)}") from error
+@lru_cache(maxsize=256)
+def _parse(name: str, file: str, text: str, changes: Changes) -> Datasheet:
+    table = _table(file, text)
     if "name" in table:
         raise DatasheetError(f"{file}: name: the file's own name is the name of the device")
+    table = with_facts(table, changes, At(file))
     sheet = read(Datasheet, {"name": name, **table}, At(file))
-    _check_kind(sheet, At(file))
-    _check_units(sheet, At(file).to("compute").to("units"))
+    _check(sheet, table, At(file), as_published=not changes)
     return sheet
+
+
+def _table(file: str, text: str) -> Table:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # of tomllib, or of an endless number
+        raise DatasheetError(f"{file}: is not TOML: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _check(sheet: Datasheet, table: Table, at: At, as_published: bool) -> None:
+    """Raise DatasheetError for a datasheet whose figures cannot be together.
+
+    ``table`` is what was read. The published peaks are those of a sheet ``as_published``, in which
+    no figure was replaced by another.
+    """
+    _check_kind(sheet, at)
+    _check_units(sheet, at.to("compute").to("units"))
+    _check_notes(sheet, table, at)
+    _check_power(sheet, at)
+    if as_published:
+        _check_peaks(sheet, at.to("compute").to("units"))
 
 
 def _check_kind(sheet: Datasheet, at: At) -> None:
@@ -290,6 +317,35 @@ def _check_units(sheet: Datasheet, at: At) -> None:
     for unit in sheet.compute.units:
         _check_array(sheet, unit, at.to(unit.name))
         _check_layouts(unit, at.to(unit.name).to("image_layouts"))
+
+
+def _check_power(sheet: Datasheet, at: At) -> None:
+    if sheet.board is None or sheet.board.power_w is None:
+        return
+    if sheet.board.power_w <= sheet.energy.static_w:
+        why = f"{sheet.board.power_w:g} is not over energy.static_w, {sheet.energy.static_w:g}"
+        raise at.to("board").to("power_w").error(f"{why}: nothing is left to compute with")
+
+
+def _check_notes(sheet: Datasheet, table: Table, at: At) -> None:
+    """What is assumed, or in conflict, must be a figure that the file gives."""
+    known = dict(figures(table))
+    for block, notes in (("assumed", sheet.assumed), ("conflict", sheet.conflict)):
+        if unknown := next((key for key in notes if key not in known), None):
+            raise at.to(block).to(unknown).error(f"is no figure here{near(unknown, known)}")
+
+
+def _check_peaks(sheet: Datasheet, at: At) -> None:
+    """Cores x clock x rate of a unit must be within 3 % of its published peak."""
+    cycles = sheet.compute.cores * sheet.compute.clock_mhz * 1e6
+    for unit in sheet.compute.units:
+        for dtype, peak in unit.peak_tflops.items():
+            key = f"compute.units.{unit.name}.peak_tflops.{dtype}"
+            made = unit.flops_per_cycle_per_core.get(dtype, 0.0) * cycles / 1e12
+            if abs(made / peak - 1) > PEAK_TOLERANCE and key not in sheet.conflict:
+                place = at.to(unit.name).to("peak_tflops").to(dtype)
+                said = f"{peak:g} is not the {made:.4g} of {sheet.compute.cores} cores x clock"
+                raise place.error(f"{said} x rate; sources that disagree belong under conflict")
 
 
 def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
@@ -315,9 +371,3 @@ def _check_layouts(unit: Unit, at: At) -> None:
     for layout in unit.image_layouts:
         if layout not in STORED:
             raise at.error(f"'{layout}' is none of {', '.join(STORED)}")
-
-
-def _numbers(value: Attr) -> tuple[float, ...]:
-    if isinstance(value, tuple):
-        return value
-    return () if isinstance(value, str) else (value,)

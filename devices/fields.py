@@ -6,12 +6,16 @@ Datasheets are read so, and other files of facts with an error of their own.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
-from math import isfinite
+from math import inf
 from types import MappingProxyType, NoneType
 from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from emu.ir.errors import DatasheetError, InputError
 from emu.ir.types import NUMPY
+
+# No fact of a chip, in the units of its key, is outside of these.
+SMALLEST, LARGEST = 1e-9, 1e15
+MOST_DIGITS = 20  # of a number that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def read(kind: type[T], value: object, at: At) -> T:
     """Return the dataclass ``kind`` that a table describes, or raise DatasheetError."""
     table, hints = _table(value, at), get_type_hints(kind)
     if unknown := next((key for key in table if key not in hints), None):
-        raise at.to(unknown).error(f"unknown key{_near(unknown, hints)}")
+        raise at.to(unknown).error(f"unknown key{near(unknown, hints)}")
     if missing := next((key for key in _needed(kind) if key not in table), None):
         raise at.to(missing).error("is missing")
     return kind(**{key: _read(hints[key], entry, at.to(key)) for key, entry in table.items()})
@@ -49,7 +53,8 @@ def _needed(kind: type[Any]) -> Iterable[str]:
     return (f.name for f in fields(kind) if f.default is f.default_factory is MISSING)
 
 
-def _near(key: str, known: Iterable[str]) -> str:
+def near(key: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown key: the one that is meant, or all that there are."""
     close = get_close_matches(key, list(known), n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(known))}"
 
@@ -59,7 +64,7 @@ def _read(hint: Any, value: object, at: At) -> object:
     if get_origin(hint) is tuple:
         return _blocks(kinds[0], value, at)
     if get_origin(hint) is Mapping:
-        return _rates(value, at)
+        return _texts(value, at) if str in get_args(hint)[1:] else _rates(value, at)
     if get_origin(hint) is dict:
         return _table(value, at)
     kind: type[Any] = kinds[0] if kinds else hint
@@ -84,16 +89,28 @@ def _rates(value: object, at: At) -> Mapping[str, float]:
     if not table:
         raise at.error("must give a rate for one dtype at least")
     if unknown := next((dtype for dtype in table if dtype not in NUMPY), None):
-        raise at.to(unknown).error(f"unknown dtype{_near(unknown, NUMPY)}")
+        raise at.to(unknown).error(f"unknown dtype{near(unknown, NUMPY)}")
     return MappingProxyType({dtype: _number(rate, at.to(dtype)) for dtype, rate in table.items()})
+
+
+def _texts(value: object, at: At) -> Mapping[str, str]:
+    return MappingProxyType({k: _text(v, at.to(k)) for k, v in _table(value, at).items()})
 
 
 def _number(value: object, at: At) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise at.error(f"must be a number, not {value!r}")
-    if not (value > 0 and isfinite(value)):
+    if not 0 < value < inf:
         raise at.error(f"must be a number over 0, not {value}")
-    return float(value)
+    return float(_in_range(value, at))
+
+
+def _in_range(value: int | float, at: At) -> int | float:
+    """A number that arithmetic of the clock neither overflows on nor loses."""
+    if not SMALLEST <= value <= LARGEST:
+        shown = str(value)[:MOST_DIGITS]
+        raise at.error(f"must be from {SMALLEST:g} to {LARGEST:g}, not {shown}")
+    return value
 
 
 def _count(value: object, at: At) -> int:
@@ -101,7 +118,7 @@ def _count(value: object, at: At) -> int:
         raise at.error(f"must be a whole number, not {value!r}")
     if value <= 0:
         raise at.error(f"must be over 0, not {value}")
-    return value
+    return int(_in_range(value, at))
 
 
 def _text(value: object, at: At) -> str:

@@ -6,6 +6,7 @@ from math import prod
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.marks import START, later
+from emu.devices.power import capped, least_ps
 from emu.devices.terms import Settled, settle
 from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
@@ -104,14 +105,20 @@ class GpuDevice(Device):
         key = (program, shares, free)
         _, cores = self.fastest(program)
         if key not in self.settled:
-            self.settled[key] = settle(self.waves(program, shares).phases(cores), free)
+            settled = settle(self.waves(program, shares).phases(cores), free)
+            self.settled[key] = capped(settled, self.powered_ps(program, cores), free)
         return self.settled[key], cores
 
     def fastest(self, program: TileProgram) -> tuple[int, int]:
         """The duration of a launch in ps, and the cores that it takes; worked out once."""
         if program not in self.priced:
-            self.priced[program] = self.waves(program, Shares()).best()
+            ps, cores = self.waves(program, Shares()).best()
+            self.priced[program] = max(ps, self.powered_ps(program, cores)), cores
         return self.priced[program]
+
+    def powered_ps(self, program: TileProgram, cores: int) -> int:
+        """The least time of a launch that the limit of the board's power allows."""
+        return least_ps(self.footprint(program, Shares(), cores), self.sheet)
 
     def footprint(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
         """What a launch of a program does; worked out once."""
@@ -141,6 +148,9 @@ class _GpuClock(Clock):
         super().__init__(device, free)
         self.chip = device
         self.stream = START
+        # By identity: comparing equal programs costs more than all else here, and those of a run
+        # live as long as it.
+        self.known: dict[tuple[int, Shares], tuple[Settled, Footprint]] = {}
 
     def launch(self, command: Launch, shares: Shares) -> None:
         """Start when the stream, the queue and the inputs are ready."""
@@ -149,9 +159,16 @@ class _GpuClock(Clock):
         inputs = [self.ready.get(value, START) for value in command.ins]
         start = later(self.stream, issued, *inputs)
         started = start.after(self.starting, index)
-        settled, cores = self.chip.duration(program, shares, self.free)
+        settled, did = self.what(program, shares)
         self.stream = started.after(settled, index)
         for value in command.outs:
             self.ready[value] = self.stream
-        did = self.chip.footprint(program, shares, cores)
         self.record(index, start.ps, self.stream, did)
+
+    def what(self, program: TileProgram, shares: Shares) -> tuple[Settled, Footprint]:
+        """How long a launch computes, and what it does."""
+        key = (id(program), shares)
+        if key not in self.known:
+            settled, cores = self.chip.duration(program, shares, self.free)
+            self.known[key] = settled, self.chip.footprint(program, shares, cores)
+        return self.known[key]

@@ -7,16 +7,18 @@ from emu.devices.arrays import NATIVE, check_array_model
 from emu.devices.cores import CoreDevice
 from emu.devices.datasheet import Datasheet, load_datasheet
 from emu.devices.device import Device
+from emu.devices.facts import Changes
 from emu.devices.gpu import GpuDevice
 from emu.ir.errors import BadOption
 
 
-def make_device(device: str | Path, array_model: str = NATIVE) -> Device:
+def make_device(device: str | Path, array_model: str = NATIVE, changes: Changes = ()) -> Device:
     """Return the chip of a datasheet, by name or path of a TOML file; equal ones are made once.
 
+    ``changes`` are other figures for keys of the datasheet.
     Raises UnknownName, DatasheetError, or BadOption for an array model on a chip without an array.
     """
-    return device_of(load_datasheet(device), check_array_model(array_model))
+    return device_of(load_datasheet(device, changes), check_array_model(array_model))
 
 
 @lru_cache(maxsize=16)

@@ -41,8 +41,12 @@ class Rates:
 
     @cached_property
     def dram(self) -> Fraction:
-        """Bytes of device memory, whole chip."""
-        return _gb_s(self.sheet.memory.dram.bandwidth_gb_s)
+        """Bytes of device memory, whole chip, in the time that its refresh leaves."""
+        dram = self.sheet.memory.dram
+        if dram.refresh_ns is None or dram.refresh_interval_ns is None:
+            return _gb_s(dram.bandwidth_gb_s)
+        refreshing = exact(dram.refresh_ns) / exact(dram.refresh_interval_ns)
+        return _gb_s(dram.bandwidth_gb_s) * (1 - refreshing)
 
     @cached_property
     def port(self) -> Fraction:
@@ -115,9 +119,17 @@ class Rates:
         each = unit.transcendental_cycles if unit is not None else None
         return exact(each or 1)
 
+    @cached_property
+    def division(self) -> Fraction:
+        """Simple operations that a division is worth beyond the one that it counts as."""
+        unit = self.sheet.unit("vector")
+        each = unit.division_cycles if unit is not None else None
+        return exact(each or 1) - 1
+
     def simple(self, work: Work) -> Fraction:
         """Work in simple operations."""
-        return work.flops + work.transcendentals * self.transcendental
+        rare = work.transcendentals * self.transcendental + work.divisions * self.division
+        return work.flops + rare
 
     def vector_terms(
         self,

@@ -20,7 +20,7 @@ from emu.ir.layout import padded
 from emu.ir.machine import Residency
 from emu.ir.regions import footprint_bytes, largest, room_bytes, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Placed, Store, TileProgram
-from emu.ir.types import TensorType
+from emu.ir.types import NARROW, TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
 
 
@@ -170,7 +170,8 @@ class Waves:
     def in_flight(self, tiles: int, cores: int) -> Fraction:
         """Bytes per ps that requests in flight sustain: bytes in flight / latency (Little's law).
 
-        A tile has one request per lane in flight, or all next stages of its buffers if more.
+        A tile has one request per lane in flight, or all next stages of its buffers if more. A
+        gather asks for its rows only when their index is there, a second latency.
         """
         staged = sum(
             (b.depth - 1) * room_bytes(self.program, b)
@@ -179,7 +180,8 @@ class Waves:
         )
         lanes = self.program.threads * self.program.load_width_bytes
         per_core = min(-(-tiles // cores), self.occupancy)
-        return Fraction(cores * per_core * max(lanes, staged)) / self.rates.dram_latency.ps
+        in_turn = 2 if any(isinstance(p.statement, Gather) for p in self.program.statements) else 1
+        return Fraction(cores * per_core * max(lanes, staged), in_turn) / self.rates.dram_latency.ps
 
     def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
         """Bytes between cache and device memory that belong to a number of tiles."""
@@ -290,7 +292,11 @@ class Waves:
     def rate(self, statement: Compute) -> Fraction:
         """Operations of one core in the unit that runs a statement, per picosecond."""
         unit, dtype = self.cost.unit(statement), computed_in(self.program, statement)
-        return self.rates.vector(dtype) if unit is None else self.rates.flops(unit, dtype)
+        if unit is not None:
+            return self.rates.flops(unit, dtype)
+        lanes = self.sheet.unit("vector")
+        widened = lanes is not None and lanes.widens and dtype in NARROW
+        return self.rates.vector("f32" if widened and statement.kind == "vector" else dtype)
 
     def peak(self, statement: Compute) -> Fraction:
         """Operations of all cores in the best unit for a product, whatever its layout."""

@@ -107,11 +107,15 @@ def encode(program: Program, isa: Isa, image: Image | None = None) -> bytes:
     """
     image = image or Image()
     pools: dict[type, dict[bytes, int]] = {Body: {}, TileProgram: {}}
+    numbers: dict[int, int] = {}  # by identity: the program keeps all of these objects
 
     def share(value: Any) -> int:
-        pool = pools[type(value)]
-        target = isa if type(value) is TileProgram else None
-        return pool.setdefault(_shared_record(_Same(value), target), len(pool))
+        if id(value) not in numbers:
+            pool = pools[type(value)]
+            target = isa if type(value) is TileProgram else None
+            record = _shared_record(_Same(value), target)
+            numbers[id(value)] = pool.setdefault(record, len(pool))
+        return numbers[id(value)]
 
     root = _record(program, share)
     count = Writer(len)

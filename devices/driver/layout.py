@@ -124,9 +124,13 @@ def _shared(kind: type[Any]) -> Form:
 def _union(hints: tuple[Any, ...]) -> Form:
     """One byte says which alternative follows: a class by its tag, others by their position."""
     forms = {_tag(hint, place): form(hint) for place, hint in enumerate(hints)}
+    of_class: dict[object, tuple[int, Form]] = {
+        kind: (tag, forms[tag]) for kind, tag in TAGS.items() if tag in forms
+    }
 
     def write(out: Writer, value: Any) -> None:
-        tag, chosen = next((t, f) for t, f in forms.items() if f.accepts(value))
+        found = of_class.get(cast(object, type(value)))  # most alternatives are classes
+        tag, chosen = found or next((t, f) for t, f in forms.items() if f.accepts(value))
         out.tag(tag)
         chosen.write(out, value)
 

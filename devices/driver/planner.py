@@ -11,16 +11,18 @@ from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import TileProgram
 
 SHOWN = 3
+BOUNDLESS_BYTES = 1 << 60  # room for what is priced although it does not fit
 
 
-def plan(schedule: Schedule, machine: Machine) -> Program:
+def plan(schedule: Schedule, machine: Machine, *, over_capacity: bool = False) -> Program:
     """Return the commands that run a schedule; raise CapacityError where memory does not suffice.
 
     Inputs and weights are allocated first and stay, outputs stay once made, all else is freed
     after its last reader. ``Alloc.size`` is the room granted, in whole granules; ``peak_bytes`` is
-    the largest sum of it over all moments.
+    the largest sum of it over all moments. With ``over_capacity`` memory always suffices.
     """
-    planner = _Planner(schedule, machine, lifetimes(schedule))
+    room = BOUNDLESS_BYTES if over_capacity else machine.device_bytes
+    planner = _Planner(schedule, machine, lifetimes(schedule), room)
     for value in planner.lives.resident:
         planner.alloc(value, "before the first launch")
     for index, binding in enumerate(schedule.bindings):
@@ -40,9 +42,11 @@ def plan(schedule: Schedule, machine: Machine) -> Program:
 class _Planner:
     """The commands so far and the memory that they leave behind."""
 
-    def __init__(self, schedule: Schedule, machine: Machine, lives: Lifetimes) -> None:
+    def __init__(
+        self, schedule: Schedule, machine: Machine, lives: Lifetimes, device_bytes: int
+    ) -> None:
         self.graph, self.machine, self.lives = schedule.graph, machine, lives
-        self.arena = Arena(machine.device_bytes, machine.alignment_bytes)
+        self.arena = Arena(device_bytes, machine.alignment_bytes)
         self.capacity = self.arena.free
         self.commands: list[Command] = []
         self.peak = 0

@@ -1,0 +1,44 @@
+"""The limit of a board's power: the clock settles where energy meets it, and the time is shown."""
+
+from fractions import Fraction
+
+from emu.devices.datasheet import load_datasheet
+from emu.devices.make import make_device
+from emu.devices.power import THROTTLE, capped, dynamic_pj, least_ps
+from emu.devices.terms import Settled
+from emu.ir.trace import Footprint
+from emu.pipeline import compile
+
+A100 = load_datasheet("a100_sxm80")
+SETTLED = Settled(10, (((0, "useful"), 3), ((1, "compulsory"), 7)))
+
+
+def test_the_least_time_is_dynamic_energy_over_what_static_power_leaves() -> None:
+    did = Footprint(l2_bytes=10**9)
+    assert dynamic_pj(did, A100) == Fraction("1.75") * 10**9
+    assert least_ps(did, A100) == 5_000_000  # 1.75e9 pJ / (400 W - 50 W)
+    assert least_ps(did, load_datasheet("gpu")) == 0  # whose board states no limit
+
+
+def test_time_beyond_the_others_is_throttle_of_the_node_that_takes_longest() -> None:
+    assert capped(SETTLED, 10, frozenset()) == SETTLED
+    slow = capped(SETTLED, 16, frozenset())
+    assert slow.ps == 16
+    assert dict(slow.shares)[1, THROTTLE] == 6
+    assert sum(ps for _, ps in slow.shares) == 16
+    assert capped(SETTLED, 16, frozenset((THROTTLE,))) == SETTLED
+
+
+def test_a_lower_limit_is_never_faster_and_the_ledger_still_sums() -> None:
+    program = compile("bert_layer", device="t4", dtype="fp16").compiled.program
+    times: list[int] = []
+    for watts in (70, 40, 20, 10):
+        trace = make_device("t4", changes=(("board.power_w", watts),)).simulate(program)
+        assert sum(trace.ledger.values()) == trace.total_ps
+        times.append(trace.total_ps)
+    assert times == sorted(times)
+    assert trace.ledger[THROTTLE] > 0
+    free = make_device("t4", changes=(("board.power_w", 10),)).simulate(
+        program, frozenset((THROTTLE,))
+    )
+    assert free.total_ps < times[0]
