@@ -1,0 +1,1 @@
+"""How far the cost models are from published measurements, row by row."""

@@ -1,0 +1,97 @@
+"""emu validate: its schema, its tables, and errors that may not get worse unnoticed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emu.cli import main
+from emu.devices.datasheet import device_names
+from emu.validation.cases import cases_of
+from emu.validation.price import predict
+from emu.validation.rows import package_rows
+from emu.validation.score import Scored, Summary, summaries
+from emu.validation.stacks import card_of, cards, conditions, stacks
+
+HEAD = "set,device,rows,median_abs_error,p90_abs_error,pairs_right"
+MINE = "op,dtype,shape,device,time_us,method,source,stack\n"
+KEYS = {
+    "set",
+    "device",
+    "what",
+    "timed",
+    "status",
+    "assumed",
+    "predicted",
+    "measured",
+    "error",
+}
+
+
+def test_the_errors_are_those_of_the_committed_table(golden: Callable[[str], None]) -> None:
+    """Every conditioned row, but of the models only those of batch 8, which take long."""
+    cases = cases_of(package_rows(), device_names())
+    counted = [c for c in cases if c.status == "conditioned"]
+    chosen = [c for c in counted if c.set != "model" or "batch 8," in c.what]
+    found = summaries([Scored(case, predict(case)) for case in chosen])
+    golden("\n".join((HEAD, *map(line, found))))
+
+
+def line(one: Summary) -> str:
+    figures = (one.median_abs_error, one.p90_abs_error, one.pairs_right)
+    shown = ",".join("" if figure is None else f"{figure:.4f}" for figure in figures)
+    return f"{one.set},{one.device},{one.n},{shown}"
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.csv"
+    rows = (
+        "softmax,fp16,M=64 N=128,h100_sxm,5.0,mine,my bench,profiled\n",
+        "matmul,fp16,M=64 N=64 K=64,h100_sxm,3.0,mine,my bench,eager-call\n",
+        "matmul,fp32,M=64 N=64 K=64,warboy,3.0,mine,my bench,profiled\n",
+        "softmax,fp16,M=64 N=128,no such chip,5.0,mine,my bench,profiled\n",
+    )
+    path.write_text(MINE + "".join(rows))
+    return path
+
+
+def test_rows_of_others_are_priced_in_json_with_their_assumptions(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "--rows", str(mine), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert found["schema"] == "emu.validate/1"
+    assert all(set(row) >= KEYS for row in found["rows"])
+    softmax, matmul, _, unknown = found["rows"]
+    assert softmax["status"] == matmul["status"] == "conditioned"
+    assert softmax["error"] == pytest.approx(softmax["predicted"] / softmax["measured"] - 1)
+    assert "launch.start_us" in softmax["assumed"]
+    assert matmul["assumed"][0] == "eager-call"
+    assert (unknown["status"], unknown["predicted"]) == ("not_priced", None)
+    assert {one["name"] for one in found["assumptions"]} >= {"eager-call", "launch.start_us"}
+
+
+def test_the_tables_show_misses_reasons_and_assumptions(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "--rows", str(mine), "--device", "h100_sxm"]) == 0
+    shown = capsys.readouterr().out
+    assert "Largest errors, and what emu says the time was spent on:" in shown
+    assert "| eager-call" in shown
+    assert "no such chip" not in shown
+
+
+def test_a_device_that_no_row_has_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--device", "a100_sxm90"]) == 2
+    assert "did you mean 'a100_sxm80'?" in capsys.readouterr().err
+
+
+def test_every_card_and_condition_of_the_table_is_one_that_emu_has() -> None:
+    assert {card.chip for card in cards()} <= set(device_names())
+    assert card_of("NVIDIA Tesla T4 (1x T4 16GB)", device_names()) == card_of("T4", ())
+    named = {name for stack in stacks() for name in (stack.call, stack.dispatch) if name}
+    assert named == set(conditions())
+    assert all(len(condition.source) > 20 for condition in conditions().values())
