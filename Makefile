@@ -9,7 +9,7 @@ JOBS ?= 2
 CAN := import sys, venv, ensurepip; print("yes" if sys.version_info >= (3, 11) else "")
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell $(p) -c '$(CAN)' 2>/dev/null),$(p))))
 
-.PHONY: demo test dev lint types wheel-test matrix bench clean
+.PHONY: demo test dev lint types wheel-test matrix bench fuzz clean
 
 demo: $(VENV)/.run  ## make the environment, then run one model on one simulated chip
 	$(BIN)/emu run resnet50 --device systolic --fusion global
@@ -44,6 +44,9 @@ matrix: $(VENV)/.run  ## check the values of every model, device and fusion scop
 
 bench: $(VENV)/.dev  ## time emu itself
 	$(BIN)/python -m pytest -q benches
+
+fuzz: $(VENV)/.dev  ## damage models for ten minutes and see that no file escapes
+	$(BIN)/python -m benches.fuzz_models --seconds 600
 
 clean:  ## remove everything that make has made
 	rm -rf $(VENV) .stage build emu.egg-info

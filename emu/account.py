@@ -7,7 +7,6 @@ from fractions import Fraction
 from functools import cached_property
 
 from emu.devices.device import Device
-from emu.devices.make import make_device
 from emu.devices.rates import Rates
 from emu.energy import Energy, energy_pj
 from emu.ir.body import Body, BodyNode
@@ -70,8 +69,7 @@ class Account:
     @property
     def chip(self) -> Device:
         """The device that it is for."""
-        chosen = self.compiled.stack.device
-        return make_device(chosen.name, chosen.array_model)
+        return self.compiled.stack.device.make()
 
     @cached_property
     def groups(self) -> tuple[GroupAccount, ...]:

@@ -1,16 +1,21 @@
 """One JSON object for a run, schema emu.run/1, with stable keys."""
 
+from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
 from emu.account import Account, GroupAccount
+from emu.capacity import Excess, excess_of
 from emu.ir.trace import Traffic
 from emu.run import Check, Run
 from emu.stack import Stack
 
 
 def run_json(run: Run) -> dict[str, Any]:
-    """Everything that ``emu run`` reports, as numbers: ps, bytes, pJ."""
+    """Everything that ``emu run`` reports, as numbers: ps, bytes, pJ.
+
+    ``over_capacity`` is there only if the run does not fit the device.
+    """
     account, compiled = Account(run.compiled), run.compiled
     trace, boundary, energy = compiled.trace, account.boundary, account.energy
     return {
@@ -36,7 +41,14 @@ def run_json(run: Run) -> dict[str, Any]:
         "per_group": [group_json(group) for group in account.groups],
         "per_source": dict(account.per_source),
         "array_cycles": trace.did.array_cycles,
+        "assumed": list(account.chip.sheet.assumed),
+        **capacity_json(excess_of(compiled)),
     }
+
+
+def capacity_json(excess: Excess | None) -> dict[str, Any]:
+    """What was priced over capacity, nothing if all fits."""
+    return {} if excess is None else {"over_capacity": asdict(excess)}
 
 
 def stack_json(stack: Stack) -> dict[str, Any]:
@@ -53,10 +65,15 @@ def stack_json(stack: Stack) -> dict[str, Any]:
             "layout": compiler.layout,
             "tiling": compiler.tiling,
             "fallback": compiler.fallback,
+            **({"over_capacity": True} if compiler.over_capacity else {}),
         },
         "kernels": stack.kernels,
         "driver": stack.driver,
-        "device": {"name": stack.device.name, "array_model": stack.device.array_model},
+        "device": {
+            "name": stack.device.name,
+            "array_model": stack.device.array_model,
+            "facts": list(stack.device.facts),
+        },
         "orchestrator": stack.orchestrator,
     }
 

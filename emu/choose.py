@@ -69,8 +69,9 @@ class Prices:
     def simulate(self, fused: Fused) -> int:
         """Bind all groups, plan and run them."""
         bindings = tuple(b for group in fused.groups for b in self.bind(group))
-        program = plan(Schedule(fused.graph, bindings), self.selector.device.machine)
-        return self.selector.device.simulate(program).total_ps
+        selector, schedule = self.selector, Schedule(fused.graph, bindings)
+        device, over = selector.device, selector.over_capacity
+        return device.simulate(plan(schedule, device.machine, over_capacity=over)).total_ps
 
     def bind(self, group: Group) -> list[Binding]:
         """What computes a group; names do not matter to its price."""

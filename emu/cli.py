@@ -1,18 +1,25 @@
 """The command line. Nothing heavy is imported before a command runs, so that --help is quick."""
 
 import gc
-import os
 import sys
-from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 
-from emu import cli_stacks
-from emu.flags import LookFlags, ModelFlags, RungFlags, StackFlags, spread
-from emu.ir.errors import EmuError
+from emu import cli_chips, cli_stacks, cli_sweep
+from emu.answer import USAGE, answer, failed
+from emu.flags import (
+    LimitsFlag,
+    LookFlags,
+    ModelFlags,
+    RungFlags,
+    StackFlags,
+    limits_of,
+    spread,
+)
+from emu.foreign import CALL, Call, for_files
 
 app = typer.Typer(
     name="emu",
@@ -22,10 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-DIFF_FLAGS = frozenset(("--model", "-m", "--json", "--help", "-h", "--"))
-INTERRUPTED = 130
-USAGE = 2
-DOES_NOT_FIT = 3
+DIFF_FLAGS = frozenset(("--model", "-m", "--limits", "--json", "--help", "-h", "--"))
 
 
 def _examples(*commands: str) -> str:
@@ -45,9 +49,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run resnet50 --fusion none --passes fold-batch-norm --time-passes",
         "run resnet50 --no-values --free launch,intermediate -o resnet50.emurun",
         "run resnet50 --stack cuda-like --no-values",
+        "run resnet50 --no-values --trace resnet50.json",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
+        "run model.onnx --limits seconds=60 memory_bytes=8000000000",
+        "run decoder --no-values --over-capacity --set layers=80 hidden=8192 heads=64 kv_heads=8",
     )
 )
+@for_files
 @spread
 def run(
     context: typer.Context,
@@ -76,6 +84,9 @@ def run(
         str | None,
         typer.Option("--stack", help="A name of `emu list stacks`; other flags override it."),
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
@@ -87,7 +98,7 @@ def run(
 
         bring = on_stack(on, _given(context))
     values = commands.ValueFlags(executor, inputs, outputs, seed, not no_values, not no_check)
-    after = commands.AfterFlags(free, output)
+    after = commands.AfterFlags(free, output, trace)
     commands.run(commands.Request(model, shape, stack), look, values, after, json, bring)
 
 
@@ -103,6 +114,7 @@ def _given(context: typer.Context) -> frozenset[str]:
         "ladder bert_layer --fusion none,vertical --kernels basic,vendor --csv -",
     )
 )
+@for_files
 @spread
 def ladder(
     model: Model,
@@ -128,18 +140,20 @@ def ladder(
         "diff '-k basic' '-k vendor' --model bert_layer",
     )
 )
+@for_files
 def diff(
     a: Annotated[str, typer.Argument(help="A run file, or '[MODEL] [flags of a stack]'.")],
     b: Annotated[str, typer.Argument(help="What it is compared with, said in the same way.")],
     model: Annotated[
         str, typer.Option("--model", "-m", help="The model of a side that names none.")
     ] = "",
+    limits: LimitsFlag = None,
     json: Json = False,
 ) -> None:
     """Split the gap between two runs by cause and node, exactly, and match their groups."""
     from emu import diff as differing
 
-    differing.diff(a, b, model, json)
+    differing.diff(a, b, model, json, limits)
 
 
 @app.command(
@@ -148,6 +162,7 @@ def diff(
         "show bert_layer --level fused --fusion pattern",
     )
 )
+@for_files
 @spread
 def show(
     model: Model,
@@ -170,6 +185,7 @@ def show(
         "run resnet50 --kernels generated --tuning-db tunings.db",
     )
 )
+@for_files
 @spread
 def tune(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False) -> None:
     """Tune the tiles of every kernel that the compiler generates, and keep what was found."""
@@ -184,6 +200,7 @@ def tune(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False)
         "explain resnet50 --explain-all --fusion global --json",
     )
 )
+@for_files
 @spread
 def explain(
     model: Model,
@@ -207,6 +224,7 @@ def explain(
         "perturb bert_layer", "perturb bert_layer --node layer.attention.scale -d npu --json"
     )
 )
+@for_files
 @spread
 def perturb(
     model: Model,
@@ -227,6 +245,7 @@ def perturb(
 @app.command(
     epilog=_examples("coverage bert_layer -d npu -k basic", "coverage gpt2 -k reference --json")
 )
+@for_files
 @spread
 def coverage(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False) -> None:
     """Say who computes a model, and which missing kernel would remove most time, step by step."""
@@ -240,17 +259,19 @@ app.command(
         "swap cuda-like --replace driver=amdgpu-like",
         "swap cuda-like --replace kernels=cublas-like --model bert_layer --values --json",
     )
-)(cli_stacks.swap)
+)(for_files(cli_stacks.swap))
 app.command(
     epilog=_examples(
         "lockin rbln-like --model bert_layer", "lockin cuda-like --dot cuda.dot", "lockin --json"
     )
-)(cli_stacks.lockin)
-app.command(epilog=_examples("readiness rbln-like --model bert_layer"))(cli_stacks.readiness)
+)(for_files(cli_stacks.lockin))
+app.command(epilog=_examples("readiness rbln-like --model bert_layer"))(
+    for_files(cli_stacks.readiness)
+)
 app.command("show-stack", epilog=_examples("show-stack furiosa-like"))(cli_stacks.show_stack)
 
 
-@app.command("list", epilog=_examples("list models", "list devices --json"))
+@app.command("list", epilog=_examples("list models", "list devices --facts"))
 def list_(
     kind: Annotated[
         str,
@@ -258,15 +279,19 @@ def list_(
             help="devices, models, kernels, scopes, deciders, spellings, passes, stacks or slots."
         ),
     ],
+    facts: Annotated[
+        bool, typer.Option("--facts", help="With devices: their clocks, peaks, memory and power.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List what there is to choose from."""
     from emu import listing
 
-    listing.show(kind, json)
+    listing.show(kind, json, facts)
 
 
 @app.command(epilog=_examples("export gpt2 --set layers=2 seq=64 -o gpt2.onnx"))
+@for_files
 def export(
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
@@ -274,11 +299,12 @@ def export(
         list[str] | None, typer.Argument(help="More KEY=N after --set.", show_default=False)
     ] = None,
     set_: Set = None,
+    limits: LimitsFlag = None,
 ) -> None:
     """Write a model as an ONNX file with its weights."""
     from emu import commands
 
-    commands.export(model, output, (*(set_ or ()), *(more or ())))
+    commands.export(model, output, (*(set_ or ()), *(more or ())), limits_of(limits, None))
 
 
 @app.command(epilog=_examples("doctor"))
@@ -289,12 +315,23 @@ def doctor() -> None:
     raise typer.Exit(examination.examine())
 
 
+app.command("show-device", epilog=_examples("show-device a100_sxm80"))(cli_chips.show_device)
+app.command(epilog=_examples("validate", "validate --device a100_sxm80 --json"))(cli_chips.validate)
+app.command(
+    epilog=_examples(
+        "sweep resnet50 device=gpu,npu fusion=none,vertical set.batch=1,8 -o out",
+        "sweep resnet50 device.memory.dram.bandwidth_gb_s=1000,2000 --reprice -o what-if",
+    )
+)(cli_sweep.sweep)
+app.command(epilog=_examples("roofline resnet50 -d gpu,npu"))(for_files(cli_sweep.roofline))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one line on stderr."""
     gc.disable()  # a command ends soon, and what it makes has hardly any cycles
     given = sys.argv[1:] if arguments is None else arguments
     _print_any_name(sys.stdout)
-    return _guarded(lambda: _invoke(given or ["--help"]))
+    return answer(lambda: invoke(given or ["--help"]))
 
 
 def _print_any_name(stream: TextIO) -> None:
@@ -303,11 +340,13 @@ def _print_any_name(stream: TextIO) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
-def _invoke(arguments: list[str]) -> int:
+def invoke(arguments: list[str], alone: bool = False) -> int:
+    """Run one command, ``alone`` in a process that was started for it; return its exit code."""
+    CALL.set(Call(tuple(arguments), alone))
     try:
         result = app(_quoted(arguments), prog_name="emu", standalone_mode=False)
     except typer.TyperException as error:
-        return _failed(_usage(error), USAGE)
+        return failed(_usage(error), USAGE)
     sys.stdout.flush()  # or a closed pipe would only be noticed when the interpreter ends
     return result if isinstance(result, int) else 0
 
@@ -325,33 +364,3 @@ def _usage(error: typer.TyperException) -> str:
     said = error.message if near else error.format_message()
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"{said.rstrip('.')}{hint} (see emu --help)"
-
-
-def _guarded(work: Callable[[], int]) -> int:
-    try:
-        return work()
-    except EmuError as error:
-        return _failed(str(error), error.exit_code)
-    except MemoryError:
-        return _failed(
-            "this machine's memory is too small (run --no-values needs little)", DOES_NOT_FIT
-        )
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # typer answers to a broken pipe with an exit
-        return _give_up_output(0)
-    except OSError as error:  # files raise errors of their own; what is left is standard output
-        return _give_up_output(_failed(f"cannot print: {error.strerror}", USAGE))
-
-
-def _failed(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(f"emu: {''.join(c if c.isprintable() else '?' for c in line)}", file=sys.stderr)
-    return code
-
-
-def _give_up_output(code: int) -> int:
-    """Nobody can read on: let what is still to be flushed go nowhere."""
-    if sys.__stdout__ is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
-    return code

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emu.as_json import run_json
+from emu.capacity import excess_of
 from emu.dump import Watch, time_table, watch
 from emu.execute import EXECUTORS
 from emu.files import check_writable, read_arrays, write_arrays
-from emu.flags import LookFlags, Request, StackFlags
+from emu.flags import LookFlags, Request, StackFlags, is_limit, limits_of, numbers
+from emu.foreign import is_path
 from emu.free import Freed, free, freed_json, freed_report, parse_causes
 from emu.ir.errors import BadOption, EmuError, UnknownName
 from emu.ir.passes import PASSES
@@ -26,15 +28,16 @@ from emu.ir.types import Array
 from emu.kept import KeptModel, KeptRun, keep
 from emu.layouts import LAYOUT_PASS
 from emu.models.export import export as export_model
+from emu.models.limits import Limits
 from emu.models.zoo import zoo_models
-from emu.pipeline import Executable, compile, is_path, open_model
+from emu.pipeline import Executable, compile, open_model
 from emu.progress import progress
 from emu.report import report
 from emu.run import Run
 from emu.run_file import write_run
 from emu.stack import Choices
+from emu.trace_events import write_trace
 
-MOST_DIGITS = 18
 LEVELS = ("graph", "fused", "kernel", "tile", "device")
 
 
@@ -52,10 +55,11 @@ class ValueFlags:
 
 @dataclass(frozen=True)
 class AfterFlags:
-    """The flags that say what is done with a run: causes to free, and the file to keep it in."""
+    """The flags that say what is done with a run: causes to free, files for it and its trace."""
 
     free: str | None
     output: Path | None
+    trace: Path | None = None
 
 
 Bring = Callable[[Request, Watch], Executable]
@@ -71,24 +75,29 @@ def compiled(
 
 
 def compile_asked(asked: Request, looking: Watch) -> Executable:
-    """Compile a model on a stack, both as flags name them, under a watch."""
+    """Compile a model on a stack, both as flags name them; say on stderr what does not fit."""
     settings, dims = shape_of(asked)
-    return compile(
+    executable = compile(
         asked.model,
         settings=settings,
         dims=dims,
         watch=replace(looking, bar=progress),
         calibration=calibration(asked.stack),
         tuning_db=asked.stack.tuning_db,
+        limits=limits_of(asked.shape.limits, asked.shape.more),
         **choices(asked.stack),
     )
+    if excess := excess_of(executable.compiled):
+        print(f"emu: {executable.compiled.model.name} {excess}", file=sys.stderr)
+    return executable
 
 
 def shape_of(asked: Request) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """The settings of a zoo model and the dimensions of a file, one of which is empty."""
     is_zoo = asked.model in {model.name for model in zoo_models()}
     settings, dims = list(asked.shape.set_ or ()), list(asked.shape.dim or ())
-    (settings if is_zoo else dims).extend(asked.shape.more or ())
+    more = [w for w in asked.shape.more or () if not (asked.shape.limits and is_limit(w))]
+    (settings if is_zoo else dims).extend(more)
     if dims and is_zoo:
         raise BadOption(f"--dim {dims[0]}: '{asked.model}' is a zoo model; it has --set")
     if settings and not is_zoo and is_path(asked.model):
@@ -104,7 +113,8 @@ def calibration(flags: StackFlags) -> Mapping[str, Array] | None:
 def choices(flags: StackFlags) -> Choices:
     """The choices of the stack flags; with a database of tunings, tiles are tuned by default."""
     return Choices(
-        device=flags.device,
+        device=flags.device if flags.device_file is None else flags.device_file,
+        facts=() if flags.set_device is None else tuple(flags.set_device.split(",")),
         fusion=flags.fusion,
         decider=flags.decider,
         kernels=flags.kernels,
@@ -115,6 +125,7 @@ def choices(flags: StackFlags) -> Choices:
         tiling=flags.tiling or (None if flags.tuning_db is None else "tuned"),
         trials=flags.tune_trials,
         fallback=flags.fallback,
+        over_capacity=flags.over_capacity,
     )
 
 
@@ -131,6 +142,8 @@ def run(
     causes = () if after.free is None else parse_causes(after.free)
     if after.output is not None:
         check_writable("--output", after.output)
+    if after.trace is not None:
+        check_writable("--trace", after.trace)
     given = None if values.inputs is None else read_arrays(values.inputs)
     executable, looking = compiled(asked, look, bring)
     with looking.timed("values and check"):
@@ -145,6 +158,8 @@ def run(
         write_arrays(values.outputs, result.outputs)
     if after.output is not None:
         write_run(after.output, kept(result, asked))
+    if after.trace is not None:
+        write_trace(after.trace, result.compiled)
     freed = free(result.compiled, executable.chip, causes) if causes else None
     print(_json(result, freed) if as_json else _text(result, freed))
     _tell_times(look, looking)
@@ -196,28 +211,13 @@ def show(asked: Request, look: LookFlags, level: str) -> None:
     _tell_times(look, looking)
 
 
-def export(name: str, output: Path, settings: Iterable[str]) -> None:
+def export(name: str, output: Path, settings: Iterable[str], limits: Limits) -> None:
     """Write a model of the zoo, or of a file with all of its weights."""
     chosen = numbers("--set", settings)
     if chosen and is_path(name):
         raise BadOption(f"--set {next(iter(chosen))}: '{name}' is a file, which has no settings")
-    for path in export_model(open_model(name, chosen), output):
+    for path in export_model(open_model(name, chosen, limits), output):
         print(f"wrote {path} ({path.stat().st_size / 1e6:,.1f} MB)")
-
-
-def numbers(flag: str, pairs: Iterable[str]) -> Mapping[str, int]:
-    """Return KEY=N pairs; raise BadOption for anything else, and for a key given twice."""
-    found: dict[str, int] = {}
-    for pair in pairs:
-        key, equals, number = pair.partition("=")
-        if not equals or not key or not number.isascii() or not number.isdigit():
-            raise BadOption(f"{flag} {pair}: write KEY=N with a whole number N")
-        if len(number) > MOST_DIGITS:
-            raise BadOption(f"{flag} {key}: a number has at most {MOST_DIGITS} digits")
-        if key in found:
-            raise BadOption(f"{flag} {pair}: '{key}' is given twice")
-        found[key] = int(number)
-    return found
 
 
 def _names(text: str) -> tuple[str, ...]:

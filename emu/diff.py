@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from emu.as_json import stack_json, traffic_json
+from emu.as_json import capacity_json, stack_json, traffic_json
 from emu.commands import compile_asked, kept
 from emu.diff_report import report
 from emu.dump import Watch
@@ -20,12 +20,13 @@ from emu.run_file import is_run_file, read_run
 Side = KeptRun | Request
 
 
-def diff(a: str, b: str, model: str, as_json: bool) -> None:
+def diff(a: str, b: str, model: str, as_json: bool, limits: list[str] | None = None) -> None:
     """Print the gap from ``a`` to ``b``, each a run file or the flags of a stack.
 
-    A side that names no model is of ``model``, or else of the other side's.
+    A side that names no model is of ``model``, or else of the other side's; one that names no
+    ``limits`` of a model file has those.
     """
-    first, second = _side(a), _side(b)
+    first, second = _side(a, limits), _side(b, limits)
     gap = gap_of(_run(first, second, model), _run(second, first, model))
     print(json.dumps(diff_json(gap), allow_nan=False) if as_json else report(gap))
 
@@ -49,7 +50,8 @@ def diff_json(gap: Gap) -> dict[str, Any]:
 
 
 def _run_json(run: KeptRun) -> dict[str, Any]:
-    return {"model": run.model.name, "stack": stack_json(run.stack)}
+    excess = capacity_json(run.over_capacity)
+    return {"model": run.model.name, "stack": stack_json(run.stack), **excess}
 
 
 def _match_json(match: Match) -> dict[str, Any]:
@@ -66,8 +68,11 @@ def _match_json(match: Match) -> dict[str, Any]:
     }
 
 
-def _side(text: str) -> Side:
-    return read_run(Path(text)) if is_run_file(text) else parse_request(text.strip())
+def _side(text: str, limits: list[str] | None) -> Side:
+    if is_run_file(text):
+        return read_run(Path(text))
+    asked = parse_request(text.strip())
+    return replace(asked, shape=replace(asked.shape, limits=asked.shape.limits or limits))
 
 
 def _run(side: Side, other: Side, model: str) -> KeptRun:
@@ -85,8 +90,12 @@ def _named(side: Request, other: Side, model: str) -> Request:
     found = other if isinstance(other, Request) else _asked_for(other)
     if not found.model:
         raise BadOption("neither side names a model: write it before the flags, or as --model")
-    shape = found.shape if side.shape == ModelFlags() else side.shape
+    shape = side.shape if _is_shaped(side.shape) else found.shape
     return replace(side, model=found.model, shape=shape)
+
+
+def _is_shaped(shape: ModelFlags) -> bool:
+    return bool(shape.more or shape.set_ or shape.dim)
 
 
 def _asked_for(run: KeptRun) -> Request:

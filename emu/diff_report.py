@@ -25,6 +25,8 @@ def report(gap: Gap) -> str:
 def _runs(gap: Gap) -> Iterator[str]:
     for letter, run in (("A", gap.a), ("B", gap.b)):
         yield from _wrapped(f"{letter}: {run.title}", "   ")
+        if run.over_capacity:
+            yield from _wrapped(f"{letter}: {run.over_capacity}", "   ")
     changed = ", ".join(_changed(gap.a, gap.b))
     yield from _wrapped(f"changed: {changed or 'nothing'}", "         ")
     yield ""

@@ -11,6 +11,7 @@ from typing import TextIO, TypeAlias
 
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
+from emu.ir.place import at
 from emu.ir.replacing import replacing
 from emu.ir.text import print_graph
 
@@ -50,6 +51,7 @@ class Watch:
     @contextmanager
     def timed(self, name: str) -> Generator[None, None, None]:
         """Report how long the block took, together with the blocks of that name before."""
+        at(name)
         start = perf_counter()
         yield
         seconds = perf_counter() - start

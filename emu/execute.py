@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from emu.ir.body import Body, FrozenAttrs
 from emu.ir.errors import BadOption
 from emu.ir.graph import Graph
 from emu.ir.machine import Residency
+from emu.ir.place import at
 from emu.ir.program import Copy, Free, HostCall, Launch, Program
 from emu.ir.run_tiles import Moved, plain_meaning, program_outputs, run_tiles, view_arrays
 from emu.ir.tile import TileProgram
@@ -26,10 +29,16 @@ class Execution:
     moved: dict[int, Moved] = field(default_factory=dict[int, Moved])
 
     def read(self, name: str) -> Array:
-        """The contents of a value; a weight is loaded when it is first read."""
-        if name not in self.values:
-            self.values[name] = self.graph.constants[name].load()
-        return self.values[name]
+        """The contents of a value; a weight is loaded when it is first read.
+
+        One that is mapped from its file is not held, so that weights of any size pass by.
+        """
+        if name in self.values:
+            return self.values[name]
+        array = self.graph.constants[name].load()
+        if not isinstance(array.base, np.memmap):
+            self.values[name] = array
+        return array
 
     def read_at_host(self, name: str) -> Array:
         """The contents of a value that the host has, whatever became of it on the device."""
@@ -62,10 +71,12 @@ def execute(
     keep = {*program.inputs, *program.outputs}
     for command in program.commands:
         if isinstance(command, Launch):
+            at("launch of", command.kernel, "for value", command.outs[0])
             literal = executor == "tiles"
             arrays = _launch(state, command, literal, command.index in tilewise, residency)
             state.values.update(zip(command.outs, arrays, strict=True))
         elif isinstance(command, HostCall):
+            at("host call of", command.kernel, "for value", command.outs[0])
             arrays = fast_body(command.body, [state.read_at_host(v) for v in command.ins])
             state.at_host.update(zip(command.outs, arrays, strict=True))
         elif isinstance(command, Copy):

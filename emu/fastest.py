@@ -1,7 +1,7 @@
 """Find the groups, the kernels and the number of cores whose whole run is fastest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from emu.choose import Prices
@@ -68,6 +68,7 @@ class _Case:
     chip: Device
     library: Library
     watch: Watch
+    plans: dict[int, Planned] = field(default_factory=dict[int, Planned])
 
     def best_cores(self) -> int:
         """The number of cores to use.
@@ -77,9 +78,11 @@ class _Case:
         that could not be faster even without any stall are not tried.
         """
         chip, most = self.chip, self.chip.machine.cores
+        if chip.machine.grid:
+            return most
         first = self.plan(most)
         best, best_schedule, best_ps = most, first[1], chip.simulate(first[2]).total_ps
-        for cores in () if chip.machine.grid else _smaller(most):
+        for cores in _smaller(most):
             if chip.busy_ps(first[2], cores) >= best_ps:
                 break
             _, schedule, program = self.plan(cores)
@@ -89,22 +92,40 @@ class _Case:
         return best
 
     def plan(self, cores: int) -> Planned:
-        """The plan with at most ``cores`` cores, with tiles of the menus."""
+        """The plan with at most ``cores`` cores, with tiles of the menus; made once."""
+        if cores not in self.plans:
+            self.plans[cores] = self.made(cores)
+        return self.plans[cores]
+
+    def made(self, cores: int) -> Planned:
+        """Choose groups and kernels for at most ``cores`` cores, and plan memory."""
         selector = self.selector(cores)
         with self.watch.timed("fuse"):
             fused = self.fuse(selector, self.selector(_round(cores)))  # graph -> groups
         with self.watch.timed("bind kernels"):
             schedule = selector.schedule(fused)  # groups -> schedule
         with self.watch.timed("plan"):
-            return fused, schedule, plan(schedule, self.chip.machine)  # schedule -> commands
+            return fused, schedule, self.planned(schedule)  # schedule -> commands
+
+    def planned(self, schedule: Schedule) -> Program:
+        """The commands of a schedule; raises CapacityError unless what does not fit is priced."""
+        over_capacity = self.stack.compiler.over_capacity
+        return plan(schedule, self.chip.machine, over_capacity=over_capacity)
 
     def selector(self, cores: int) -> Selector:
         """The selector for at most ``cores`` cores, without tuning; made once on a chip."""
         tiling = "heuristic" if self.stack.compiler.tiling == "heuristic" else "exhaustive"
-        fallback = self.stack.compiler.fallback
+        fallback, over = self.stack.compiler.fallback, self.stack.compiler.over_capacity
         return self.chip.memo(
-            ("selector", self.library, tiling, fallback, cores),
-            lambda: Selector(self.chip, self.library, cores, tiling=tiling, fallback=fallback),
+            ("selector", self.library, tiling, fallback, cores, over),
+            lambda: Selector(
+                self.chip,
+                self.library,
+                cores,
+                tiling=tiling,
+                fallback=fallback,
+                over_capacity=over,
+            ),
         )
 
     def fuse(self, selector: Selector, near: Selector) -> Fused:
@@ -132,7 +153,7 @@ class _Case:
             fallback = compiler.fallback
             selector = Selector(chip, self.library, cores, fallback=fallback, tuner=tuner)
             schedule = selector.schedule(fused)
-        made = plan(schedule, chip.machine)
+        made = self.planned(schedule)
         ps, menu_ps = chip.simulate(made).total_ps, chip.simulate(program).total_ps
         why = f"the whole run is {'not slower' if ps <= menu_ps else 'slower'} with tuned tiles"
         numbers = {"run_ps": ps, "without_ps": menu_ps}

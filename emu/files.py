@@ -2,13 +2,15 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import prod
+from os import SEEK_END
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
-from emu.ir.errors import BadOption, BadValues
+from emu.ir.errors import BadOption, BadValues, OverLimit
 from emu.ir.replacing import replacing
 from emu.ir.types import Array
 
@@ -25,6 +27,20 @@ DAMAGED = (
 )
 
 
+MOST_ARRAYS = 10_000
+MOST_BYTES = 1 << 30  # of all arrays of a file when they are unpacked
+# An archive ends with a record that has the length of its directory, and a comment of 65,535 bytes
+# at most; before it stands a locator if the archive is larger than 32 bits can say.
+# Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.15 and 4.3.16.
+END, END_BYTES, LOCATOR, LOCATOR_BYTES = b"PK\5\6", 22 + 65_535, b"PK\6\7", 20
+MOST_DIRECTORY_BYTES = 1 << 24
+HEADERS: Mapping[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+LONGEST_HEADER = 10_000  # characters; numpy's own limit for headers that it does not trust
+
+
 def read_arrays(path: Path, flag: str = "--inputs") -> dict[str, Array]:
     """Return the arrays of an .npz file by name; raises BadOption or BadValues with ``flag``."""
     if not path.is_file():
@@ -33,16 +49,62 @@ def read_arrays(path: Path, flag: str = "--inputs") -> dict[str, Array]:
     if not zipfile.is_zipfile(path):
         raise BadValues(f"{flag} {path}: is not an .npz file")
     try:
+        _check_directory(path, f"{flag} {path}")
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, f"{flag} {path}")
             return {m.removesuffix(".npy"): _read(archive, m) for m in archive.namelist()}
     except DAMAGED as error:
         reason = " ".join(str(error).split())
         raise BadValues(f"{flag} {path}: holds more than plain arrays: {reason}") from error
 
 
+def _check_directory(path: Path, where: str) -> None:
+    """Raise OverLimit if the list of members is long: zipfile makes an object for each at once."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, END_BYTES + LOCATOR_BYTES), SEEK_END)
+        tail = file.read()
+    at = tail.rfind(END)
+    length = int.from_bytes(tail[at + 12 : at + 16], "little")
+    has_more = tail[max(0, at - LOCATOR_BYTES) : at].startswith(LOCATOR)
+    if has_more or length > MOST_DIRECTORY_BYTES:
+        raise OverLimit(f"{where}: its directory is over {MOST_DIRECTORY_BYTES:,} bytes")
+
+
+def _check_sizes(archive: zipfile.ZipFile, where: str) -> None:
+    """Raise OverLimit for an archive that unpacks to more than it may: it may have been packed to.
+
+    What the directory says is not believed further: zipfile reads no more of a member than that.
+    """
+    members = archive.infolist()
+    if len(members) > MOST_ARRAYS:
+        raise OverLimit(f"{where}: has {len(members):,} arrays; the limit is {MOST_ARRAYS:,}")
+    total = sum(member.file_size for member in members)
+    if total > MOST_BYTES:
+        raise OverLimit(f"{where}: unpacks to {total:,} bytes; the limit is {MOST_BYTES:,}")
+
+
 def _read(archive: zipfile.ZipFile, member: str) -> Array:
+    """An array, if its header declares as many bytes as the member has behind it."""
     with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+        shape, dtype = _header(file)
+        declared = prod(shape) * dtype.itemsize
+        there = archive.getinfo(member).file_size - file.tell()
+        if declared != there and not dtype.hasobject:  # numpy refuses to unpickle objects
+            raise ValueError(f"{member} declares {declared:,} bytes and has {there:,}")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False, max_header_size=LONGEST_HEADER)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and element type that an .npy member declares."""
+    version = np.lib.format.read_magic(file)
+    read = HEADERS.get(version)
+    if read is None:
+        raise ValueError(f"version {version} of .npy is not known")
+    shape, _, dtype = read(file, max_header_size=LONGEST_HEADER)
+    if dtype.fields is not None:
+        raise ValueError(f"records of {dtype} are no elements")
+    return shape, dtype
 
 
 def check_writable(flag: str, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,8 +11,16 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from emu.ir.errors import BadOption
+from emu.models.limits import KEYS, Limits, limits_with
 
 T = TypeVar("T")
+
+
+LimitsFlag = Annotated[
+    list[str] | None,
+    typer.Option("--limits", help="What a file may be and ask for, KEY=N: see docs/limits.md."),
+]
+MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,13 @@ class StackFlags:
     device: Annotated[str, typer.Option("--device", "-d", help="A name of `emu list devices`.")] = (
         "gpu"
     )
+    device_file: Annotated[
+        Path | None, typer.Option("--device-file", help="A datasheet of your own, .toml.")
+    ] = None
+    set_device: Annotated[
+        str | None,
+        typer.Option("--set-device", help="What if a fact of the chip was another: KEY=N[,KEY=N]."),
+    ] = None
     fusion: Annotated[str, typer.Option("--fusion", "-f", help="A name of `emu list scopes`.")] = (
         "vertical"
     )
@@ -62,6 +77,12 @@ class StackFlags:
             "--fallback", help="What no kernel of the library claims is generated, or goes to host."
         ),
     ] = "generated"
+    over_capacity: Annotated[
+        bool,
+        typer.Option(
+            "--over-capacity", help="Price what does not fit the device memory, and say so."
+        ),
+    ] = False
     array_model: Annotated[
         str,
         typer.Option(
@@ -92,7 +113,7 @@ class ModelFlags:
 
     more: Annotated[
         list[str] | None,
-        typer.Argument(help="More KEY=N after --set or --dim.", show_default=False),
+        typer.Argument(help="More KEY=N after --set, --dim or --limits.", show_default=False),
     ] = None
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")
@@ -100,6 +121,7 @@ class ModelFlags:
     dim: Annotated[
         list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
     ] = None
+    limits: LimitsFlag = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +149,33 @@ class Request:
     model: str
     shape: ModelFlags
     stack: StackFlags
+
+
+def numbers(flag: str, pairs: Iterable[str]) -> Mapping[str, int]:
+    """Return KEY=N pairs; raise BadOption for anything else, and for a key given twice."""
+    found: dict[str, int] = {}
+    for pair in pairs:
+        key, equals, number = pair.partition("=")
+        if not equals or not key or not number.isascii() or not number.isdigit():
+            raise BadOption(f"{flag} {pair}: write KEY=N with a whole number N")
+        if len(number) > MOST_DIGITS:
+            raise BadOption(f"{flag} {key}: a number has at most {MOST_DIGITS} digits")
+        if key in found:
+            raise BadOption(f"{flag} {pair}: '{key}' is given twice")
+        found[key] = int(number)
+    return found
+
+
+def limits_of(limits: Iterable[str] | None, more: Iterable[str] | None) -> Limits:
+    """Return the limits that --limits asks for, which may go on in ``more`` words."""
+    given, rest = tuple(limits or ()), tuple(more or ())
+    also = [word for word in rest if given and is_limit(word)]
+    return limits_with(numbers("--limits", (*given, *also)))
+
+
+def is_limit(pair: str) -> bool:
+    """Whether a pair KEY=N has the key of a limit."""
+    return pair.partition("=")[0] in KEYS
 
 
 def spread(command: Callable[..., T]) -> Callable[..., T]:

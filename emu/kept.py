@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from emu.account import Account, GroupAccount
+from emu.capacity import Excess, excess_of
 from emu.ir.group import Decision
 from emu.ir.trace import CAUSES, Traffic
 from emu.run import Compiled
@@ -49,7 +50,7 @@ class KeptRun:
     """A run: model, stack, latency, its groups with their charges, and every decision.
 
     ``sources`` are all nodes of the model as given; ``container`` is the device binary;
-    ``values_ok`` is None if no values were checked.
+    ``values_ok`` is None if no values were checked, ``over_capacity`` if it fits the device.
     """
 
     model: KeptModel
@@ -61,6 +62,7 @@ class KeptRun:
     peak_device_bytes: int
     container: bytes
     values_ok: bool | None = None
+    over_capacity: Excess | None = None
 
     @cached_property
     def charges(self) -> Charges:
@@ -104,6 +106,7 @@ def keep(compiled: Compiled, model: KeptModel | None = None, ok: bool | None = N
         peak_device_bytes=compiled.trace.peak_device_bytes,
         container=compiled.container,
         values_ok=ok,
+        over_capacity=excess_of(compiled),
     )
 
 

@@ -33,30 +33,35 @@ def factor(cell: Cell, best: dict[str, int]) -> float | None:
 def ladder_json(model: str, cells: Sequence[Cell]) -> dict[str, Any]:
     """The cells under schema emu.ladder/1; a cell that was refused has no numbers.
 
-    ``refused`` is there only if a cell was, and says why.
+    ``refused`` is there only if a cell was, and says why; so is ``over_capacity``.
     """
     found: dict[str, Any] = {
         "schema": "emu.ladder/1",
         "model": model,
         "cells": [{key: asdict(cell)[key] for key in KEYS} for cell in cells],
     }
-    refused = [cell for cell in cells if cell.refused]
-    if refused:
-        place = ("device", "fusion", "kernels", "refused")
-        found["refused"] = [{key: asdict(cell)[key] for key in place} for cell in refused]
+    for said in ("refused", "over_capacity"):
+        place = ("device", "fusion", "kernels", said)
+        if those := [asdict(cell) for cell in cells if getattr(cell, said)]:
+            found[said] = [{key: cell[key] for key in place} for cell in those]
     return found
 
 
 def ladder_csv(cells: Sequence[Cell]) -> str:
-    """One line a cell, after a line of names; what a cell has not is empty."""
+    """One line a cell, after a line of names; what a cell has not is empty.
+
+    The column ``over_capacity`` is there only if a cell has it.
+    """
     best, text = best_ps(cells), StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*KEYS, "factor", "refused"))
+    over = ("over_capacity",) if any(cell.over_capacity for cell in cells) else ()
+    writer.writerow((*KEYS, "factor", "refused", *over))
     for cell in cells:
         times = factor(cell, best)
         values = asdict(cell)
         shown = "" if times is None else f"{times:.4f}"
-        writer.writerow((*(values[key] for key in KEYS), shown, cell.refused))
+        last = (values[key] for key in ("refused", *over))
+        writer.writerow((*(values[key] for key in KEYS), shown, *last))
     return text.getvalue()
 
 
@@ -73,11 +78,11 @@ def _device(model: str, cells: Sequence[Cell]) -> Iterator[str]:
     yield ""
     head = ("fusion", "kernels", "groups", "memory MB", "us", "factor", "values")
     yield from table(head, [_row(cell, best) for cell in cells])
-    refused: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
     for cell in cells:
-        if cell.refused:
-            refused.setdefault(cell.refused, []).append(f"{cell.fusion}/{cell.kernels}")
-    for why, places in refused.items():
+        if why := cell.refused or cell.over_capacity:
+            said.setdefault(why, []).append(f"{cell.fusion}/{cell.kernels}")
+    for why, places in said.items():
         yield ""
         yield from wrap(plain(f"- {', '.join(places)}: {why}"), COLUMNS, subsequent_indent="  ")
 

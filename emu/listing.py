@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from emu import chips
 from emu.devices.datasheet import device_names, load_datasheet
-from emu.ir.errors import UnknownName
+from emu.ir.errors import BadOption, UnknownName
 from emu.ir.fusion import DECIDERS, SCOPE_SAYS
 from emu.ir.passes import PASSES
 from emu.ir.spellings import SPELLINGS
@@ -81,10 +82,16 @@ KINDS: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
 }
 
 
-def show(kind: str, as_json: bool) -> None:
-    """Print one kind of thing; raises UnknownName if there is no such kind."""
+def show(kind: str, as_json: bool, with_facts: bool = False) -> None:
+    """Print one kind of thing; raises UnknownName if there is no such kind.
+
+    With facts, which only devices have, else BadOption, those of every device.
+    """
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
+    if with_facts:
+        _facts(kind, as_json)
+        return
     items = KINDS[kind]()
     if as_json:
         print(json.dumps({"schema": "emu.list/1", "kind": kind, "items": items}))
@@ -94,6 +101,12 @@ def show(kind: str, as_json: bool) -> None:
         print(f"{item['name']:<{width}}  {item['about']}")
         if settings := item.get("settings"):
             print(" " * (width + 2) + " ".join(f"{k}={v}" for k, v in settings.items()))
+
+
+def _facts(kind: str, as_json: bool) -> None:
+    if kind != "devices":
+        raise BadOption(f"--facts: goes with devices, not with {kind}")
+    chips.facts(as_json)
 
 
 def _first_line(text: str | None) -> str:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from emu.commands import choices, shape_of
-from emu.devices.make import make_device
 from emu.dump import Watch
 from emu.explain import check_node
-from emu.flags import Request
+from emu.flags import Request, limits_of
 from emu.ir.fusion import SCOPES
 from emu.ir.fusion.deciders import refusal
 from emu.ir.graph import Graph
@@ -121,7 +120,7 @@ def perturb(asked: Request, node: str | None = None, values: bool = True) -> Per
     settings, dims = shape_of(asked)
     stack = make_stack(**choices(asked.stack))
     bench = _Bench(
-        open_model(asked.model, settings),
+        open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more)),
         stack,
         {scope: _stack(asked, scope) for scope in SCOPES},
         values,
@@ -161,8 +160,7 @@ class _Bench:
     database: TuningDatabase | None
 
     def spelled(self, name: str, sites: int, graph: Graph, original: Spelled | None) -> Spelled:
-        chosen = self.stack.device
-        chip = make_device(chosen.name, chosen.array_model)
+        chip = self.stack.device.make()
         scopes = {
             scope: bring_down(self.model, graph, stack, chip, Watch(), database=self.database)
             for scope, stack in self.stacks.items()

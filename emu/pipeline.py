@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
+from emu.bounds import check_run, computing
 from emu.devices.device import Device
 from emu.devices.driver import Isa, Loader, encode, load
-from emu.devices.make import make_device
 from emu.dtype import in_dtype
 from emu.dump import Watch
 from emu.fastest import fastest
+from emu.foreign import is_path
 from emu.ir.errors import BadOption, NoKernel, UnknownName
 from emu.ir.fusion import SCOPES, decider_of
 from emu.ir.graph import Graph
@@ -25,6 +26,7 @@ from emu.ir.types import Array
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Library
 from emu.layouts import lay_out
+from emu.models.limits import LIMITS, UNLIMITED, Limits
 from emu.models.model import Model
 from emu.models.reader import read_model, to_graph
 from emu.models.zoo import build
@@ -45,6 +47,7 @@ def compile(
     watch: Watch | None = None,
     calibration: Mapping[str, Array] | None = None,
     tuning_db: Path | None = None,
+    limits: Limits = LIMITS,
     **choices: Unpack[Choices],
 ) -> "Executable":
     """Bring a model (a zoo name, a path to an .onnx file, or a Model) down to a device binary.
@@ -52,15 +55,16 @@ def compile(
     ``settings`` are those of a zoo builder, ``dims`` bind symbolic dimensions of a file, and
     ``choices`` replace those of the neutral stack. ``calibration`` are inputs that int8 and fp8
     take their scales from when values are computed, random ones if None. ``tuning_db`` is the file
-    that tilings are looked up in and kept in; it goes with ``tiling`` "tuned".
+    that tilings are looked up in and kept in; it goes with ``tiling`` "tuned". ``limits`` bound
+    what a file may be and ask for.
     """
     watch = watch or Watch()
     stack = make_stack(**choices)
     database = tunings(stack.compiler, tuning_db)
-    chip = make_device(choices.get("device", "gpu"), stack.device.array_model)
+    chip = stack.device.make()
 
     with watch.timed("read"):
-        opened = open_model(model, settings or {})  # name or file -> model
+        opened = open_model(model, settings or {}, limits)  # name or file -> model
     with watch.timed("import"):
         graph = to_graph(opened, dims or {})  # model -> graph
     return bring_down(opened, graph, stack, chip, watch, calibration, database)
@@ -108,9 +112,11 @@ def make_stack(**choices: Unpack[Choices]) -> Stack:
         layout=_known("layout", choices.get("layout", "auto"), LAYOUTS),
         tiling=_known("tiling", choices.get("tiling") or _tiling(trials), TILINGS),
         fallback=_known("fallback", choices.get("fallback", "generated"), FALLBACKS),
+        over_capacity=choices.get("over_capacity", False),
     )
     kernels = _known("kernel library", choices.get("kernels", "deep"), LIBRARIES)
-    chip = Chip(str(choices.get("device", "gpu")), choices.get("array_model", "native"))
+    facts = tuple(choices.get("facts", ()))
+    chip = Chip(str(choices.get("device", "gpu")), choices.get("array_model", "native"), facts)
     return Stack(compiler, kernels, chip)
 
 
@@ -136,18 +142,15 @@ def _known(kind: str, name: str, names: Iterable[str]) -> str:
     return name
 
 
-def open_model(model: str | Path | Model, settings: Mapping[str, int]) -> Model:
+def open_model(
+    model: str | Path | Model, settings: Mapping[str, int], limits: Limits = LIMITS
+) -> Model:
     """Return the model of a zoo name, or of a path."""
     if isinstance(model, Model):
         return model
     if isinstance(model, Path) or is_path(model):
-        return read_model(Path(model))
+        return read_model(Path(model), limits)
     return build(model, settings)
-
-
-def is_path(model: str) -> bool:
-    """Whether a model is a path and no name of the zoo: it has a separator or ends in .onnx."""
-    return model.endswith(".onnx") or "/" in model
 
 
 def _must_have_elements(graph: Graph) -> None:
@@ -208,4 +211,9 @@ class Executable:
         """
         if not values:
             return Run(self.compiled, None, None, None)
-        return compute(self.compiled, self.chip, inputs, seed, check, executor)
+        model = self.compiled.model
+        if model.limits is UNLIMITED:
+            return compute(self.compiled, self.chip, inputs, seed, check, executor)
+        check_run(self.compiled.lowered, model.limits)
+        with computing(model.origin):
+            return compute(self.compiled, self.chip, inputs, seed, check, executor)

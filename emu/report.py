@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from emu.account import Account, GroupAccount
+from emu.capacity import excess_of
 from emu.ir.trace import MEANING
 from emu.run import Run
 from emu.table import COLUMNS, percent, plain, room, short, size, table, us
@@ -36,7 +37,8 @@ def _summary(account: Account, run: Run) -> Iterator[str]:
         f"kernels {stack.kernels}{dtype}"
     )
     yield ""
-    for name, text in (*_time(account), *_memory(account), ("values", _values(run))):
+    parts = (*_time(account), *_memory(account), *_capacity(account), ("values", _values(run)))
+    for name, text in parts:
         indent = " " * LABEL
         yield from wrap(f"{name:<{LABEL}}{text}", COLUMNS, subsequent_indent=indent)
 
@@ -48,6 +50,10 @@ def _time(account: Account) -> Iterator[tuple[str, str]]:
     yield "coverage", ", ".join(f"{n} {kind}" for kind, n in account.coverage.items() if n)
     yield "utilisation", f"{account.utilisation:.1%} of the chip's peak"
     yield "energy", f"{_joules(energy.dynamic)} dynamic, {_joules(energy.static)} static"
+    if facts := account.compiled.stack.device.facts:
+        yield "what if", ", ".join(facts)
+    if assumed := account.chip.sheet.assumed:
+        yield "assumed", ", ".join(assumed)
 
 
 def _memory(account: Account) -> Iterator[tuple[str, str]]:
@@ -68,6 +74,11 @@ def _memory(account: Account) -> Iterator[tuple[str, str]]:
         f"{size(trace.did.peak_onchip_bytes)} on chip, "
         f"{size(trace.peak_device_bytes)} on the device",
     )
+
+
+def _capacity(account: Account) -> Iterator[tuple[str, str]]:
+    if excess := excess_of(account.compiled):
+        yield "capacity", str(excess)
 
 
 def _values(run: Run) -> str:

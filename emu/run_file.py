@@ -20,7 +20,7 @@ VERSION = 1
 MAGIC = b"emurun "
 HEADER = re.compile(rb"emurun (\d{1,9}) ([0-9a-f]{64}) (\d{1,12})\n")
 LONGEST_HEADER = 96
-LARGEST_BYTES = 256 * 2**20
+LARGEST_BYTES = 64 * 2**20
 
 
 def write_run(path: Path, run: KeptRun) -> None:

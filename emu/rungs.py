@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from emu.capacity import excess_of
 from emu.commands import calibration, choices, shape_of
-from emu.devices.make import make_device
 from emu.dump import Watch
-from emu.flags import Request
+from emu.flags import Request, limits_of
 from emu.ir.errors import EmuError, VerifyError
 from emu.ir.graph import Graph
 from emu.ir.types import Array
 from emu.models.inputs import random_inputs
+from emu.models.limits import Limits
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.pipeline import Executable, bring_down, make_stack, open_model, tunings
@@ -25,7 +26,7 @@ Pairs = tuple[tuple[str, int], ...]
 class Cell:
     """A rung of the ladder; ``refused`` says why there are no numbers, if there are none.
 
-    ``values_ok`` is None where no values were made.
+    ``values_ok`` is None where no values were made; ``over_capacity`` says what does not fit.
     """
 
     device: str
@@ -36,6 +37,7 @@ class Cell:
     dram_bytes: int | None = None
     values_ok: bool | None = None
     refused: str = ""
+    over_capacity: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,14 @@ def _cell(asked: Request, oracle: Oracle | None) -> Cell:
         groups=len(executable.compiled.schedule.bindings),
         dram_bytes=trace.did.traffic.total,
         values_ok=ok,
+        over_capacity=str(excess_of(executable.compiled) or ""),
     )
 
 
 def _executable(asked: Request) -> Executable:
     opened, graph = _opened(asked)
     stack = make_stack(**choices(asked.stack))
-    chip = make_device(asked.stack.device, asked.stack.array_model)
+    chip = stack.device.make()
     database = tunings(stack.compiler, asked.stack.tuning_db)
     inputs = calibration(asked.stack)
     return bring_down(opened, graph, stack, chip, Watch(), inputs, database)
@@ -113,11 +116,12 @@ def _is_equal(executable: Executable, oracle: Oracle) -> bool:
 
 def _opened(asked: Request) -> tuple[Model, Graph]:
     settings, dims = (tuple(sorted(pairs.items())) for pairs in shape_of(asked))
-    return _imported(asked.model, settings, dims)
+    limits = limits_of(asked.shape.limits, asked.shape.more)
+    return _imported(asked.model, settings, dims, limits)
 
 
 @lru_cache(maxsize=1)
-def _imported(model: str, settings: Pairs, dims: Pairs) -> tuple[Model, Graph]:
+def _imported(model: str, settings: Pairs, dims: Pairs, limits: Limits) -> tuple[Model, Graph]:
     """A model and its graph, read once by each process."""
-    opened = open_model(model, dict(settings))
+    opened = open_model(model, dict(settings), limits)
     return opened, to_graph(opened, dict(dims))

@@ -28,18 +28,22 @@ class Selector:
         tiling: str = "exhaustive",
         fallback: str = "generated",
         tuner: Tuner | None = None,
+        over_capacity: bool = False,
     ) -> None:
         """Take the device, the library that is asked first, and the most cores to use.
 
         ``tiling`` says how tiles are chosen and ``fallback`` what becomes of what the library does
-        not claim; a ``tuner`` tunes what the compiler generates.
+        not claim; a ``tuner`` tunes what the compiler generates. ``over_capacity`` is for those
+        who plan whole runs of what is chosen.
         """
         self.device = device
         self.library = library
         self.fallback = fallback
+        self.over_capacity = over_capacity
         self.machine: Machine = replace(device.machine, cores=cores)
         self.tiler = Tiler(device, self.machine, tiling, tuner)
         self.chosen: dict[tuple[bool, Body], Choice] = {}
+        self.same: dict[Body, Body] = {}
 
     def schedule(self, fused: Fused) -> Schedule:
         """Bind all groups, in the order in which they run."""
@@ -53,7 +57,7 @@ class Selector:
     def bind(self, graph: Graph, group: Group, decisions: list[Decision]) -> list[Binding]:
         """Bind one group whole, or in parts with a decision that says why."""
         nodes = [graph.by_id[n] for n in group.nodes]
-        inside = body_of(graph, nodes)
+        inside = self.inside(graph, nodes)
         whole = self.bind_whole(group, inside)
         if whole is not None:
             return [whole]
@@ -62,6 +66,11 @@ class Selector:
             return [self.on_host(group, inside, why)]
         decisions.append(Decision(False, "select:split", why, group.nodes))
         return list(self.parts(graph, group.name, nodes))
+
+    def inside(self, graph: Graph, nodes: Sequence[Node]) -> BodyOf:
+        """The body of nodes; equal ones are one object, which is found in tables at once."""
+        found = body_of(graph, nodes)
+        return replace(found, body=self.same.setdefault(found.body, found.body))
 
     def bind_whole(self, group: Group, inside: BodyOf, composed: bool = False) -> Binding | None:
         """The binding of a group to one kernel, None if neither library nor generator has one."""

@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
+from emu.devices.device import Device
+from emu.devices.facts import parse_changes
+from emu.devices.make import make_device
+
 
 @dataclass(frozen=True)
 class Compiler:
     """What the compiler does: graph passes in order, fusion, element type, layout and tiles.
 
     ``tiling`` says how tiles are chosen, with ``trials`` tilings tried for each generated kernel;
-    ``fallback`` what becomes of a group that the kernel library does not claim.
+    ``fallback`` what becomes of a group that the kernel library does not claim. With
+    ``over_capacity`` what does not fit the device's memory is priced as if it did.
     """
 
     passes: tuple[str, ...]
@@ -22,14 +27,23 @@ class Compiler:
     layout: str = "auto"
     tiling: str = "exhaustive"
     fallback: str = "generated"
+    over_capacity: bool = False
 
 
 @dataclass(frozen=True)
 class Chip:
-    """The device slot: a datasheet, and how its matrix array is priced."""
+    """The device slot: a datasheet, and how its matrix array is priced.
+
+    ``facts`` are other figures for keys of the datasheet, each KEY=VALUE.
+    """
 
     name: str
     array_model: str = "native"
+    facts: tuple[str, ...] = ()
+
+    def make(self) -> Device:
+        """The chip; raises UnknownName, DatasheetError or BadOption for what there cannot be."""
+        return make_device(self.name, self.array_model, parse_changes(self.facts))
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,10 @@ class Choices(TypedDict, total=False):
     kernels: str
     passes: Sequence[str] | None
     array_model: str
+    facts: Sequence[str]
     dtype: str
     layout: str
     tiling: str | None
     trials: int
     fallback: str
+    over_capacity: bool

@@ -8,6 +8,7 @@ import numpy as np
 from emu.devices.device import Device
 from emu.execute import execute
 from emu.ir.passes.lower_precision import SCALE_AT
+from emu.ir.place import at
 from emu.ir.precision import DTYPES
 from emu.ir.types import Array
 from emu.models.inputs import check_inputs, random_inputs
@@ -37,6 +38,7 @@ def compute(
 
 def checked(compiled: Compiled, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Check:
     """Compare outputs with what onnxruntime computes for the model as it was given."""
+    at("check by onnxruntime")
     return compare(outputs, onnxruntime_outputs(compiled.model, inputs), tolerance_of(compiled))
 
 

@@ -56,11 +56,15 @@ def _outside(kind: str, used: Iterable[str], known: frozenset[str] | None) -> st
     return f"takes {kind} {' or '.join(sorted(known))}, not {' and '.join(foreign)}"
 
 
+ONE_ELEMENT = 0  # a width of loads
+
+
 @dataclass(frozen=True)
 class Library:
     """Kernels in order of preference; depth is which groups they claim and how many tilings.
 
-    ``menu_length`` tilings are tried for a group; lanes load ``load_width_bytes`` at a time. What
+    ``menu_length`` tilings are tried for a group; lanes load ``load_width_bytes`` at a time, which
+    may be ONE_ELEMENT of the result. What
     it ``teaches`` are ops that it brings to chips whose datasheets refuse them.
     """
 
@@ -97,7 +101,8 @@ class Library:
 
     def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
         """One tile program of the menu, None if the body cannot be cut that way."""
-        tiling = replace(tiling, load_width_bytes=self.load_width_bytes)
+        width = self.load_width_bytes or body.types[body.nodes[-1].out].itemsize
+        tiling = replace(tiling, load_width_bytes=width)
         tiling = whole_granules(body, tiling)
         try:
             return kernel.template(body, tiling, f"{self.name}.{kernel.name}")

@@ -161,6 +161,15 @@ def pointwise_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling
         yield Tiling(tuple(tile), cores=cores, threads=threads)
 
 
+def row_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
+    """A row of the last output a tile, a lane for each of its elements while there are lanes."""
+    del length
+    dims = body.types[body.nodes[-1].out].dims
+    tile = (*(1 for _ in dims[:-1]), *dims[-1:])
+    threads = max(32, min(machine.max_threads, (dims or (1,))[-1] // 32 * 32))
+    yield Tiling(tile, cores=0 if machine.grid else machine.cores, threads=threads)
+
+
 def _elements(body: Body, machine: Machine, length: int) -> Iterator[int]:
     """Sizes of output tiles; a group that reduces makes fewer outputs than it reads."""
     out = body.types[body.nodes[-1].out]

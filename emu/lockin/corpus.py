@@ -61,10 +61,11 @@ def _tries(name: str) -> Iterator[Graph]:
     for count in range(1, MOST_INPUTS + 1):
         inputs = tuple(f"x{i}" for i in range(count))
         try:
-            (result,) = OPS[name].infer([taken] * count, {})
+            results = OPS[name].infer([taken] * count, {})
         except EmuError:
             continue
-        node = Node(name, name, inputs, ("y",), source=(name,))
+        made = {f"y{i}": result for i, result in enumerate(results)}
+        node = Node(name, name, inputs, tuple(made), source=(name,))
         yield Graph(
-            name, inputs, ("y",), (node,), {**dict.fromkeys(inputs, taken), "y": result}, {}
+            name, inputs, tuple(made), (node,), {**dict.fromkeys(inputs, taken), **made}, {}
         )

@@ -3,7 +3,7 @@
 from emu.ir.layout import ROW_MAJOR
 from emu.kernels import claims
 from emu.kernels.build import build
-from emu.kernels.library import Kernel, Library
+from emu.kernels.library import ONE_ELEMENT, Kernel, Library
 from emu.kernels.menus import pointwise_menu, product_menu
 from emu.kernels.movement import build_movement
 
@@ -25,5 +25,5 @@ REFERENCE = Library(
     "one plain kernel an op, one tile, one element per lane",
     (MOVE, PRODUCT, POINTWISE),
     menu_length=1,
-    load_width_bytes=4,
+    load_width_bytes=ONE_ELEMENT,
 )

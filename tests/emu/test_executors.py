@@ -23,6 +23,7 @@ STACKS = (
     ("transformer", "none", "reference"),
     ("transformer", "none", "basic"),
     ("transformer", "vertical", "generated"),
+    ("transformer", "vertical", "plain"),
     ("transformer", "vertical", "epilogue"),
     ("transformer", "pattern", "vendor"),
     ("projections", "one group", "basic"),

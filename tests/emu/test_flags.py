@@ -16,7 +16,7 @@ def test_a_command_shows_a_flag_for_each_field_and_gets_values() -> None:
         return model, stack
 
     shown = inspect.signature(command).parameters
-    assert list(shown)[:4] == ["model", "device", "fusion", "decider"]
+    assert list(shown)[:4] == ["model", "device", "device_file", "set_device"]
     given = {name: p.default for name, p in shown.items()} | {"model": "mlp", "device": "npu"}
     assert command(**given) == ("mlp", StackFlags(device="npu"))
 

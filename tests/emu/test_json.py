@@ -31,6 +31,7 @@ KEYS = {
     "per_group",
     "per_source",
     "array_cycles",
+    "assumed",
 }
 GROUP_KEYS = {
     "name",
@@ -81,7 +82,7 @@ def test_the_stack_has_its_six_slots() -> None:
         },
         "kernels": "deep",
         "driver": "emu",
-        "device": {"name": "systolic", "array_model": "native"},
+        "device": {"name": "systolic", "array_model": "native", "facts": []},
         "orchestrator": "none",
     }
 

@@ -12,6 +12,7 @@ SMALL: dict[str, dict[str, int]] = {
     "unet": {"image": 32, "width": 8},
     "bert_layer": {"seq": 32},
     "bert_base": {"layers": 1, "seq": 16},
+    "bert_large": {"layers": 1, "seq": 16},
     "gpt2": {"layers": 1, "seq": 16},
     "vit_b16": {"layers": 1, "image": 32},
     "attention": {"seq": 64},
@@ -21,6 +22,7 @@ SMALL: dict[str, dict[str, int]] = {
     "halo_chain": {"image": 14, "channels": 32, "layers": 2},
     "wide_chain": {"rows": 96, "width": 96},
     "few_rows": {},
+    "decoder": {"layers": 1},
 }
 
 

@@ -94,7 +94,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -
     for path in (sheet, prices):
         with path.open("wb") as file:
             file.truncate(1 << 40)
-    with pytest.raises(DatasheetError, match="is larger than"):
+    with pytest.raises(DatasheetError, match="has at most"):
         load_datasheet(sheet)
     with pytest.raises(CatalogueError, match="is larger than"):
         _prices(prices)

@@ -1,0 +1,31 @@
+"""The commands about chips and how far to trust them; cli.py gives them their names."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help="Only rows of this chip or card.")
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option("--rows", help="Other measurements, .csv, instead of emu's.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Hold the cost models to published measurements: every row, its error, and what counts."""
+    from emu import validate as validating
+
+    validating.show(device, rows, json)
+
+
+def show_device(
+    name: Annotated[str, typer.Argument(help="A name of `emu list devices`, or a path to .toml.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print all figures of a chip: sources, what is assumed, and where sources disagree."""
+    from emu import chips
+
+    chips.show(name, json)
