@@ -2,7 +2,8 @@
 
 Performance lock-in is disarmed by kernels of vendor depth for every op, design lock-in by bridges
 from every dialect into every compiler, structural lock-in by drivers that export everything to
-whoever asks. A type that improves an outcome when it is disarmed is what held it.
+whoever asks, on chips whose instructions and firmware are everybody's. A type that improves an
+outcome when it is disarmed is what held it.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from emu.lockin.trial import Laboratory
 
 Edit = Callable[[Catalogue], Catalogue]
 RANK = ("free", "slower", "co", "below-floor", "vacuous", "blocked", "native-failure")
+ANY = "any"  # the firmware version of chips and drivers that ask for none
 BETTER_BY = 0.99  # a ratio that shrinks by less than a hundredth is no improvement
 
 
@@ -36,20 +38,33 @@ def design(catalogue: Catalogue) -> Catalogue:
 
 
 def structural(catalogue: Catalogue) -> Catalogue:
-    """Drivers that export all functions and management, and compile every portable form."""
+    """Drivers that export all and take in all, on chips that start whatever firmware comes."""
+    drivers = _edited(catalogue, "driver", lambda driver: _opened(catalogue, driver))
+    return _edited(drivers, "device", _unlocked)
+
+
+def _opened(catalogue: Catalogue, driver: Part) -> Part:
+    """A driver of every chip that exports all functions and loads all images."""
     exports = (*_all_of(catalogue, "functions"), *_all_of(catalogue, "management"))
-    imports = _all_of(catalogue, "portable")
-    nothing_closed = {"closed": Fact([], "disarmed")}
+    imports = (*_all_of(catalogue, "portable"), *_all_of(catalogue, "isa"))
+    chips = sorted(device.fact("chip_id") for device in catalogue.parts["device"].values())
+    facts = {"closed": [], "chip_ids": chips, "exact_isa": False, "firmware_version": ANY}
+    return replace(
+        driver,
+        exports=_joined(driver.exports, exports),
+        imports=_joined(driver.imports, imports),
+        facts={**driver.facts, **_disarmed(facts)},
+    )
 
-    def opened(driver: Part) -> Part:
-        return replace(
-            driver,
-            exports=_joined(driver.exports, exports),
-            imports=_joined(driver.imports, imports),
-            facts={**driver.facts, **nothing_closed},
-        )
 
-    return _edited(catalogue, "driver", opened)
+def _unlocked(device: Part) -> Part:
+    """A chip whose key opens everything: all numbers are equal modulo 1."""
+    facts = {"rom_modulus": "1", "firmware_version": ANY}
+    return replace(device, facts={**device.facts, **_disarmed(facts)})
+
+
+def _disarmed(facts: Mapping[str, object]) -> dict[str, Fact]:
+    return {key: Fact(value, "disarmed") for key, value in facts.items()}
 
 
 TYPES: Mapping[str, Edit] = MappingProxyType(

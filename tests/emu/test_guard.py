@@ -64,6 +64,7 @@ def test_a_process_that_has_to_be_ended_is_told_with_its_place(
         run_guarded([], Limits(**limits))
 
 
+@pytest.mark.checkout  # where emu is installed, the real package beside it comes first
 def test_what_c_code_prints_is_not_shown(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

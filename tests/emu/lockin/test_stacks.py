@@ -10,6 +10,7 @@ from emu.ir.schedule import Binding
 from emu.lockin.bundles import library_of
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts.kernels import dispatch
+from emu.lockin.disarm import Disarmed, Worlds
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import Bundle, Fact
 from emu.lockin.source import Source
@@ -61,6 +62,16 @@ def test_a_closed_user_mode_driver_cannot_be_swapped_while_the_hardware_stays() 
     other = parts("driver", "hip-runtime-like", "amdgpu-like")
     outcome = bench("cuda-like").swap({"driver": other})
     assert (outcome.kind, outcome.blocking) == ("blocked", (("K7",), ("K6",)))
+    assert Disarmed(bench("cuda-like"), Worlds(laboratory())).types(outcome) == ("structural",)
+
+
+def test_kernels_that_claim_a_dtype_which_the_chip_lacks_fail_by_running() -> None:
+    base = KNOWN.stacks["furiosa-like"]
+    lie = {"dtypes": Fact(["fp16"], "a lie")}
+    liars = tuple(replace(part, facts={**part.facts, **lie}) for part in base["kernels"])
+    trial = laboratory().try_({**base, "kernels": liars})
+    assert trial.failure is not None
+    assert (trial.failure.stage, trial.failure.name) == ("run", "Unsupported")
 
 
 def test_the_kernel_library_follows_the_driver() -> None:
