@@ -1,0 +1,95 @@
+"""As kernels are taken away, the speed-up over the host falls, by calls and copies alone."""
+
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from emu.devices.datasheet import load_datasheet
+from emu.ir.program import Copy, HostCall
+from emu.kernels.libraries import LIBRARIES
+from emu.lockin.fallback import Case, Row, cases, removals, spread, table, without
+from emu.pipeline import compile
+
+SHEET = load_datasheet("tt_n150")
+SMALL = (("bert_layer", {"seq": 16}), ("conv_block", {"image": 14, "channels": 64}))
+
+
+@cache
+def found() -> tuple[Case, ...]:
+    """A small part of the corpus."""
+    return tuple(cases("tt_n150", "bf16", 1, SMALL))
+
+
+@cache
+def rows() -> dict[str, Row]:
+    """The table of the small part, by what was changed."""
+    return {row.what: row for row in table(found(), SHEET)}
+
+
+def test_the_speed_up_falls_with_every_class_whatever_host_and_link_are() -> None:
+    assert len(rows()) == 7
+    for row in rows().values():
+        none, few, many = row.means
+        assert none > few > many
+        assert min(row.falls) > 1
+
+
+def test_where_every_class_has_the_same_models_both_ways_of_counting_a_fall_agree() -> None:
+    for row in rows().values():
+        assert row.alike == pytest.approx(row.falls)
+
+
+def test_just_the_nodes_that_lost_their_kernel_are_called_on_the_host_with_copies() -> None:
+    for case in found():
+        calls = [c for c in case.program.commands if isinstance(c, HostCall)]
+        ops = Counter(node.op for call in calls for node in call.body.nodes)
+        assert set(ops) == set(case.removed)
+        assert ops.total() == case.on_host
+        back = [c for c in case.program.commands if isinstance(c, Copy) and c.to == "host"]
+        assert len(back) >= bool(calls)
+
+
+def test_the_host_alone_copies_nothing_and_computes_every_node() -> None:
+    for case in found():
+        assert all(isinstance(c, HostCall) for c in case.alone.commands)
+
+
+def test_a_slower_host_makes_the_chip_look_faster_and_a_slower_link_the_fall_larger() -> None:
+    native = rows()["as the datasheet says"]
+    assert rows()["host rates x 0.5"].means[0] > native.means[0]
+    assert rows()["link latency x 2"].falls > native.falls
+    assert rows()["link bandwidth x 0.5"].falls > native.falls
+
+
+def test_sets_of_ops_have_as_many_nodes_as_asked_and_no_product() -> None:
+    graph = compile("bert_layer", fusion="none", settings={"seq": 32}).compiled.graph
+    counts = Counter(node.op for node in graph.nodes)
+    sets = removals(graph, 1, 5)
+
+    assert sets
+    assert all(1 <= sum(counts[op] for op in ops) <= 5 for ops in sets)
+    assert "MatMul" not in {op for ops in sets for op in ops}
+
+
+def test_a_library_without_an_op_claims_no_group_with_it() -> None:
+    made = compile("attention", fusion="none", settings={"seq": 16}).compiled
+    bodies = [b.body for b in made.schedule.bindings]
+    library = without(LIBRARIES["deep"], ("Softmax",))
+
+    for body in bodies:
+        lost = any(node.op == "Softmax" for node in body.nodes)
+        assert all(k.refusal(body) for k in library.kernels) is lost
+
+
+def test_sets_are_taken_evenly_over_their_order() -> None:
+    sets = [(name,) for name in "abcdef"]
+    assert spread(sets, 2) == [("a",), ("d",)]
+    assert spread(sets, 9) == sets
+
+
+def test_a_class_without_a_case_is_no_mean() -> None:
+    none = [replace(c, on_host=0) for c in found()]
+    with pytest.raises(ValueError, match="no case has 1 to 5 nodes on the host"):
+        table(none, SHEET)
