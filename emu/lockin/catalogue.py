@@ -59,6 +59,7 @@ def load_catalogue(folder: Path = FOLDER) -> Catalogue:
     """Read every file below ``folder``; raise CatalogueError, with file and key, for a bad one."""
     interfaces = _named(_interface(at, table) for at, table in _files(folder / "interfaces"))
     parts = {slot: _slot(folder / slot, slot, interfaces) for slot in SLOTS}
+    _check_names(part for slot in parts.values() for part in slot.values())
     stacks = [_stack(at, table, parts) for at, table in _files(folder / "stacks")]
     about = {name: said for name, said, _ in stacks}
     return Catalogue(parts, interfaces, {name: choice for name, _, choice in stacks}, about)
@@ -104,6 +105,16 @@ def _interface(at: At, table: dict[str, Any]) -> Interface:
 
 def _slot(folder: Path, slot: str, interfaces: Mapping[str, Interface]) -> dict[str, Part]:
     return {p.name: p for p in (_part(at, t, slot, interfaces) for at, t in _files(folder))}
+
+
+def _check_names(parts: Iterable[Part]) -> None:
+    """Raise CatalogueError if two files of different slots have one name."""
+    seen: dict[str, Path] = {}
+    for part in parts:
+        if part.name in seen:
+            at = At(str(part.path), refusal=CatalogueError).to("name")
+            raise at.error(f"'{part.name}' is the name of {seen[part.name]} too")
+        seen[part.name] = part.path
 
 
 def _part(at: At, table: dict[str, Any], slot: str, interfaces: Mapping[str, Interface]) -> Part:

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from emu.ir.errors import CatalogueError
+from emu.ir.errors import AbiMismatch, CatalogueError
 from emu.lockin.catalogue import LARGEST_FILE, load_catalogue
+from emu.lockin.contracts.linking import linked
 from emu.lockin.parts import Offer, title
+from emu.lockin.source import Source
+from emu.models.reader import to_graph
+from emu.models.zoo import build
 from tests.emu.lockin.small import INTERFACES, PARTS, STACKS, changed, offer, write
 
 
@@ -147,3 +151,44 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     folder = write(tmp_path)
     (folder / "driver" / "driver-a.toml").write_bytes(b"#" * (LARGEST_FILE + 1))
     assert "is larger than 1,048,576 bytes" in refused(folder)
+
+
+def test_a_slot_of_a_stack_is_not_empty(tmp_path: Path) -> None:
+    slots: dict[str, list[str]] = {**STACKS["stack-a"]["slots"], "driver": []}
+    found = refused(write(tmp_path, stacks=changed(STACKS, "stack-a", slots=slots)))
+    assert "stack-a.toml: slots.driver: must be a list of at least one part" in found
+
+
+def test_two_files_with_one_name_are_refused_by_both(tmp_path: Path) -> None:
+    parts = {**PARTS, "twin": PARTS["chip-b"]}
+    folder = write(tmp_path, parts=parts)
+    again = (folder / "device" / "twin.toml").read_text().replace('"device"', '"orchestrator"', 1)
+    facts = again.index("facts = ")
+    text = again[:facts] + 'facts = {"intents" = {value = [], source = "test"}}'
+    (folder / "orchestrator" / "twin.toml").write_text(text)
+    found = refused(folder)
+    assert f"{folder}/orchestrator/twin.toml: name: 'twin' is the name of" in found
+    assert found.endswith(f"{folder}/device/twin.toml too")
+
+
+def test_a_catalogue_that_was_refused_is_read_again(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    file = folder / "driver" / "driver-a.toml"
+    sound = file.read_text()
+    file.write_text("name = ")
+    refused(folder)
+    file.write_text(sound)
+    assert "driver-a" in load_catalogue(folder).parts["driver"]
+
+
+def test_drivers_that_open_each_other_open_no_chip(tmp_path: Path) -> None:
+    """A cycle in what parts need of each other is named with its parts."""
+    parts = changed(PARTS, "driver-a", imports=[*PARTS["driver-a"]["imports"], offer("calls-b")])
+    parts = changed(parts, "driver-b", imports=[*PARTS["driver-b"]["imports"], offer("calls-a")])
+    slots = {**STACKS["stack-a"]["slots"], "driver": ["driver-a", "driver-b"]}
+    known = load_catalogue(
+        write(tmp_path, parts=parts, stacks=changed(STACKS, "stack-a", slots=slots))
+    )
+    with pytest.raises(AbiMismatch) as caught:
+        linked(known.stacks["stack-a"], Source(to_graph(build("mlp", {}), {})), known)
+    assert "drivers open each other: have driver-a to driver-b to driver-a" in str(caught.value)
