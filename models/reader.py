@@ -15,7 +15,7 @@ from emu.models.thin import open_thin
 if TYPE_CHECKING:
     import onnx
 
-OLDEST_OPSET = 7
+OLDEST_OPSET = 1
 NEWEST_OPSET = 28  # the newest whose changes to the ops here have been read
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # What Python and numpy raise for numbers, lists and types that do not go together.
@@ -64,7 +64,7 @@ def _check_proto(proto: "onnx.ModelProto", path: Path) -> None:
 
 
 def opset_of(model: Model) -> int:
-    """Return the version of ONNX's own ops; raise Unsupported outside 7 to 28."""
+    """Return the version of ONNX's own ops; raise Unsupported outside 1 to 28."""
     found = [o.version for o in model.proto.opset_import if o.domain in DEFAULT_DOMAINS]
     if not found:
         raise ModelError(f"{model.origin}: the model imports no opset of ONNX itself")

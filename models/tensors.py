@@ -46,6 +46,15 @@ def dtype_of(elem_type: int, where: str) -> str:
     return DTYPES[elem_type]
 
 
+def dtype_named(name: str, where: str) -> str:
+    """Return the MLIR name of an element type by ONNX's name; raise Unsupported otherwise."""
+    from onnx import TensorProto
+
+    if name not in TensorProto.DataType.keys():
+        raise Unsupported(f"{where}: '{name}' is no element type of ONNX")
+    return dtype_of(TensorProto.DataType.Value(name), where)
+
+
 def is_structural(type: TensorType) -> bool:
     """Whether a constant of this type belongs to the model text rather than to its weights."""
     if type.dtype in REALS:
@@ -79,6 +88,14 @@ def inline(array: Array) -> Constant:
     type = type_of(array)
     digest = blake2b(np.ascontiguousarray(array).tobytes(), digest_size=12).hexdigest()
     return Constant(type, f"inline:{type}:{digest}", lambda: array, array)
+
+
+def filled(type: TensorType, value: Array) -> Constant:
+    """Return one value, repeated to a shape; a large one is made only when it is loaded."""
+    dtype = NUMPY[type.dtype]
+    if is_structural(type):
+        return inline(np.full(type.dims, value, dtype))
+    return Constant(type, f"fill:{type}:{value!r}", lambda: np.full(type.dims, value, dtype))
 
 
 def stub(name: str, type: TensorType) -> "onnx.TensorProto":

@@ -10,7 +10,7 @@ from emu.ir.errors import ModelError
 from emu.ir.graph import Constant
 from emu.ir.types import NUMPY, Array, TensorType
 from emu.models.rules.site import OnnxAttr, Rule, Site
-from emu.models.tensors import array_of, inline, is_structural
+from emu.models.tensors import array_of, filled, inline, is_structural
 
 # A constant node may hold its contents as one number or as a list, by these attribute names.
 PLAIN = {"value_float": "f32", "value_floats": "f32", "value_int": "i64", "value_ints": "i64"}
@@ -58,15 +58,14 @@ def constant_of_shape(site: Site) -> Constant:
     dims = site.ints(0, "the shape")
     if value.size != 1 or any(d < 0 for d in dims):
         raise ModelError(f"{site.where}: cannot fill the shape {list(dims)} with {value.size}")
-    return _filled(TensorType(inline(value).type.dtype, dims), value.reshape(()))
+    return filled(TensorType(inline(value).type.dtype, dims), value.reshape(()))
 
 
-def _filled(type: TensorType, value: Array) -> Constant:
-    if is_structural(type):
-        return inline(np.full(type.dims, value))
-    return Constant(type, f"fill:{type}:{value!r}", lambda: np.full(type.dims, value))
+def size(site: Site) -> Constant:
+    """The number of elements of the input."""
+    return inline(np.array(site.type().elements, np.int64))
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {"Constant": constant, "Shape": shape, "ConstantOfShape": constant_of_shape}
+    {"Constant": constant, "Shape": shape, "Size": size, "ConstantOfShape": constant_of_shape}
 )

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from emu.ir.errors import ModelError
 from emu.ir.ops.activations import SELU_ALPHA, SELU_GAMMA
-from emu.ir.types import REALS
-from emu.models.rules.site import Call, Calls, Rule, Site
-from emu.models.tensors import dtype_of
+from emu.ir.types import REALS, TensorType
+from emu.models.rules.site import Call, Calls, Given, Rule, Site
+from emu.models.tensors import dtype_named, dtype_of, filled
 
 
 def same(site: Site) -> Calls:
@@ -15,11 +17,56 @@ def same(site: Site) -> Calls:
     return site.call(site.op)
 
 
+BROADCAST_OPSET = 7  # from here on both operands are repeated as numpy does
+
+
+def binary(site: Site) -> Calls:
+    """Two operands; before opset 7 the second may be repeated, from dimension ``axis`` on."""
+    if site.opset >= BROADCAST_OPSET or not site.integer("broadcast", 0):
+        return site.call(site.op)
+    left, right = site.type(0), site.type(1)
+    if "axis" not in site.attrs or not right.shape:
+        return site.call(site.op)
+    behind = len(left.shape) - site.axis(site.integer("axis", 0)) - len(right.shape)
+    if behind < 0:
+        raise ModelError(f"{site.where}: {right} from its axis on does not lie in {left}")
+    return with_ones_behind(site, site.op, behind)
+
+
+def with_ones_behind(site: Site, op: str, count: int) -> Calls:
+    """``op`` whose second operand gets ``count`` dimensions of 1 at its end."""
+    if not count:
+        return site.call(op)
+    wide = f"{site.outputs[0]}#wide"
+    shape = (*site.type(1).dims, *(1,) * count)
+    return (
+        Call("Reshape", site.inputs[1:], {"shape": shape}, (wide,)),
+        *site.call(op, (site.inputs[0], wide)),
+    )
+
+
+def p_relu(site: Site) -> Calls:
+    """Slopes broadcast as numpy does; before opset 7 they are one number or one per channel."""
+    slopes = site.type(1)
+    per_channel = site.opset < BROADCAST_OPSET and slopes.elements > 1
+    return with_ones_behind(site, "PRelu", max(site.rank - 2, 0) if per_channel else 0)
+
+
 def dropout(site: Site) -> Calls:
-    """Inference only: nothing is dropped."""
-    if site.has(2) and bool(site.array(2, "training_mode").any()):
-        raise site.refuse("training_mode is not supported")
-    return site.call("Identity", site.inputs[:1])
+    """Inference: nothing is dropped, so the mask is true everywhere.
+
+    That is said by ``is_test`` before opset 7, and by ``training_mode`` from opset 12 on.
+    """
+    trains = site.has(2) and bool(site.array(2, "training_mode").any())
+    if trains and (not site.has(1) or site.scalar(1, "the ratio") > 0):
+        raise site.refuse("dropping at random, by training_mode, is not supported")
+    if site.opset < 7 and not site.integer("is_test", 0):
+        raise site.refuse("dropping at random, by is_test 0, is not supported")
+    kept = Call("Identity", site.inputs[:1], {}, site.outputs[:1])
+    if len(site.outputs) == 1:
+        return (kept,)
+    dtype = "i1" if site.opset >= 10 else site.type().dtype
+    return kept, Given(site.outputs[1], filled(TensorType(dtype, site.type().dims), np.array(1)))
 
 
 def leaky_relu(site: Site) -> Calls:
@@ -39,7 +86,9 @@ def gelu(site: Site) -> Calls:
 
 
 def cast(site: Site) -> Calls:
-    """The wanted element type by its MLIR name."""
+    """The wanted element type by its MLIR name; before opset 6 ONNX has its name as well."""
+    if site.opset < 6:
+        return _cast(site, dtype_named(site.text("to", ""), site.where))
     return _cast(site, dtype_of(site.integer("to", 0), site.where))
 
 
@@ -108,16 +157,18 @@ def _chain(site: Site, op: str) -> Calls:
 SAME = (
     *("Relu", "Sigmoid", "Tanh", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg", "Abs"),
     *("Floor", "Ceil", "Round", "Sign", "HardSwish", "Softplus", "Not", "Identity"),
-    *("Add", "Sub", "Mul", "Div", "Pow", "Where", "Equal", "Greater", "Less", "And", "Or"),
-    *("PRelu", "MatMul", "GlobalAveragePool"),
-    *("GreaterOrEqual", "LessOrEqual", "Xor", "Mish", "Softsign"),
+    *("Where", "MatMul", "GlobalAveragePool"),
+    *("GreaterOrEqual", "LessOrEqual", "Mish", "Softsign"),
     *("Sin", "Cos", "Tan", "Asin", "Acos", "Atan"),
     *("Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
 )
+BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Equal", "Greater", "Less", "And", "Or", "Xor")
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **dict.fromkeys(SAME, same),
+        **dict.fromkeys(BINARY, binary),
+        "PRelu": p_relu,
         "Dropout": dropout,
         "LeakyRelu": leaky_relu,
         "HardSigmoid": hard_sigmoid,

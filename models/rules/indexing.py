@@ -72,9 +72,17 @@ def range_(site: Site) -> Constant:
     return Constant(type, key, lambda: np.arange(count, dtype=NUMPY[type.dtype]) * step + first)
 
 
+def _repeats(site: Site) -> tuple[int, ...]:
+    """One for each dimension; before opset 6 one number, and the axis that it is for."""
+    if site.opset >= 6:
+        return site.ints(1, "the repeats")
+    times, axis = int(site.scalar(1, "the tiles")), site.axis(int(site.scalar(2, "the axis")))
+    return tuple(times if i == axis else 1 for i in range(site.rank))
+
+
 def tile(site: Site) -> Calls:
     """Repeats of each dimension: a new dimension before it, expanded and folded in."""
-    repeats, dims = site.ints(1, "the repeats"), site.type().dims
+    repeats, dims = _repeats(site), site.type().dims
     if len(repeats) != len(dims) or min(repeats, default=1) < 0:
         raise ModelError(f"{site.where}: repeats {list(repeats)} do not fit {site.type()}")
     pairs = list(zip(repeats, dims, strict=True))

@@ -53,12 +53,33 @@ def layer_normalization(site: Site) -> Calls:
 
 
 def batch_normalization(site: Site) -> Calls:
-    """The inference form: mean and variance are inputs."""
-    if site.integer("training_mode", 0):
-        raise site.refuse("training_mode is not supported")
-    if not site.integer("spatial", 1):
-        raise site.refuse("spatial=0 is not supported")
-    return site.call("BatchNormalization", epsilon=site.number("epsilon", 1e-5))
+    """The inference form: mean and variance are inputs.
+
+    That is said by ``is_test`` before opset 7, and by ``training_mode`` from opset 14 on. Without
+    ``spatial``, before opset 9, every place of an image has its own.
+    """
+    if site.integer("training_mode", 0) or (site.opset < 7 and not site.integer("is_test", 0)):
+        raise site.refuse("the statistics of training are not supported")
+    epsilon = site.number("epsilon", 1e-5)
+    if site.opset < 9 and not site.integer("spatial", 1) and site.rank > 2:
+        return _each_place(site, epsilon)
+    return site.call("BatchNormalization", epsilon=epsilon)
+
+
+def _each_place(site: Site, epsilon: float) -> Calls:
+    """Places are channels of a matrix, [N, C * ...]."""
+    flat, done = f"{site.outputs[0]}#flat", f"{site.outputs[0]}/done"
+    vectors = [f"{site.outputs[0]}#{i}" for i in range(1, 5)]
+    lists = [
+        Call("Reshape", (value,), {"shape": (prod(site.type().dims[1:]),)}, (vector,))
+        for value, vector in zip(site.inputs[1:], vectors, strict=True)
+    ]
+    return (
+        Call("Flatten", site.inputs[:1], {"axis": 1}, (flat,)),
+        *lists,
+        Call("BatchNormalization", (flat, *vectors), {"epsilon": epsilon}, (done,)),
+        Call("Reshape", (done,), {"shape": site.type().dims}, site.outputs[:1]),
+    )
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(

@@ -22,7 +22,7 @@ DEFAULTS = {
 
 
 def upsample(site: Site) -> Calls:
-    """Scales are an attribute before opset 9; the grids share their first corner."""
+    """Scales are attributes before opset 9; the grids share their first corner."""
     return _from_corner(site, _attribute_scales(site) if site.opset < 9 else _scales(site, 1))
 
 
@@ -78,6 +78,9 @@ def _scales(site: Site, index: int) -> tuple[float, ...]:
 
 
 def _attribute_scales(site: Site) -> tuple[float, ...]:
+    if site.opset < 7:
+        height, width = site.number("height_scale", 1.0), site.number("width_scale", 1.0)
+        return (*(1.0,) * (site.rank - 2), height, width)
     value = site.attrs.get("scales", ())
     if not isinstance(value, tuple):
         raise ModelError(f"{site.where}: attribute 'scales' is not a list")

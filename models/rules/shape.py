@@ -104,7 +104,7 @@ def expand(site: Site) -> Calls:
 
 
 def split(site: Site) -> Calls:
-    """Sizes are an attribute, an input from opset 13, or follow from the number of outputs."""
+    """Sizes are an attribute, an input in opset 1 and from 13 on, or follow from the outputs."""
     axis = site.axis(site.integer("axis", 0))
     attrs = {"axis": axis, "sizes": _sizes(site, site.type().dims[axis])}
     return (Call("Split", site.inputs[:1], attrs, site.outputs),)
@@ -113,7 +113,7 @@ def split(site: Site) -> Calls:
 def _sizes(site: Site, dim: int) -> tuple[int, ...]:
     if site.opset < 13 and "split" in site.attrs:
         return site.list("split", ())
-    if site.opset >= 13 and site.has(1):
+    if (site.opset >= 13 or site.opset < 2) and site.has(1):
         return site.ints(1, "the sizes")
     count = site.integer("num_outputs", len(site.outputs))
     if count != len(site.outputs) or ("num_outputs" not in site.attrs and dim % count):
@@ -128,15 +128,19 @@ def gather(site: Site) -> Calls:
 
 
 def concat(site: Site) -> Calls:
-    """All inputs behind each other along ``axis``; those without elements add nothing."""
-    axis = site.axis(site.integer("axis", 0))
+    """All inputs behind each other along ``axis``; those without elements add nothing.
+
+    Before opset 4 the axis may be left out, and is 1 then.
+    """
+    axis = site.axis(site.integer("axis", 1 if site.opset < 4 else 0))
     full = tuple(v for v in site.inputs if site.types[v].elements) or site.inputs
     return site.call("Concat", full, axis=axis)
 
 
 def pad(site: Site) -> Calls:
     """Pads are an attribute before opset 11; given for some axes only, the others get none."""
-    pads = site.ints(1, "the pads") if site.opset >= 11 else site.list("pads", ())
+    name = "pads" if site.opset >= 2 else "paddings"
+    pads = site.ints(1, "the pads") if site.opset >= 11 else site.list(name, ())
     axes = site.axes(site.ints(3, "the axes")) if site.has(3) else tuple(range(site.rank))
     if len(pads) != 2 * len(axes):
         raise ModelError(f"{site.where}: {len(pads)} pads do not fit {len(axes)} axes")

@@ -137,7 +137,12 @@ def _pool(site: Site, **attrs: int) -> Calls:
 
 
 def gemm(site: Site) -> Calls:
-    """alpha * A @ B + beta * C with optional transposes and an optional C."""
+    """alpha * A @ B + beta * C with optional transposes; C is optional from opset 11 on."""
+    if site.opset < 7 and not site.integer("broadcast", 0):
+        rows, columns = (site.type(i).dims for i in range(2))
+        wanted = rows[site.integer("transA", 0)], columns[1 - site.integer("transB", 0)]
+        if site.type(2).dims != wanted:
+            raise ModelError(f"{site.where}: {site.type(2)} is repeated without 'broadcast'")
     return site.call(
         "Gemm",
         alpha=site.number("alpha", 1.0),
