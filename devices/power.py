@@ -1,5 +1,6 @@
 """Power: what operations and bytes draw, and the time that a board's limit makes of it."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from emu.devices.datasheet import Datasheet
@@ -11,16 +12,33 @@ THROTTLE = "throttle"
 
 def dynamic_pj(did: Footprint, sheet: Datasheet) -> Fraction:
     """Picojoules of every operation and byte, without static power."""
-    memory, figures = sheet.memory, sheet.energy
-    spent = did.work.flops * exact(figures.pj_per_flop_f32)
-    for dtype, flops in did.narrow.items():
-        figure = figures.pj_per_flop.get(dtype, figures.pj_per_flop_f32)
-        spent += flops * (exact(figure) - exact(figures.pj_per_flop_f32))
-    spent += did.work.transcendentals * exact(figures.pj_per_transcendental)
-    spent += did.traffic.total * exact(memory.dram.energy_pj_byte)
-    spent += did.onchip_bytes * exact(memory.onchip.energy_pj_byte)
-    spent += did.link_bytes * exact(sheet.link.energy_pj_byte)
-    return spent + did.l2_bytes * (exact(memory.l2.energy_pj_byte) if memory.l2 else Fraction())
+    spent = (*operations_pj(did, sheet).values(), *levels_pj(did, sheet).values())
+    return sum(spent, Fraction())
+
+
+def operations_pj(did: Footprint, sheet: Datasheet) -> Mapping[str, Fraction]:
+    """Picojoules of operations, by element type: f32 stands for itself and for all wider ones.
+
+    Transcendental functions are apart, whatever their type.
+    """
+    figures = sheet.energy
+    wide = did.work.flops - sum(did.narrow.values())
+    spent = {"f32": wide * exact(figures.pj_per_flop_f32)}
+    for dtype, flops in sorted(did.narrow.items()):
+        spent[dtype] = flops * exact(figures.pj_per_flop.get(dtype, figures.pj_per_flop_f32))
+    spent["transcendental"] = did.work.transcendentals * exact(figures.pj_per_transcendental)
+    return spent
+
+
+def levels_pj(did: Footprint, sheet: Datasheet) -> Mapping[str, Fraction]:
+    """Picojoules of bytes, by the level of memory they cross; a chip without a cache has no l2."""
+    memory = sheet.memory
+    spent = {"dram": did.traffic.total * exact(memory.dram.energy_pj_byte)}
+    if memory.l2 is not None:
+        spent["l2"] = did.l2_bytes * exact(memory.l2.energy_pj_byte)
+    spent["onchip"] = did.onchip_bytes * exact(memory.onchip.energy_pj_byte)
+    spent["link"] = did.link_bytes * exact(sheet.link.energy_pj_byte)
+    return spent
 
 
 def least_ps(did: Footprint, sheet: Datasheet) -> int:

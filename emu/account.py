@@ -8,7 +8,7 @@ from functools import cached_property
 
 from emu.devices.device import Device
 from emu.devices.rates import Rates
-from emu.energy import Energy, energy_pj
+from emu.energy import Energy, energy_pj, launches_pj
 from emu.ir.body import Body, BodyNode
 from emu.ir.ops import OPS, Fusion
 from emu.ir.schedule import COVERAGE, Binding
@@ -107,6 +107,11 @@ class Account:
     def energy(self) -> Energy:
         """Picojoules."""
         return energy_pj(self.compiled.trace, self.chip.sheet)
+
+    @cached_property
+    def launches_pj(self) -> tuple[int, ...]:
+        """The dynamic picojoules of each launch."""
+        return launches_pj(self.compiled.trace, self.chip.sheet)
 
     @cached_property
     def utilisation(self) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from emu.account import Account, GroupAccount
 from emu.capacity import Excess, excess_of
+from emu.energy import Energy
 from emu.ir.trace import Traffic
 from emu.run import Check, Run
 from emu.stack import Stack
@@ -34,15 +35,29 @@ def run_json(run: Run) -> dict[str, Any]:
         "dram_bytes": traffic_json(account.traffic),
         "peak_onchip_bytes": trace.did.peak_onchip_bytes,
         "peak_device_bytes": trace.peak_device_bytes,
-        "energy_pj": {"dynamic": energy.dynamic, "static": energy.static},
+        "energy_pj": energy_json(energy),
         "coverage": dict(account.coverage),
         "utilisation": account.utilisation,
         "values": None if run.check is None else check_json(run.check),
-        "per_group": [group_json(group) for group in account.groups],
+        "per_group": [
+            {**group_json(group), "dynamic_pj": pj}
+            for group, pj in zip(account.groups, account.launches_pj, strict=True)
+        ],
         "per_source": dict(account.per_source),
         "array_cycles": trace.did.array_cycles,
         "assumed": list(account.chip.sheet.assumed),
         **capacity_json(excess_of(compiled)),
+    }
+
+
+def energy_json(energy: Energy) -> dict[str, Any]:
+    """The energy and its parts: ``operations`` and ``levels`` sum to ``dynamic``."""
+    return {
+        "total": energy.total,
+        "dynamic": energy.dynamic,
+        "static": energy.static,
+        "operations": dict(energy.operations),
+        "levels": dict(energy.levels),
     }
 
 

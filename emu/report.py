@@ -1,7 +1,7 @@
 """The report of a run: plain text of at most 80 columns whose tables are Markdown."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from textwrap import wrap
 
 from emu.account import Account, GroupAccount
@@ -50,10 +50,17 @@ def _time(account: Account) -> Iterator[tuple[str, str]]:
     yield "coverage", ", ".join(f"{n} {kind}" for kind, n in account.coverage.items() if n)
     yield "utilisation", f"{account.utilisation:.1%} of the chip's peak"
     yield "energy", f"{_joules(energy.dynamic)} dynamic, {_joules(energy.static)} static"
+    yield "energy of ops", _parts(energy.operations)
+    yield "energy of bytes", _parts(energy.levels)
     if facts := account.compiled.stack.device.facts:
         yield "what if", ", ".join(facts)
     if assumed := account.chip.sheet.assumed:
         yield "assumed", ", ".join(assumed)
+
+
+def _parts(spent: Mapping[str, int]) -> str:
+    """What parts of the energy took, without those that took none."""
+    return ", ".join(f"{name} {_joules(pj)}" for name, pj in spent.items() if pj) or _joules(0)
 
 
 def _memory(account: Account) -> Iterator[tuple[str, str]]:
@@ -147,4 +154,6 @@ def _indented(text: str) -> list[str]:
 
 
 def _joules(pj: int) -> str:
-    return f"{pj / 1e9:,.2f} mJ" if pj >= 1e8 else f"{pj / 1e6:.2f} uJ"
+    if pj >= 1e8:
+        return f"{pj / 1e9:,.2f} mJ"
+    return f"{pj / 1e6:.2f} uJ" if pj >= 1e5 else f"{pj / 1e3:.2f} nJ"

@@ -43,7 +43,7 @@ def price(model: str, point: Point, reprice: bool) -> Result:
 def _figures(compiled: Compiled) -> Result:
     trace, energy = compiled.trace, Account(compiled).energy
     sizes = (trace.did.traffic.total, trace.peak_device_bytes)
-    joules = (energy.dynamic + energy.static, energy.dynamic, energy.static)
+    joules = (energy.total, energy.dynamic, energy.static)
     found: Result = dict(zip(FIGURES, (trace.total_ps, *joules, *sizes), strict=True))
     causes = {f"{cause}_ps": ps for cause, ps in trace.ledger.items()}
     return {**found, "groups": len(trace.launches), **causes, "refused": ""}

@@ -43,6 +43,7 @@ GROUP_KEYS = {
     "ledger",
     "dram_bytes",
     "array_cycles",
+    "dynamic_pj",
 }
 
 
@@ -58,6 +59,7 @@ def test_the_keys_are_those_of_the_schema() -> None:
     assert set(found["boundary_bytes"]) == {"weights", "activations_read", "activations_written"}
     assert set(found["dram_bytes"]) == {"compulsory", "intermediate", "reload", "layout"}
     assert set(found["coverage"]) == {"native", "generated", "composed", "host", "refused"}
+    assert set(found["energy_pj"]) == {"total", "dynamic", "static", "operations", "levels"}
     assert set(found["values"]) == {
         "reference",
         "max_abs_error",
@@ -65,6 +67,17 @@ def test_the_keys_are_those_of_the_schema() -> None:
         "tolerance",
         "ok",
     }
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_parts_of_the_energy_sum_to_the_total(device: str) -> None:
+    found = run_json(Run(compiled("bert_layer", device, "vertical").compiled, None, None, None))
+    energy = found["energy_pj"]
+    parts = sum(energy["operations"].values()) + sum(energy["levels"].values())
+    assert parts == energy["dynamic"] == sum(g["dynamic_pj"] for g in found["per_group"])
+    assert energy["total"] == energy["dynamic"] + energy["static"]
+    assert energy["operations"]["transcendental"] > 0
+    assert set(energy["levels"]) - {"l2"} == {"dram", "onchip", "link"}
 
 
 def test_the_stack_has_its_six_slots() -> None:
