@@ -1,8 +1,9 @@
 """How the elements of a value lie in memory: in which order, and in granules of which size.
 
 Shapes, axes and values are logical everywhere; a layout is an encoding of a type, as in MLIR and
-XLA. What it changes is storage: each dimension is padded to whole granules, and a slice that is
-moved is rounded outward to the granules that it touches.
+XLA, and an index map says where each element lies. What it changes is storage: each dimension is
+padded to whole granules, and a slice that is moved is rounded outward to the granules that it
+touches.
 """
 
 from collections.abc import Mapping
@@ -10,41 +11,51 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+from emu.ir.index_map import IndexMap, spelled
+
 ROW_MAJOR = "row-major"
 IMAGE_PRODUCTS = frozenset(("Conv", "ConvTranspose", "ConvInteger"))
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to store values; ``granule`` is that of the last dimensions, 1 for all before them.
+    """One way to store values: where its index map puts each element.
 
-    ``rank`` is the number of dimensions that a value must have; None is any that has a granule.
+    ``granule`` is that of the last dimensions, 1 for all before them. ``rank`` is the number of
+    dimensions that a value must have; None is any that has a granule.
     """
 
     name: str
     about: str
-    granule: tuple[int, ...] = ()
-    rank: int | None = None
+    map: IndexMap
+    granule: tuple[int, ...]
+    rank: int | None
 
     def stores(self, rank: int) -> bool:
         """Whether a value of ``rank`` dimensions can lie so."""
         return rank >= len(self.granule) if self.rank is None else rank == self.rank
 
 
+def _layout(name: str, about: str, text: str) -> Layout:
+    """The layout that an index map spells."""
+    map = spelled(text)
+    return Layout(name, about, map, map.granule, map.rank)
+
+
 _TABLE = (
-    Layout(ROW_MAJOR, "the last dimension innermost, dense; NCHW for images"),
-    Layout("nhwc", "channels innermost (cuDNN's NHWC; OHWI for weights)", (1, 1, 1, 1), 4),
-    Layout("nchw16c", "blocks of 16 channels innermost (oneDNN's nChw16c)", (1, 16, 1, 1), 4),
-    Layout("oihw16i16o", "weights in blocks of 16 x 16 channels (oneDNN)", (16, 16, 1, 1), 4),
-    Layout(
-        "goihw16g", "weights of grouped convs in blocks of 16 groups (oneDNN)", (16, 1, 1, 1), 4
+    _layout(ROW_MAJOR, "the last dimension innermost, dense; NCHW for images", ".."),
+    _layout("nhwc", "channels innermost (cuDNN's NHWC; OHWI for weights)", "nhwc"),
+    _layout("nchw16c", "blocks of 16 channels innermost (oneDNN's nChw16c)", "nchw16c"),
+    _layout("oihw16i16o", "weights in blocks of 16 x 16 channels (oneDNN)", "oihw16i16o"),
+    _layout("goihw16g", "weights of grouped convs in blocks of 16 groups (oneDNN)", "oihw16o"),
+    _layout(
+        "t8x128", "tiles of 8 x 128 over the last two dimensions (XLA's T(8,128))", "..rc8r128c"
     ),
-    Layout("t8x128", "tiles of 8 x 128 over the last two dimensions (XLA's T(8,128))", (8, 128)),
-    Layout("nhwc.t8x128", "NHWC, in tiles of 8 columns x 128 channels", (1, 128, 1, 8), 4),
-    Layout("hwio.t8x128", "weights as HWIO, in tiles of 8 inputs x 128 outputs", (128, 8, 1, 1), 4),
-    Layout("t32x32", "tiles of 32 x 32 over the last two dimensions (tt-metal)", (32, 32)),
-    Layout("nhwc.t32x32", "NHWC, in tiles of 32 columns x 32 channels", (1, 32, 1, 32), 4),
-    Layout("hwio.t32x32", "weights as HWIO, in tiles of 32 inputs x 32 outputs", (32, 32, 1, 1), 4),
+    _layout("nhwc.t8x128", "NHWC, in tiles of 8 columns x 128 channels", "nhwc8w128c"),
+    _layout("hwio.t8x128", "weights as HWIO, in tiles of 8 inputs x 128 outputs", "hwio8i128o"),
+    _layout("t32x32", "tiles of 32 x 32 over the last two dimensions (tt-metal)", "..rc32r32c"),
+    _layout("nhwc.t32x32", "NHWC, in tiles of 32 columns x 32 channels", "nhwc32w32c"),
+    _layout("hwio.t32x32", "weights as HWIO, in tiles of 32 inputs x 32 outputs", "hwio32i32o"),
 )
 STORED: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in _TABLE})
 
@@ -84,6 +95,14 @@ LAYOUTS: Mapping[str, tuple[Scheme, ...]] = MappingProxyType(
         **_TILES,
     }
 )
+
+
+@lru_cache(maxsize=1024)
+def stored_by(map: IndexMap) -> str | None:
+    """The name of the layout in which an index map stores values, None if no kernel knows it."""
+    rank = map.rank or max(2, len(map.granule))
+    able = (layout for layout in _TABLE if layout.stores(rank))
+    return next((known.name for known in able if known.map.over(rank) == map.over(rank)), None)
 
 
 @lru_cache(maxsize=1024)
