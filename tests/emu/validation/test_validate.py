@@ -10,7 +10,7 @@ from emu.cli import main
 from emu.devices.datasheet import device_names
 from emu.validation.cases import cases_of
 from emu.validation.price import predict
-from emu.validation.rows import package_rows
+from emu.validation.rows import package_rows, read_rows
 from emu.validation.score import Scored, Summary, summaries
 from emu.validation.stacks import card_of, cards, conditions, stacks
 
@@ -95,3 +95,17 @@ def test_every_card_and_condition_of_the_table_is_one_that_emu_has() -> None:
     named = {name for stack in stacks() for name in (stack.call, stack.dispatch) if name}
     assert named == set(conditions())
     assert all(len(condition.source) > 20 for condition in conditions().values())
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize("card", ["h100", "h200"])
+def test_cards_that_set_nothing_in_emu_are_met(card: str) -> None:
+    """Products measured by emu's own script, on cards whose rows chose no figure of emu."""
+    file = Path(__file__).parents[3] / "benches" / "measured" / f"{card}_gemm.csv"
+    cases = cases_of(read_rows(file), device_names())
+    (found, *_) = summaries([Scored(case, predict(case)) for case in cases])
+    assert found.n == 37
+    assert found.median_abs_error is not None
+    assert found.median_abs_error < 0.105
+    assert found.pairs_right is not None
+    assert found.pairs_right > 0.97
