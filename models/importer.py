@@ -1,17 +1,18 @@
 """Nodes of an ONNX graph, one after the other, into nodes of emu's graph."""
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emu.ir.errors import ModelError, UnsupportedOp
+from emu.ir.errors import ModelError, NotConstant, UnsupportedOp
 from emu.ir.graph import Constant, Graph, Node
 from emu.ir.ops import find_op
 from emu.ir.place import at
 from emu.ir.types import NUMPY, Array, TensorType
 from emu.models.dims import declared_type
+from emu.models.functions import DEFAULT, NESTED, Functions, call_scope, schema_body
 from emu.models.model import Model
 from emu.models.rules import (
     attention,
@@ -27,7 +28,8 @@ from emu.models.rules import (
     shape,
     window,
 )
-from emu.models.rules.site import Call, Given, OnnxAttr, Rule, Site
+from emu.models.rules.site import Call, Calls, Given, OnnxAttr, Rule, Site
+from emu.models.scope import Scope, scope_of
 from emu.models.tensors import array_of, inline
 
 if TYPE_CHECKING:
@@ -45,8 +47,7 @@ RULES: Mapping[str, Rule] = {
 FOLD_ELEMENTS = 1024
 
 # AttributeProto.AttributeType as numbers.
-FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 5, 6, 7, 8
-DEFAULT = ("", "ai.onnx")
+FLOAT, INT, STRING, TENSOR, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 6, 7, 8
 
 
 class Importer:
@@ -54,33 +55,94 @@ class Importer:
 
     def __init__(self, model: Model, opset: int, inputs: Mapping[str, TensorType]) -> None:
         """Start with the inputs and constants; raise ModelError if a value is defined twice."""
-        self.model, self.opset, self.inputs = model, opset, tuple(inputs)
+        self.model, self.limits, self.inputs = model, model.limits, tuple(inputs)
         self.constants = _initializers(model)
         self.types = {**{n: c.type for n, c in self.constants.items()}, **inputs}
         self.nodes: list[Node] = []
         self.folded: list[str] = []
         self.ids: set[str] = set()
         self.copies: dict[str, int] = {}
-        self.limits = model.limits
         self.folded_bytes = 0
         for name, type in inputs.items():
             self.limits.check_type(type, f"{model.origin}: input '{name}'")
-        graph = model.proto.graph
-        self.used = frozenset(chain((v.name for v in graph.output), *map(_reads, graph.node)))
-        self.later = frozenset(chain.from_iterable(node.output for node in graph.node))
+        opsets = {
+            "" if o.domain in DEFAULT else o.domain: o.version for o in model.proto.opset_import
+        }
+        self.scope = scope_of(model.proto.graph, {**opsets, "": opset})
+        self.functions = Functions(model.proto, model.origin, self.limits)
 
     def add(self, proto: "onnx.NodeProto") -> None:
         """Read the next node; raise UnsupportedOp or ModelError that names it."""
-        branch = self._known_branch(proto)
+        node = self.scope.resolved(proto)
+        branch = self._known_branch(node)
         if branch is not None:
-            return self._inline(proto, branch)
-        site = self._site(proto)
+            return self._inline(node, branch)
+        site = self._site(node)
         at(site.where)
         self._check(site)
-        answer = RULES[site.op](site)
+        try:
+            answer = self._ruled(site, node)
+        except NotConstant:
+            raise
+        except UnsupportedOp:
+            body = self._body(site, node)
+            if body is None:
+                raise
+            return self._call(site, node, body)
+        self._take(site, answer)
+
+    def _ruled(self, site: Site, node: "onnx.NodeProto") -> Calls | Constant:
+        """What the rule of an op answers; raise UnsupportedOp where there is none."""
+        if not _is_known(node.domain, node.op_type):
+            domain = node.domain or "ai.onnx"
+            raise UnsupportedOp(
+                f"node '{site.id}': op '{node.op_type}' of domain '{domain}',"
+                f" opset {site.opset}, is not supported"
+            )
+        return RULES[site.op](site)
+
+    def _body(self, site: Site, node: "onnx.NodeProto") -> "onnx.FunctionProto | None":
+        """The function that a node calls: of the model, else of ONNX itself."""
+        own = self.functions.called(node)
+        if own is not None:
+            size = len(self.ids) + self.functions.size(node, site.where)
+            self.limits.check("nodes", size, site.where, "nodes after expansion")
+            return own
+        opset = self.scope.opsets.get("" if node.domain in DEFAULT else node.domain)
+        if opset is None:
+            return None
+        return schema_body(node, opset, [self.types[v] if v else None for v in node.input])
+
+    def _call(self, site: Site, node: "onnx.NodeProto", body: "onnx.FunctionProto") -> None:
+        """Read the nodes of a function in place of the node that calls it."""
+        scope = call_scope(body, node, self.scope, site.id, self.scope.opsets)
+        before = len(self.nodes)
+        with self._inside(scope, site.where):
+            for inner in body.node:
+                self.add(inner)
+        for name in body.output[: len(node.output)]:
+            if scope.find(name) not in self.types:
+                raise ModelError(
+                    f"{site.where}: output '{name}' of its function is defined nowhere"
+                )
+        if len(self.nodes) == before:
+            self.folded.append(site.source)
+
+    @contextmanager
+    def _inside(self, scope: Scope, where: str) -> Generator[None, None, None]:
+        """Read nodes in another scope; raises OverLimit when they are nested too deep."""
+        self.limits.check("nesting", scope.depth, where, NESTED)
+        outer, self.scope = self.scope, scope
+        try:
+            yield
+        finally:
+            self.scope = outer
+
+    def _take(self, site: Site, answer: Calls | Constant) -> None:
+        """Add what stands for a node."""
         if isinstance(answer, Constant):
             self._define(site.outputs[0], answer)
-            self.folded.append(site.id)
+            self._fold_away(site)
             return
         for i, call in enumerate(answer):
             if isinstance(call, Given):
@@ -88,7 +150,12 @@ class Importer:
             else:
                 self._emit(site, call, i, len(answer))
         if site.outputs[0] in self.constants:
-            self.folded.append(site.id)
+            self._fold_away(site)
+
+    def _fold_away(self, site: Site) -> None:
+        """List a node of the model whose result is known; a call stands for all inside it."""
+        if self.scope.source is None:
+            self.folded.append(site.source)
 
     def _known_branch(self, proto: "onnx.NodeProto") -> "onnx.GraphProto | None":
         """The branch that an If takes whose condition is known once shapes are."""
@@ -140,24 +207,25 @@ class Importer:
         )
 
     def _site(self, proto: "onnx.NodeProto") -> Site:
-        id = self._fresh(proto.name or f"{proto.op_type}_{len(self.ids)}")
-        if not _is_known(proto.domain, proto.op_type):
-            domain = proto.domain or "ai.onnx"
-            raise UnsupportedOp(
-                f"node '{id}': op '{proto.op_type}' of domain '{domain}', opset {self.opset},"
-                f" is not supported"
-            )
+        name = proto.name or f"{proto.op_type}_{len(self.ids)}"
+        id = self._fresh(self.scope.prefix + name)
         return Site(
             id,
             proto.op_type,
-            self.opset,
+            self._opset(proto),
             _trimmed(tuple(proto.input)),
             _named(_trimmed(tuple(proto.output)), id),
             {a.name: _attr(a, id) for a in proto.attribute},
             self.types,
             self.constants,
-            self.used,
+            self.scope.used_values,
+            self.scope.source or id,
         )
+
+    def _opset(self, node: "onnx.NodeProto") -> int:
+        """The version of a node's domain; that of ONNX itself where the model does not say."""
+        opsets = self.scope.opsets
+        return opsets.get("" if node.domain in DEFAULT else node.domain, opsets[""])
 
     def _fresh(self, wanted: str) -> str:
         id, count = wanted, self.copies.get(wanted, 1)
@@ -180,7 +248,7 @@ class Importer:
                 raise ModelError(f"{site.where}: value '{value}' is defined twice")
 
     def _why_missing(self, value: str) -> str:
-        if value in self.later:
+        if value.removeprefix(self.scope.prefix) in self.scope.later:
             return f"input '{value}' is defined later: the nodes are not in order or form a cycle"
         return f"input '{value}' is defined nowhere"
 
@@ -201,7 +269,7 @@ class Importer:
         if not any(type.elements for type in results):
             return self._define_empty(call, results)
         id = site.id if part == parts - 1 else self._fresh(f"{site.id}#{part}")
-        self.nodes.append(Node(id, call.op, call.inputs, call.outputs, call.attrs, (site.id,)))
+        self.nodes.append(Node(id, call.op, call.inputs, call.outputs, call.attrs, (site.source,)))
 
     def _is_shape_arithmetic(self, call: Call, results: tuple[TensorType, ...]) -> bool:
         known = [self.constants.get(v) for v in call.inputs if v]
@@ -258,14 +326,6 @@ def _initializers(model: Model) -> dict[str, Constant]:
             array_of(tensor, model.origin)
         )
     return found
-
-
-def _reads(node: "onnx.NodeProto") -> Iterator[str]:
-    """What a node and its subgraphs read."""
-    yield from node.input
-    for graph in (a.g for a in node.attribute if a.type == GRAPH):
-        yield from (value.name for value in graph.output)
-        yield from chain.from_iterable(map(_reads, graph.node))
 
 
 def _trimmed(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Ops that work element by element, with and without broadcasting."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -108,9 +109,22 @@ def clip(site: Site) -> Calls:
     names = ("min", "max")
     if site.opset < 11:
         bounds = {n: site.number(n, 0.0) for n in names if n in site.attrs}
+    elif not all(v in site.constants for v in site.inputs[1:] if v):
+        return _clip_by_values(site)
     else:
         bounds = {n: site.scalar(i, n) for i, n in enumerate(names, start=1) if site.has(i)}
     return site.call("Clip", site.inputs[:1], **bounds)
+
+
+def _clip_by_values(site: Site) -> Calls:
+    """Bounds that the model computes: the larger of x and the lower, the smaller of both."""
+    value, calls = site.inputs[0], list[Call]()
+    for i, op in enumerate(("Max", "Min"), start=1):
+        if site.has(i):
+            calls.append(Call(op, (value, site.inputs[i]), {}, (f"{site.outputs[0]}#{op}",)))
+            value = calls[-1].outputs[0]
+    calls[-1] = replace(calls[-1], outputs=site.outputs[:1])
+    return tuple(calls)
 
 
 def with_numbers(**defaults: float) -> Rule:

@@ -5,6 +5,7 @@ All become the same few ops: products of integers, scales, and rounding to eight
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -93,17 +94,7 @@ def _zero_points(site: Site, x: int, w: int) -> dict[str, int]:
 
 def _conv_attrs(site: Site, x: int, w: int, weight: int = 1) -> dict[str, int | tuple[int, ...]]:
     """Attributes of a Conv over inputs 0 and ``weight``, with zero points from inputs x and w."""
-    plain = Site(
-        site.id,
-        site.op,
-        site.opset,
-        (site.inputs[0], site.inputs[weight]),
-        site.outputs,
-        site.attrs,
-        site.types,
-        site.constants,
-        site.used,
-    )
+    plain = replace(site, inputs=(site.inputs[0], site.inputs[weight]))
     attrs = conv(plain)[0].attrs
     numbers = {k: v for k, v in attrs.items() if isinstance(v, int | tuple)}
     return {**{k: _whole(v) for k, v in numbers.items()}, **_zero_points(site, x, w)}

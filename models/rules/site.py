@@ -53,6 +53,7 @@ class Site:
     types: Mapping[str, TensorType]
     constants: Mapping[str, Constant]
     used: frozenset[str]  # every value that a node or the graph's outputs read
+    source: str  # the model's own node that this one belongs to
 
     @property
     def where(self) -> str:

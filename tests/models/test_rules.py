@@ -76,6 +76,8 @@ ELEMENTWISE = [
     case("Clip", 7, [X], max=0.25),
     case("Clip", 11, [X], [None, np.array(0.25, np.float32)]),
     case("Clip", 13, [X], [np.array(-0.5, np.float32), np.array(0.25, np.float32)]),
+    case("Clip", 13, [X, np.asarray(floats(-0.5)[0]), np.asarray(floats(0.25)[0])]),
+    case("Clip", 13, [X, np.asarray(floats(-0.5)[0])]),
     case("Cast", 9, [X * 10], to=6, outputs=("i32",)),
     case("Cast", 13, [TRUTH], to=1),
 ]
@@ -257,7 +259,6 @@ def test_a_large_filled_constant_is_made_only_on_demand(tmp_path: Path) -> None:
 
 REFUSED = [
     (case("Reshape", 13, [X, ints(24)]), "the shape ('x1') is not a constant"),
-    (case("Clip", 13, [X, floats(1)[0]]), "('x1') is not a constant"),
     (case("Det", 11, [X]), "op 'Det' of domain 'ai.onnx', opset 11"),
     (case("Einsum", 12, [X], equation="iij->j"), "a letter twice in one operand"),
     (case("Conv", 11, [IMAGE, KERNEL], auto_pad="SOME"), "auto_pad 'SOME'"),

@@ -1,0 +1,163 @@
+"""Functions: ops that are graphs of other ops, by ONNX's own description or by the model's.
+
+ONNX gives many of its ops a function body, some of them made for the node at hand. A model may
+bring functions of its own. Either is read node by node in place of the call, as if it stood there.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from emu.ir.errors import ModelError
+from emu.ir.types import TensorType
+from emu.models.limits import Limits
+from emu.models.scope import Scope, makes, reads
+from emu.models.tensors import ELEM_TYPES
+
+if TYPE_CHECKING:
+    import onnx
+    from onnx.defs import OpSchema
+
+Key = tuple[str, str, str]  # domain, name, overload
+DEFAULT = ("", "ai.onnx")
+NESTED = "graphs and functions inside each other"
+
+
+class Functions:
+    """The functions that a model brings, and how many nodes a call of each becomes."""
+
+    def __init__(self, model: "onnx.ModelProto", origin: str, limits: Limits) -> None:
+        """Take those of a model; raises ModelError where two have one name."""
+        self.limits = limits
+        self.sizes: dict[Key, int] = {}
+        self.known: dict[Key, onnx.FunctionProto] = {}
+        for function in model.functions:
+            if (key := _key(function.domain, function.name, function.overload)) in self.known:
+                raise ModelError(f"{origin}: function '{function.name}' is defined twice")
+            self.known[key] = function
+
+    def called(self, node: "onnx.NodeProto") -> "onnx.FunctionProto | None":
+        """Return the function that a node calls, None if the model has none of that name."""
+        return self.known.get(_key(node.domain, node.op_type, node.overload))
+
+    def size(self, node: "onnx.NodeProto", where: str, depth: int = 0) -> int:
+        """Return how many nodes a node stands for, itself included, before any of them is read.
+
+        Raises OverLimit for functions that are nested too deep, as those are that call themselves.
+        """
+        key = _key(node.domain, node.op_type, node.overload)
+        if key not in self.known:
+            return 1
+        self.limits.check("nesting", depth, where, NESTED)
+        if key not in self.sizes:
+            inside = (self.size(n, where, depth + 1) for n in self.known[key].node)
+            self.sizes[key] = 1 + sum(inside)
+        return self.sizes[key]
+
+
+def _key(domain: str, name: str, overload: str) -> Key:
+    return "" if domain in DEFAULT else domain, name, overload
+
+
+def schema_body(
+    node: "onnx.NodeProto", opset: int, types: Sequence[TensorType | None]
+) -> "onnx.FunctionProto | None":
+    """Return the body that ONNX gives the op of a node in an opset; None if there is none.
+
+    ``types`` are those of the inputs, None for one that is absent; some bodies are made for them.
+    """
+    from onnx.defs import SchemaError, get_schema
+
+    try:
+        schema = get_schema(node.op_type, opset, "" if node.domain in DEFAULT else node.domain)
+    except SchemaError:
+        return None
+    if schema.deprecated:
+        return None
+    return _body(schema, node, opset, types)
+
+
+def _body(
+    schema: "OpSchema", node: "onnx.NodeProto", opset: int, types: Sequence[TensorType | None]
+) -> "onnx.FunctionProto | None":
+    from onnx import FunctionProto
+
+    if schema.has_function:
+        version = _newest(schema.function_opset_versions, opset)
+        return FunctionProto.FromString(schema.get_function_with_opset_version(version))
+    if schema.has_context_dependent_function:
+        version = _newest(schema.context_dependent_function_opset_versions, opset)
+        made = schema.get_context_dependent_function_with_opset_version(
+            version, node.SerializeToString(), [_proto(type) for type in types]
+        )
+        return FunctionProto.FromString(made) if made else None
+    return None
+
+
+def _newest(versions: Sequence[int], opset: int) -> int:
+    """The newest version of a body that an opset has; the oldest there is, if none is that old."""
+    return max((v for v in versions if v <= opset), default=min(versions))
+
+
+def _proto(type: TensorType | None) -> bytes:
+    from onnx import TypeProto, helper
+
+    if type is None or type.dtype not in ELEM_TYPES:
+        return TypeProto().SerializeToString()
+    return helper.make_tensor_type_proto(ELEM_TYPES[type.dtype], type.dims).SerializeToString()
+
+
+def call_scope(
+    function: "onnx.FunctionProto",
+    node: "onnx.NodeProto",
+    outer: Scope,
+    id: str,
+    opsets: Mapping[str, int],
+) -> Scope:
+    """Return the scope of a body: its inputs and outputs are the values of the call ``id``.
+
+    Raises ModelError where the call has more inputs or outputs than the function.
+    """
+    formal = (len(function.input), len(function.output))
+    if len(node.input) > formal[0] or len(node.output) > formal[1]:
+        raise ModelError(
+            f"node '{id}' ({node.op_type}): has {len(node.input)} inputs and {len(node.output)}"
+            f" outputs; the function takes {formal[0]} and {formal[1]} at most"
+        )
+    names = {
+        name: value for name, value in zip(function.output, node.output, strict=False) if value
+    }
+    names.update((name, "") for name in function.input)
+    names.update(zip(function.input, node.input, strict=False))
+    own = {o.domain if o.domain not in DEFAULT else "": o.version for o in function.opset_import}
+    return Scope(
+        opsets={**opsets, **own},
+        used=reads(function.node) | {*function.output},
+        later=makes(function.node),
+        prefix=f"{id}/",
+        home=f"{id}/",
+        source=outer.source or id,
+        attrs=_attributes(function, node),
+        names=names,
+        depth=outer.depth + 1,
+    )
+
+
+def _attributes(
+    function: "onnx.FunctionProto", node: "onnx.NodeProto"
+) -> "dict[str, onnx.AttributeProto]":
+    """What the call gives, else the function's or the op's own defaults."""
+    return {
+        **_defaults(node),
+        **{attr.name: attr for attr in function.attribute_proto},
+        **{attr.name: attr for attr in node.attribute},
+    }
+
+
+def _defaults(node: "onnx.NodeProto") -> "dict[str, onnx.AttributeProto]":
+    from onnx.defs import get_schema, has
+
+    domain = "" if node.domain in DEFAULT else node.domain
+    if not has(node.op_type, domain):
+        return {}
+    known = get_schema(node.op_type, domain).attributes
+    return {n: a.default_value for n, a in known.items() if a.default_value.type}
