@@ -5,6 +5,7 @@ from functools import cached_property
 from emu.devices.arrays import NATIVE, check_array_model
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
+from emu.devices.holds import stepped
 from emu.devices.marks import START, Mark, later
 from emu.devices.tile_cost import Shares, TileCost
 from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
@@ -100,7 +101,10 @@ class _CoreClock(Clock):
         entries = [*self.resources, self.open(index, program), *ready]
         # Nothing starts before the first load, so what is earlier than its engine makes no odds.
         base = entries[DMA_IN].ps
-        passage = clockwork.passage(tuple(max(mark.ps - base, 0) for mark in entries))
+        since = tuple(max(mark.ps - base, 0) for mark in entries)
+        passage = clockwork.passage(since)
+        if self.holds is not None:
+            self.holds += stepped(clockwork, since, index, base, shares)
 
         def mark(moment: Moment) -> Mark:
             origin = later(entries[DMA_IN], entries[moment.origin])

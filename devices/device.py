@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from emu.devices.datasheet import Datasheet
+from emu.devices.holds import HOST, LINK, Hold
 from emu.devices.marks import START, Mark, follow, later
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Settled, Term, exact, fixed_ps, one, settle
@@ -114,7 +115,17 @@ class Device(ABC):
 
     def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
-        clock = self.run(free)
+        return self.ran(program, self.run(free)).trace(program.peak_bytes)
+
+    def holds(self, program: Program) -> tuple[Hold, ...]:
+        """Which resource works when, while ``program`` runs."""
+        clock = self.run(frozenset())
+        clock.holds = []
+        self.ran(program, clock)
+        return tuple(clock.holds)
+
+    def ran(self, program: Program, clock: "Clock") -> "Clock":
+        """A clock on which the commands of ``program`` ran."""
         calls, own = _host_calls(program.commands), _own(program)
         for command, index in zip(program.commands, calls, strict=True):
             match command:
@@ -128,7 +139,7 @@ class Device(ABC):
                     clock.wait()
                 case _:
                     pass
-        return clock.trace(program.peak_bytes)
+        return clock
 
 
 class Clock(ABC):
@@ -145,6 +156,7 @@ class Clock(ABC):
         self.starting = self.settle(one(fixed_ps("launch", launch.start_us)))
         self.spans: dict[int, tuple[int, int]] = {}
         self.did: dict[int, Footprint] = {}
+        self.holds: list[Hold] | None = None  # kept only if somebody asks for them
 
     @abstractmethod
     def launch(self, command: Launch, shares: Shares) -> None:
@@ -156,8 +168,18 @@ class Clock(ABC):
 
     def issue(self, index: int) -> Mark:
         """Put a launch into the queue: the host is busy with it, and the device starts it later."""
-        self.host = self.host.after(self.issuing, index)
+        self.host = self.holding(HOST, self.host, self.issuing, index)
         return self.host
+
+    def holding(
+        self, resource: str, start: Mark, settled: Settled, index: int, size: int = 0
+    ) -> Mark:
+        """Hold a resource from a moment on; returns when it is free again."""
+        end = start.after(settled, index)
+        if self.holds is not None and settled.ps:
+            shares = dict(settled.shares)
+            self.holds.append(Hold(resource, index, start.ps, end.ps, shares, size=size))
+        return end
 
     def record(self, index: int, start_ps: int, end: Mark, did: Footprint) -> None:
         """Remember when a launch ran and what it did."""
@@ -171,7 +193,8 @@ class Clock(ABC):
         facts = self.device.sheet.link
         moved = Term("link", exact(command.size), self.device.rates.link)
         cost = self.settle(one(fixed_ps("link", facts.latency_us), moved))
-        self.link = later(self.link, source).after(cost, index)
+        start = later(self.link, source)
+        self.link = self.holding(LINK, start, cost, index, command.size)
         self.ready[command.value] = self.link
         did = self.did.get(index, Footprint())
         self.did[index] = Footprint(did.traffic, link_bytes=did.link_bytes + command.size)
@@ -180,7 +203,8 @@ class Clock(ABC):
         """Compute on the host, which issues nothing meanwhile."""
         inputs = [self.ready.get(v, START) for v in command.ins]
         start = later(self.host, *inputs)
-        self.host = start.after(self.settle(self.host_cost(command.body)), command.index)
+        cost = self.settle(self.host_cost(command.body))
+        self.host = self.holding(HOST, start, cost, command.index)
         for value in command.outs:
             self.ready[value] = self.host
         did = self.did.get(command.index, Footprint())

@@ -5,6 +5,7 @@ from math import prod
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
+from emu.devices.holds import waved
 from emu.devices.marks import START, later
 from emu.devices.power import capped, least_ps
 from emu.devices.terms import Settled, settle
@@ -161,6 +162,9 @@ class _GpuClock(Clock):
         started = start.after(self.starting, index)
         settled, did = self.what(program, shares)
         self.stream = started.after(settled, index)
+        if self.holds is not None:
+            waves = self.chip.waves(program, shares)
+            self.holds += waved(waves, self.chip.fastest(program)[1], index, started.ps)
         for value in command.outs:
             self.ready[value] = self.stream
         self.record(index, start.ps, self.stream, did)

@@ -1,5 +1,6 @@
 """Times with their pasts, and how pasts compose over repeated periods."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 DIGIT = 48  # bits of a path for how often one kind of statement lies on it
@@ -25,6 +26,19 @@ class Moment:
 def later(a: Moment, b: Moment) -> Moment:
     """The later of two moments; of equals the first, which fixes the critical path."""
     return b if b.ps > a.ps else a
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What a program does to the clock, from one relative state of its entries.
+
+    ``free`` are the resources when it is done with them, ``stored`` when each output view is in
+    device memory, ``end`` when everything is done. Origins are entries.
+    """
+
+    free: tuple[Moment, ...]
+    stored: Mapping[int, Moment]
+    end: Moment
 
 
 @dataclass(frozen=True, slots=True)

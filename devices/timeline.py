@@ -7,12 +7,13 @@ nothing has to be followed backwards. Times of that form become periodic in a un
 state of the resources repeats, relative to itself, whole periods are jumped (notes in docs/).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 
-from emu.devices.moments import DIGIT, Moment, Stretch, later, power
+from emu.devices.moments import DIGIT, Moment, Passage, Stretch, later, power
+from emu.devices.recorder import Kind, Recorder
 from emu.devices.terms import Key, Settled
 from emu.devices.tile_cost import Shares, TileCost
 from emu.ir.regions import Frame, Interval, Run
@@ -22,30 +23,6 @@ RESOURCES = ("dma_in", "dma_out", "matrix", "vector")
 DMA_IN, DMA_OUT, MATRIX, VECTOR = range(4)
 OPEN = len(RESOURCES)  # entry: when the launch is issued and its memory is free
 FIRST_INPUT = OPEN + 1
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Executions of one statement that cost the same: what they hold, and their latency."""
-
-    resource: int
-    busy: Settled
-    latency: Settled
-    busy_step: int
-    latency_step: int
-
-
-@dataclass(frozen=True)
-class Passage:
-    """What a program does to the clock, from one relative state of its entries.
-
-    ``free`` are the resources when it is done with them, ``stored`` when each output view is in
-    device memory, ``end`` when everything is done. Origins are entries.
-    """
-
-    free: tuple[Moment, ...]
-    stored: Mapping[int, Moment]
-    end: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +70,18 @@ class Clockwork:
         held[DMA_IN] += held.pop(DMA_OUT)
         return max(held.values())
 
-    def passage(self, entries: tuple[int, ...], stepwise: bool = False) -> Passage:
+    def passage(
+        self, entries: tuple[int, ...], stepwise: bool = False, recorder: Recorder | None = None
+    ) -> Passage:
         """Step the program from entry times in ps: RESOURCES, OPEN, then one per view of inputs.
 
-        ``stepwise`` jumps nothing; it gives the same passage, slowly.
+        ``stepwise`` jumps nothing; it gives the same passage, slowly. A ``recorder`` is told what
+        holds the resources.
         """
-        if stepwise:
-            return _Stepper(self, entries, stepwise=True).passage()
+        if stepwise or recorder is not None:
+            return _Stepper(self, entries, stepwise, recorder).passage()
         if entries not in self.passages:
-            self.passages[entries] = _Stepper(self, entries, stepwise=False).passage()
+            self.passages[entries] = _Stepper(self, entries).passage()
         return self.passages[entries]
 
     def kind(self, number: int, placed: Placed, frame: Frame) -> Kind:
@@ -116,7 +96,7 @@ class Clockwork:
         busy = self.cost.busy(number, statement, frame).settle(self.free)
         latency = self.cost.latency(statement).settle(self.free)
         steps = (self.step(statement, part) for part in (busy, latency))
-        return Kind(self.resource(statement), busy, latency, *steps)
+        return Kind(number, self.resource(statement), busy, latency, *steps)
 
     def step(self, statement: Statement, settled: Settled) -> int:
         """The path of one statement alone; what takes no time leaves no trace."""
@@ -189,10 +169,17 @@ class _State:
 class _Stepper:
     """One pass through the program."""
 
-    def __init__(self, clockwork: Clockwork, entries: tuple[int, ...], stepwise: bool) -> None:
+    def __init__(
+        self,
+        clockwork: Clockwork,
+        entries: tuple[int, ...],
+        stepwise: bool = False,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.clockwork = clockwork
         self.program = clockwork.program
         self.stepwise = stepwise
+        self.recorder = recorder
         self.entries = {
             view: Moment(entries[FIRST_INPUT + i], FIRST_INPUT + i)
             for i, view in enumerate(clockwork.inputs)
@@ -306,6 +293,8 @@ class _Stepper:
         """Take the resource from ``start`` on; it is free again when the event is done."""
         done = start.after(kind.busy.ps, kind.busy_step)
         self.state.moments[kind.resource] = done
+        if self.recorder is not None:
+            self.recorder.hold(kind, start.ps, done.ps)
         return done
 
     def ready(self, kind: Kind, done: Moment) -> Moment:
@@ -376,10 +365,13 @@ class _Stepper:
         A time whose path through a period comes from another time has that one's past, so the map
         of pasts is applied once per period, by squaring.
         """
-        before = self.state.moments
+        before, end = self.state.moments, self.state.end
+        begun = 0 if self.recorder is None else len(self.recorder.held)
         self.state.moments = [Moment(m.ps, i) for i, m in enumerate(before)]
         for _ in range(period):
             self.steps(nest.body, frame)
+        if self.recorder is not None:
+            self.recorder.repeat(begun, times, self.state.moments[end].ps - before[end].ps)
         one = [Stretch(m.origin, m.ps - before[m.origin].ps, m.path) for m in self.state.moments]
         self.state.moments = [
             Moment(past.ps + stretch.ps, past.origin, past.path + stretch.path)

@@ -23,6 +23,9 @@ from emu.ir.tile import Compute, Gather, Load, Operand, Placed, Store, TileProgr
 from emu.ir.types import NARROW, TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
 
+# What works beside the units of the cores in a wave, in the order of its alternatives.
+IN_A_WAVE = ("device memory", "shared cache", "core ports")
+
 
 @dataclass(frozen=True)
 class Waves:

@@ -1,11 +1,12 @@
 """A run as Chrome trace events, which Perfetto and chrome://tracing show."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from emu.account import Account, GroupAccount
+from emu.devices.holds import HOST, IN_A_WAVE, LINK, NAMES, Hold
 from emu.files import check_writable
 from emu.ir.errors import BadOption
 from emu.ir.program import HostCall, Launch
@@ -13,8 +14,9 @@ from emu.ir.replacing import replacing
 from emu.run import Compiled
 
 Event = dict[str, Any]
-PS_PER_US = 1e6
-PROCESS = 1
+PS_PER_NS = 1000
+GROUPS, RESOURCES = 1, 2  # the two processes of a trace
+ROWS = (HOST, LINK, *dict.fromkeys((*NAMES.values(), *IN_A_WAVE)))
 
 
 def write_trace(path: Path, compiled: Compiled) -> None:
@@ -28,60 +30,108 @@ def write_trace(path: Path, compiled: Compiled) -> None:
 
 
 def trace_json(compiled: Compiled) -> Event:
-    """Rows of slices, arrows for dependencies and counters, in the trace event format.
+    """Rows of groups and of resources, arrows for dependencies and counters, as trace events.
 
-    Format: "Trace Event Format", Google, 2016. Times are microseconds.
+    Format: "Trace Event Format", Google, 2016. Times are microseconds in whole nanoseconds, as
+    Perfetto reads no less and drops slices of a row that cross; the exact times are arguments.
     """
     account = Account(compiled)
     rows = _rows(account.groups)
-    slices = [_slice(group, rows[i]) for i, group in enumerate(account.groups)]
-    named = [_row_name(name, number) for name, number in sorted(set(rows))]
-    arrows, counters = _arrows(compiled, slices), _counters(account.groups)
-    return {"displayTimeUnit": "ns", "traceEvents": [*named, *slices, *arrows, *counters]}
+    slices = [_group_slice(group, rows[i]) for i, group in enumerate(account.groups)]
+    holds = account.chip.holds(compiled.program)
+    events = (
+        *_names(compiled, rows, holds),
+        *slices,
+        *_resource_slices(account.groups, holds),
+        *_arrows(compiled, slices),
+        *_counters(account.groups, holds),
+    )
+    return {"displayTimeUnit": "ns", "traceEvents": list(events)}
 
 
-def _rows(groups: tuple[GroupAccount, ...]) -> list[tuple[str, int]]:
-    """The row of each group: its resource, and the first lane that is free; slices never cross."""
-    free: dict[str, list[int]] = {}
-    rows: list[tuple[str, int]] = []
-    for group in groups:
-        name = "host" if group.binding.program is None else "device"
-        lanes = free.setdefault(name, [])
-        start, end = group.launched.start_ps, group.launched.end_ps
-        lane = next((i for i, until in enumerate(lanes) if until <= start), len(lanes))
-        lanes[lane : lane + 1] = [end]
-        rows.append((name, lane))
+def _rows(groups: tuple[GroupAccount, ...]) -> list[int]:
+    """The row of each group: the first one that is free when it starts; slices never cross."""
+    free: list[int] = []
+    rows: list[int] = []
+    for launched in (group.launched for group in groups):
+        row = next((i for i, end in enumerate(free) if end <= launched.start_ps), len(free))
+        free[row : row + 1] = [launched.end_ps]
+        rows.append(row)
     return rows
 
 
-def _thread(row: tuple[str, int]) -> int:
-    name, lane = row
-    return 2 * lane + (2 if name == "host" else 1)
+def _names(compiled: Compiled, rows: list[int], holds: Iterable[Hold]) -> Iterator[Event]:
+    """Names of processes and rows, in the order in which they stand."""
+    model, device = compiled.model.name, compiled.stack.device.name
+    yield _meta("process_name", GROUPS, 0, name=f"groups of {model}")
+    yield _meta("process_name", RESOURCES, 0, name=f"resources of {device}, those of one core")
+    for row in sorted(set(rows)):
+        name = "groups" if row == 0 else f"groups at the same time {row}"
+        yield from _named_row(GROUPS, row, name)
+    for name in sorted({hold.resource for hold in holds}, key=ROWS.index):
+        yield from _named_row(RESOURCES, ROWS.index(name), name)
 
 
-def _row_name(name: str, lane: int) -> Event:
-    label = name if lane == 0 else f"{name}, at the same time {lane}"
-    thread = {"pid": PROCESS, "tid": _thread((name, lane))}
-    return {"ph": "M", "name": "thread_name", **thread, "args": {"name": label}}
+def _named_row(process: int, row: int, name: str) -> Iterator[Event]:
+    yield _meta("thread_name", process, row + 1, name=name)
+    yield _meta("thread_sort_index", process, row + 1, sort_index=row)
 
 
-def _slice(group: GroupAccount, row: tuple[str, int]) -> Event:
-    launched, binding = group.launched, group.binding
+def _meta(what: str, process: int, thread: int, **args: str | int) -> Event:
+    return {"ph": "M", "name": what, "pid": process, "tid": thread, "args": args}
+
+
+def _us(ps: int) -> float:
+    return ps // PS_PER_NS / 1000
+
+
+def _slice(process: int, row: int, start_ps: int, end_ps: int, args: Event) -> Event:
     return {
         "ph": "X",
-        "name": binding.group.name,
-        "cat": group.bound,
-        "pid": PROCESS,
-        "tid": _thread(row),
-        "ts": launched.start_ps / PS_PER_US,
-        "dur": (launched.end_ps - launched.start_ps) / PS_PER_US,
-        "args": {
-            "cause": group.bound,
-            "group": binding.group.name,
-            "kernel": binding.kernel,
-            "sources": list(group.sources),
-            "charges_ps": {cause: ps for cause, ps in group.ledger.items() if ps},
-        },
+        "name": args["group"],
+        "cat": args["cause"],
+        "pid": process,
+        "tid": row + 1,
+        "ts": _us(start_ps),
+        "dur": (end_ps // PS_PER_NS - start_ps // PS_PER_NS) / 1000,
+        "args": {**args, "start_ps": start_ps, "end_ps": end_ps},
+    }
+
+
+def _group_slice(group: GroupAccount, row: int) -> Event:
+    """A launch, with its share of the critical path by cause."""
+    launched, binding = group.launched, group.binding
+    args: Event = {
+        "cause": group.bound,
+        "group": binding.group.name,
+        "kernel": binding.kernel,
+        "sources": list(group.sources),
+        "charges_ps": {cause: ps for cause, ps in group.ledger.items() if ps},
+    }
+    return _slice(GROUPS, row, launched.start_ps, launched.end_ps, args)
+
+
+def _resource_slices(groups: Iterable[GroupAccount], holds: Iterable[Hold]) -> Iterator[Event]:
+    by_index = {group.launched.index: group for group in groups}
+    for hold in holds:
+        args = _held(hold, by_index[hold.index])
+        yield _slice(RESOURCES, ROWS.index(hold.resource), hold.start_ps, hold.end_ps, args)
+
+
+def _held(hold: Hold, group: GroupAccount) -> Event:
+    """What a hold is, for which nodes; it is busy by cause, whether on the critical path or not."""
+    nodes = sorted({node for node, _ in hold.shares})
+    all_of_it = hold.resource in (HOST, LINK)
+    sources = group.sources if all_of_it else [s for node in nodes for s in group.nodes[node]]
+    busy: dict[str, int] = {}
+    for (_, cause), ps in hold.shares.items():
+        busy[cause] = busy.get(cause, 0) + ps
+    return {
+        "cause": max(busy, key=lambda cause: busy[cause]),
+        "group": group.binding.group.name,
+        "sources": list(dict.fromkeys(sources)),
+        "busy_ps": busy,
+        "times": hold.times,
     }
 
 
@@ -98,33 +148,50 @@ def _arrows(compiled: Compiled, slices: list[Event]) -> Iterator[Event]:
         maker |= dict.fromkeys(command.outs, command.index)
 
 
-def _arrow(value: str, number: int, source: Event, reader: Event) -> Iterator[Event]:
-    same = {"cat": "value", "name": value, "id": number, "pid": PROCESS}
-    end = source["ts"] + source["dur"]
-    yield {"ph": "s", **same, "tid": source["tid"], "ts": end}
-    yield {"ph": "f", "bp": "e", **same, "tid": reader["tid"], "ts": max(end, reader["ts"])}
+def _arrow(value: str, number: int, maker: Event, reader: Event) -> Iterator[Event]:
+    """The two ends of an arrow. A viewer looks for a slice around each: an end would miss it."""
+    same = {"cat": "value", "name": value, "id": number, "pid": GROUPS}
+    begun = _us((maker["args"]["start_ps"] + maker["args"]["end_ps"]) // 2)
+    yield {"ph": "s", **same, "tid": maker["tid"], "ts": begun}
+    yield {"ph": "f", "bp": "e", **same, "tid": reader["tid"], "ts": max(begun, reader["ts"])}
 
 
-def _counters(groups: tuple[GroupAccount, ...]) -> Iterator[Event]:
-    """On-chip bytes held and mean bandwidth of device memory, summed over what runs at once."""
-    changes: dict[int, list[float]] = {}
-    for launched in (group.launched for group in groups):
-        start, end = launched.start_ps, launched.end_ps
-        if end == start:
-            continue
-        held = launched.did.peak_onchip_bytes
-        rate = launched.did.traffic.total * 1000 / (end - start)  # bytes a ps are TB/s
-        for moment, sign in ((start, 1), (end, -1)):
-            now = changes.setdefault(moment, [0, 0])
-            now[0] += sign * held
-            now[1] += sign * rate
-    bytes_held, gb_s = 0.0, 0.0
+def _counters(groups: Iterable[GroupAccount], holds: Iterable[Hold]) -> Iterator[Event]:
+    """On-chip bytes held, and mean bandwidths of device memory and link, of what runs at once."""
+    launches = [group.launched for group in groups]
+    spans = [(launched.start_ps, launched.end_ps) for launched in launches]
+    held = [launched.did.peak_onchip_bytes for launched in launches]
+    yield from _counter("on-chip memory", "bytes", zip(spans, held, strict=True))
+    moved = [launched.did.traffic.total for launched in launches]
+    yield from _counter("device memory", "GB/s", _rates(spans, moved))
+    copies = [hold for hold in holds if hold.resource == LINK]
+    spans = [(hold.start_ps, hold.end_ps) for hold in copies]
+    yield from _counter("link", "GB/s", _rates(spans, [hold.size for hold in copies]))
+
+
+Spans = Iterable[tuple[int, int]]
+
+
+def _rates(spans: Spans, sizes: Iterable[int]) -> Iterator[tuple[tuple[int, int], int]]:
+    """Mean rates in bytes a second, rounded: bytes a ps are TB/s."""
+    for (start, end), size in zip(spans, sizes, strict=True):
+        if end > start:
+            yield (start, end), size * 10**12 // (end - start)
+
+
+def _counter(
+    name: str, unit: str, figures: Iterable[tuple[tuple[int, int], int]]
+) -> Iterator[Event]:
+    """The sum of figures, each of which holds from a moment to another."""
+    changes: dict[int, int] = {}
+    for (start, end), figure in figures:
+        changes[start] = changes.get(start, 0) + figure
+        changes[end] = changes.get(end, 0) - figure
+    now, per_unit = 0, SCALE[unit]
     for moment in sorted(changes):
-        bytes_held, gb_s = bytes_held + changes[moment][0], gb_s + changes[moment][1]
-        yield _counter("on-chip memory", moment, "bytes", bytes_held)
-        yield _counter("device memory", moment, "GB/s", max(0.0, round(gb_s, 3)))
+        now += changes[moment]
+        args: Mapping[str, float] = {unit: now / per_unit}
+        yield {"ph": "C", "name": name, "pid": RESOURCES, "ts": _us(moment), "args": args}
 
 
-def _counter(name: str, moment: int, unit: str, figure: float) -> Event:
-    args = {unit: figure}
-    return {"ph": "C", "name": name, "pid": PROCESS, "ts": moment / PS_PER_US, "args": args}
+SCALE = {"bytes": 1, "GB/s": 10**9}

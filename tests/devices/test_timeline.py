@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from emu.devices.arrays import NATIVE
 from emu.devices.datasheet import load_datasheet
+from emu.devices.moments import Passage
 from emu.devices.rates import Rates
 from emu.devices.tile_cost import Shares, TileCost
-from emu.devices.timeline import OPEN, Clockwork, Passage
+from emu.devices.timeline import OPEN, Clockwork
 from emu.ir.body import Body
 from emu.kernels.tiling import Tiling
 from tests.devices.programs import BODIES, add_body, matmul_body, program_of

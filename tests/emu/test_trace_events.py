@@ -1,6 +1,7 @@
 """What Perfetto is given of a run."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,36 +11,89 @@ import pytest
 from emu.ir.errors import BadOption
 from emu.pipeline import compile
 from emu.run import Compiled
-from emu.trace_events import trace_json, write_trace
+from emu.trace_events import GROUPS, RESOURCES, trace_json, write_trace
+
+DEVICES = ["gpu", "systolic", "npu"]
+# What the trace event format asks of each kind of event, by type; "M" names rows.
+EVERY = {"ph": str, "name": str, "pid": int}
+NEEDED: dict[str, dict[str, type]] = {
+    "M": {"tid": int, "args": dict},
+    "X": {"tid": int, "ts": float, "dur": float, "cat": str, "args": dict},
+    "s": {"tid": int, "ts": float, "cat": str, "id": int},
+    "f": {"tid": int, "ts": float, "cat": str, "id": int, "bp": str},
+    "C": {"ts": float, "args": dict},
+}
+Event = dict[str, Any]
 
 
-def made(device: str = "gpu") -> Compiled:
-    return compile("mlp", device=device).compiled
+@cache
+def made(device: str = "gpu", model: str = "mlp", fallback: str = "generated") -> Compiled:
+    return compile(model, device=device, fallback=fallback).compiled
 
 
-def events(compiled: Compiled, kind: str) -> list[dict[str, Any]]:
-    return [event for event in trace_json(compiled)["traceEvents"] if event["ph"] == kind]
+def events(compiled: Compiled, kind: str, process: int | None = None) -> list[Event]:
+    found = trace_json(compiled)["traceEvents"]
+    return [e for e in found if e["ph"] == kind and process in (None, e["pid"])]
 
 
-@pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_event_is_as_the_format_asks(device: str) -> None:
+    found = trace_json(made(device, "bert_layer"))["traceEvents"]
+    for event in found:
+        needed = EVERY | NEEDED[event["ph"]]
+        assert set(event) == set(needed)
+        assert all(isinstance(event[key], kind) for key, kind in needed.items()), event
+        assert event.get("ts", 0.0) >= 0
+        assert event.get("dur", 0.0) >= 0
+    named = {(e["pid"], e["tid"]) for e in found if e["name"] == "thread_name"}
+    assert named == {(e["pid"], e["tid"]) for e in found if e["ph"] == "X"}
+    assert {e["pid"] for e in found if e["name"] == "process_name"} == {GROUPS, RESOURCES}
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_every_launch_is_a_slice_with_its_time_cause_and_sources(device: str) -> None:
     compiled = made(device)
-    slices = events(compiled, "X")
+    slices, ledger = events(compiled, "X", GROUPS), Counter[str]()
     for found, launched in zip(slices, compiled.trace.launches, strict=True):
-        assert found["ts"] == launched.start_ps / 1e6
-        assert sum(found["args"]["charges_ps"].values()) == sum(launched.charges.values())
-        assert found["args"]["sources"]
-        assert found["args"]["cause"] == found["cat"]
+        args = found["args"]
+        assert (args["start_ps"], args["end_ps"]) == (launched.start_ps, launched.end_ps)
+        assert sum(args["charges_ps"].values()) == sum(launched.charges.values())
+        assert args["sources"]
+        assert args["cause"] == found["cat"]
+        ledger.update(args["charges_ps"])
+    assert ledger == {cause: ps for cause, ps in compiled.trace.ledger.items() if ps}
+    assert sum(ledger.values()) == compiled.trace.total_ps
 
 
-@pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])
-def test_the_slices_of_a_row_never_cross(device: str) -> None:
-    rows: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for found in events(made(device), "X"):
-        rows[found["tid"]].append(found)
+@pytest.mark.parametrize("device", DEVICES)
+def test_resources_have_rows_whose_slices_say_what_they_are_busy_with(device: str) -> None:
+    compiled = made(device, "bert_layer", "host")
+    groups = {e["name"]: e["args"] for e in events(compiled, "X", GROUPS)}
+    named = [e for e in events(compiled, "M", RESOURCES) if e["name"] == "thread_name"]
+    rows = {e["args"]["name"] for e in named}
+    expected = {"host", "vector unit"} | (
+        {"device memory", "shared cache", "core ports"} if device == "gpu" else {"load", "store"}
+    )
+    assert expected <= rows
+    for found in events(compiled, "X", RESOURCES):
+        args = found["args"]
+        assert set(args["sources"]) <= set(groups[args["group"]]["sources"])
+        assert args["sources"]
+        assert args["cause"] == max(args["busy_ps"], key=args["busy_ps"].get)
+        assert sum(args["busy_ps"].values()) <= args["end_ps"] - args["start_ps"] + 1
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("fallback", ["generated", "host"])
+def test_the_slices_of_a_row_never_cross(device: str, fallback: str) -> None:
+    rows: dict[tuple[int, int], list[Event]] = defaultdict(list)
+    for found in events(made(device, "bert_layer", fallback), "X"):
+        rows[found["pid"], found["tid"]].append(found)
+    assert len(rows) > 4
     for row in rows.values():
         for first, second in pairwise(row):
-            assert first["ts"] + first["dur"] <= second["ts"] + 1e-6
+            # In whole nanoseconds, which is how a viewer reads them.
+            assert round((first["ts"] + first["dur"]) * 1000) <= round(second["ts"] * 1000)
 
 
 def test_an_arrow_goes_from_the_maker_of_a_value_to_its_reader() -> None:
@@ -49,12 +103,24 @@ def test_an_arrow_goes_from_the_maker_of_a_value_to_its_reader() -> None:
     assert all(a["id"] == b["id"] and a["ts"] <= b["ts"] for a, b in zip(starts, ends, strict=True))
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_both_ends_of_an_arrow_lie_in_a_slice(device: str) -> None:
+    compiled = made(device, "bert_layer")
+    slices = events(compiled, "X", GROUPS)
+    for end in (*events(compiled, "s"), *events(compiled, "f")):
+        assert any(
+            end["tid"] == s["tid"] and s["ts"] <= end["ts"] < s["ts"] + s["dur"] for s in slices
+        )
+
+
 def test_counters_go_up_and_come_back_to_zero() -> None:
-    counters = events(made(), "C")
-    for name, unit in (("on-chip memory", "bytes"), ("device memory", "GB/s")):
+    counters = events(made("npu", "bert_layer", "host"), "C")
+    for name, unit in (("on-chip memory", "bytes"), ("device memory", "GB/s"), ("link", "GB/s")):
         figures = [found["args"][unit] for found in counters if found["name"] == name]
-        assert max(figures) > 0
+        assert min(figures) >= 0 < max(figures)
         assert figures[-1] == 0
+        moments = [found["ts"] for found in counters if found["name"] == name]
+        assert moments == sorted(moments)
 
 
 def test_a_trace_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
