@@ -39,6 +39,18 @@ def lay_out(graph: Graph, layout: str, library: Library, chip: Device, watch: Wa
     return run_passes(graph, named, watch, named)
 
 
+def stored(graph: Graph, node: Node, sides: Sides) -> Body:
+    """The body of one node whose values lie as ``sides`` says."""
+    alone = body_of(graph, [node])
+    layouts: Mapping[str, str] = {
+        **dict(zip(node.inputs, sides.ins, strict=True)),
+        **dict.fromkeys(node.outputs, sides.outs),
+    }
+    pairs = zip(alone.body.types, alone.values, strict=True)
+    types = tuple(replace(type, layout=layouts[value]) for type, value in pairs)
+    return replace(alone.body, types=types)
+
+
 @dataclass(frozen=True)
 class _Offer:
     """What the kernels of a library do with single nodes of a graph on a chip."""
@@ -54,15 +66,19 @@ class _Offer:
 
     def suits_rows(self, node: Node) -> bool:
         """Whether a product is computed with all values row-major as well as it can be."""
-        body = body_of(self.graph, [node]).body
+        body = self.rows(node)
         if self.chip.refusal(body) is not None:
             return True  # the host does it, whatever its layout
         return self.refusal(body) is None and not self.wanted(node)
 
     def suits(self, node: Node, sides: Sides) -> bool:
-        """Whether a node is computed so, a product by the matrix unit that there is for it."""
+        """Whether a node is computed so, a product by the matrix unit that there is for it.
+
+        Without that unit only if no kernel takes it row-major either.
+        """
         wanted = self.wanted(node)
-        return self.takes(node, sides) and (not wanted or sides.ins[0] in wanted)
+        fits = not wanted or sides.ins[0] in wanted
+        return self.takes(node, sides) and (fits or self.refusal(self.rows(node)) is not None)
 
     def wanted(self, node: Node) -> tuple[str, ...]:
         """The layouts of its images that a matrix unit needs to run a node; none if any will do."""
@@ -70,18 +86,11 @@ class _Offer:
 
     def takes(self, node: Node, sides: Sides) -> bool:
         """Whether a node is computed with its values lying as ``sides`` says."""
-        return self.refusal(self.stored(node, sides)) is None
+        return self.refusal(stored(self.graph, node, sides)) is None
 
-    def stored(self, node: Node, sides: Sides) -> Body:
-        """The body of one node whose values lie as ``sides`` says."""
-        alone = body_of(self.graph, [node])
-        layouts: Mapping[str, str] = {
-            **dict(zip(node.inputs, sides.ins, strict=True)),
-            **dict.fromkeys(node.outputs, sides.outs),
-        }
-        pairs = zip(alone.body.types, alone.values, strict=True)
-        types = tuple(replace(type, layout=layouts[value]) for type, value in pairs)
-        return replace(alone.body, types=types)
+    def rows(self, node: Node) -> Body:
+        """The body of one node whose values are row-major."""
+        return body_of(self.graph, [node]).body
 
     def refusal(self, body: Body) -> str | None:
         """Why neither chip nor library computes a body, None if they do."""
@@ -97,7 +106,7 @@ class _Offer:
     def check(self, layout: str) -> None:
         """Raise NoKernel if there are products for a layout and all of them are refused."""
         refused = [
-            (node, how, self.refusal(self.stored(node, how)))
+            (node, how, self.refusal(stored(self.graph, node, how)))
             for scheme in LAYOUTS[layout]
             for node, how in products(self.graph, scheme)
             if self.chip.refusal(body_of(self.graph, [node]).body) is None

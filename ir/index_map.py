@@ -10,7 +10,6 @@ Sources: oneDNN developer guide, Understanding Memory Formats; openxla.org/xla/t
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -87,24 +86,26 @@ def unpack(map: IndexMap, memory: NDArray[Any], dims: tuple[int, ...]) -> NDArra
 
 
 def placed(map: IndexMap, dims: tuple[int, ...]) -> tuple[NDArray[np.int64], int]:
-    """The place of each element [dims], and how many places there are."""
+    """The place of each element [dims], and how many places there are.
+
+    A block takes what is left of an index modulo its size, and leaves the quotient.
+    """
     places, stride = np.zeros(dims, np.int64), 1
-    for axis, digits, extent in _digits(map, dims):
+    rest = [np.arange(extent) for extent in dims]
+    for axis, extent in extents(map, dims):
         shape = [-1 if a == axis else 1 for a in range(len(dims))]
-        places += digits.reshape(shape) * stride
+        places += (rest[axis] % extent).reshape(shape) * stride
+        rest[axis] //= extent
         stride *= extent
     return places, stride
 
 
-def _digits(map: IndexMap, dims: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.int64], int]]:
-    """For each term, innermost first: its axis, the digit of each index there, how many there are.
-
-    A block takes what is left of an index modulo its size, and leaves the quotient.
-    """
-    rest = [np.arange(extent) for extent in dims]
+def extents(map: IndexMap, dims: tuple[int, ...]) -> list[tuple[int, int]]:
+    """The axis and the extent of each term over a value [dims], innermost first."""
     left = list(dims)
+    found: list[tuple[int, int]] = []
     for term in reversed(map.over(len(dims))):
         size = term.block or left[term.axis]
-        yield term.axis, rest[term.axis] % size, size
-        rest[term.axis] = rest[term.axis] // size
+        found.append((term.axis, size))
         left[term.axis] = -(-left[term.axis] // size)
+    return found

@@ -120,6 +120,19 @@ def is_row_major(name: str, dims: tuple[int, ...]) -> bool:
     return name == ROW_MAJOR or (name == "nhwc" and 1 in (dims[1], dims[2] * dims[3]))
 
 
+@lru_cache(maxsize=4096)
+def same_bytes(name: str, dims: tuple[int, ...]) -> frozenset[str] | None:
+    """The layouts in which a value of these dimensions has the bytes that it has in ``name``.
+
+    None is any: fewer than two dimensions can lie in one way only.
+    """
+    if len(dims) < 2:
+        return None
+    able = (layout.name for layout in _TABLE if layout.stores(len(dims)))
+    rows = name == ROW_MAJOR
+    return frozenset((name, *(other for other in able if rows and is_row_major(other, dims))))
+
+
 def padded(extent: int, granule: int) -> int:
     """``extent`` rounded up to whole granules."""
     return -(-extent // granule) * granule

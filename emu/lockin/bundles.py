@@ -1,14 +1,17 @@
 """The kernels of a bundle as one library, each for the ops that it may be asked for by name."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from emu.ir.body import Body
 from emu.ir.ops import OPS
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Claims, Kernel, Library
+from emu.lockin.layouts import claimed, lies_in
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part, meetings
 
 EVERY_OP = frozenset(OPS)
+CONVERSIONS = frozenset(("Relayout",))
 
 
 @dataclass(frozen=True)
@@ -24,20 +27,36 @@ class Registered:
         return f"{unlisted[0]} is in no table of it" if unlisted else self.claims(body)
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """The claims of a kernel in the layouts only that its library shares with the chip."""
+
+    claims: Claims
+    layouts: frozenset[str]
+
+    def __call__(self, body: Body) -> str | None:
+        """Why the kernel does not take a body, None if it does."""
+        foreign = dict.fromkeys(t.layout for t in body.types if not lies_in(t, self.layouts))
+        if not foreign:
+            return self.claims(body)
+        agreed = " or ".join(sorted(self.layouts)) or "none"
+        return f"shares layout {agreed} with the chip, not {' and '.join(foreign)}"
+
+
 def library_of(choice: Choice, catalogue: Catalogue) -> Library:
     """One library with the kernels of all parts, those of the first part first.
 
     A kernel takes only what the tables have that its part shares with whoever asks: the front end
-    that dispatches op by op, or the compiler.
+    that dispatches op by op, or the compiler; and only in layouts that the chip holds too.
     """
     eager = choice["front_end"][0].fact("mode") == "eager"
     asking = choice["front_end" if eager else "compiler"]
     libraries = [LIBRARIES[part.fact("depth")] for part in choice["kernels"]]
     kernels = [
-        _listed(kernel, ops)
+        kernel
         for part in choice["kernels"]
-        for ops in (_ops(part, asking, catalogue),)
-        for kernel in LIBRARIES[part.fact("depth")].kernels
+        for layouts in (agreed(part, choice["device"][0], catalogue),)
+        for kernel in registered(part, _ops(part, asking, catalogue), layouts)
     ]
     return replace(
         libraries[0],
@@ -47,14 +66,22 @@ def library_of(choice: Choice, catalogue: Catalogue) -> Library:
     )
 
 
+def registered(part: Part, ops: frozenset[str], layouts: frozenset[str]) -> Iterator[Kernel]:
+    """The kernels of a part, for some ops in some layouts; with two layouts it converts too."""
+    ops |= CONVERSIONS if len(layouts) > 1 else frozenset()
+    for kernel in LIBRARIES[part.fact("depth")].kernels:
+        yield replace(kernel, claims=Agreed(Registered(kernel.claims, ops), layouts))
+
+
+def agreed(part: Part, device: Part, catalogue: Catalogue) -> frozenset[str]:
+    """The layouts that both a library and a chip take."""
+    return claimed(part, catalogue) & claimed(device, catalogue)
+
+
 def _ops(part: Part, asking: Bundle, catalogue: Catalogue) -> frozenset[str]:
     """The ops that a library can be asked for."""
     met = meetings((part,), asking, catalogue.of_kind("kernels"))
     return frozenset(op for m in met for op in catalogue.interfaces[m.interface].upto(m.version))
-
-
-def _listed(kernel: Kernel, ops: frozenset[str]) -> Kernel:
-    return kernel if ops >= EVERY_OP else replace(kernel, claims=Registered(kernel.claims, ops))
 
 
 def owner(kernels: Bundle, name: str) -> Part | None:

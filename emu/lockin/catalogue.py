@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from emu.devices.fields import At, read
 from emu.ir.errors import CatalogueError
+from emu.lockin.layouts import KIND, check_layout
 from emu.lockin.parts import INTERFACES, SLOTS, Catalogue, Choice, Fact, Interface, Offer, Part
 from emu.lockin.schema import FACTS
 
@@ -95,6 +96,8 @@ def _interface(at: At, table: dict[str, Any]) -> Interface:
     entries: dict[str, Any] = {}
     since: dict[str, int] = {}
     for number, added in enumerate(found.versions, 1):
+        if found.kind == KIND:
+            check_layout(added, at.to("versions"))
         for name, said in added.items():
             if name in since:
                 raise at.to("versions").error(f"'{name}' is added twice")
@@ -130,7 +133,7 @@ def _part(at: At, table: dict[str, Any], slot: str, interfaces: Mapping[str, Int
         found.open,
         _offers(found.imports, at.to("imports"), interfaces),
         _offers(found.exports, at.to("exports"), interfaces),
-        _facts(found.facts, slot, at.to("facts")),
+        _with_layouts(_facts(found.facts, slot, at.to("facts")), interfaces, at),
         Path(at.file),
     )
 
@@ -159,6 +162,17 @@ def _facts(table: dict[str, Any], slot: str, at: At) -> dict[str, Fact]:
     if missing := next((key for key in rules if key not in table), None):
         raise at.to(missing).error("is missing")
     return {key: _fact(table[key], slot, key, at.to(key)) for key in rules}
+
+
+def _with_layouts(
+    facts: dict[str, Fact], interfaces: Mapping[str, Interface], at: At
+) -> dict[str, Fact]:
+    """The facts, whose layouts must be interfaces that spell them."""
+    known = sorted(name for name, i in interfaces.items() if i.kind == KIND)
+    named: list[str] = facts["layouts"].value if "layouts" in facts else []
+    if unknown := next((name for name in named if name not in known), None):
+        raise at.to("facts.layouts").error(f"'{unknown}' is no layout; {_known(known)}")
+    return facts
 
 
 def _fact(said: Any, slot: str, key: str, at: At) -> Fact:

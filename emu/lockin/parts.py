@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 SLOTS = ("front_end", "compiler", "kernels", "driver", "device", "orchestrator")
-INTERFACES = ("dialect", "kernels", "functions", "management", "isa", "portable")
+INTERFACES = ("dialect", "kernels", "functions", "management", "isa", "portable", "layout")
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from emu.ir.fusion import SCOPES
-from emu.ir.layout import LAYOUTS
 from emu.ir.passes import PASSES
 from emu.ir.precision import DTYPES
 from emu.kernels.libraries import LIBRARIES
@@ -78,7 +77,7 @@ FACTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "kernels": {
             "depth": _one_of(*LIBRARIES),
             "dtypes": _some_of(*DTYPES),
-            "layouts": _some_of(*LAYOUTS),
+            "layouts": TEXTS,
         },
         "driver": {
             "format_min": COUNT,
@@ -96,7 +95,7 @@ FACTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "rom_modulus": HEX,
             "rom_exponent": COUNT,
             "firmware_version": TEXT,
-            "layouts": _some_of(*LAYOUTS),
+            "layouts": TEXTS,
             "placement_kind": _one_of("none", "table", "mode", "template"),
             "placement": TABLE,
         },

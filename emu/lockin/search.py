@@ -13,7 +13,7 @@ import numpy as np
 
 from emu.ir.types import Array
 from emu.lockin.contracts import CONTRACTS, NAMES, Contract
-from emu.lockin.parts import SLOTS, Bundle, Choice
+from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice
 from emu.lockin.trial import Laboratory
 
 Options = Mapping[str, Sequence[Bundle]]
@@ -95,7 +95,7 @@ def masks(laboratory: Laboratory, options: Options) -> Masks:
 
 def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:
     """Where a contract fails, as a table that has one entry along slots which it does not see."""
-    views = [_views(contract, slot, options[slot]) for slot in SLOTS]
+    views = [_views(contract, slot, options[slot], laboratory.catalogue) for slot in SLOTS]
     found = np.zeros([len(firsts) for firsts, _ in views], dtype=np.uint8)
     for place in np.ndindex(found.shape):
         choice: dict[str, Bundle] = {
@@ -106,7 +106,7 @@ def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> 
 
 
 def _views(
-    contract: Contract, slot: str, bundles: Sequence[Bundle]
+    contract: Contract, slot: str, bundles: Sequence[Bundle], catalogue: Catalogue
 ) -> tuple[list[Bundle], list[int]]:
     """The bundles that a contract tells apart, and which of them each bundle looks like.
 
@@ -118,7 +118,7 @@ def _views(
     firsts: list[Bundle] = []
     places: list[int] = []
     for bundle in bundles:
-        view = contract.sees(slot, bundle)
+        view = contract.sees(slot, bundle, catalogue)
         if view not in seen:
             seen[view] = len(firsts)
             firsts.append(bundle)

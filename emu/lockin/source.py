@@ -1,8 +1,11 @@
 """Source programs: a model as a user would write it, with what no plain graph can say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from emu.ir.graph import Graph
+from emu.lockin.ways import Ways, ways_of
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,11 @@ class Source:
     graph: Graph
     reads: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+
+    @cached_property
+    def ways(self) -> Mapping[str, Ways]:
+        """The ways in which the operands of each node can lie."""
+        return ways_of(self.graph)
 
     def segments(self) -> tuple[Graph, ...]:
         """The graph cut after the node that makes each value which is read in the middle."""

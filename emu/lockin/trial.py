@@ -78,7 +78,8 @@ class Laboratory:
 
     def meets(self, contract: Contract, choice: Choice) -> EmuError | None:
         """The error that a contract ends with, None if it holds."""
-        key = contract, tuple(contract.sees(slot, bundle) for slot, bundle in choice.items())
+        seen = (contract.sees(slot, bundle, self.catalogue) for slot, bundle in choice.items())
+        key = contract, tuple(seen)
         if key not in self.met:
             self.met[key] = self._run(contract, choice)
         return self.met[key]

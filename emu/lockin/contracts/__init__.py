@@ -4,45 +4,69 @@ Each is executed: something is signed and verified, encoded and parsed, linked a
 contract sees only the slots that it names, so its outcome is the same wherever these are the same.
 """
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from emu.lockin.contracts.binding import admitted, bind
 from emu.lockin.contracts.capture import capture
 from emu.lockin.contracts.images import generated_loads, library_loads
-from emu.lockin.contracts.kernels import dispatch, symbols
+from emu.lockin.contracts.kernels import dispatch, instead, symbols
 from emu.lockin.contracts.layouts import negotiate
 from emu.lockin.contracts.linking import linked
 from emu.lockin.parts import Bundle, Catalogue, Choice
 from emu.lockin.source import Source
 
+View = Callable[[Bundle, Catalogue], Hashable]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Contract:
     """Where two or more slots meet: ``run`` raises ContractError where they do not fit.
 
-    With ``mode_only`` it sees of a front end only whether it calls kernels op by op.
+    ``views`` say of some slots what of a bundle it sees; else it sees the whole bundle.
     """
 
     name: str
     stage: str
     slots: tuple[str, ...]
     run: Callable[[Choice, Source, Catalogue], Any]
-    mode_only: bool = False
+    views: Mapping[str, View] = field(default_factory=lambda: MappingProxyType({}))
 
     def check(self, choice: Choice, source: Source, catalogue: Catalogue) -> Any:
         """Execute it on the slots that it sees."""
         return self.run({slot: choice[slot] for slot in self.slots}, source, catalogue)
 
-    def sees(self, slot: str, bundle: Bundle) -> Hashable:
+    def sees(self, slot: str, bundle: Bundle, catalogue: Catalogue) -> Hashable:
         """What the outcome can follow from in one slot; None for a slot that it does not see."""
         if slot not in self.slots:
             return None
-        if slot == "front_end" and self.mode_only:
-            return bundle[0].fact("mode") == "eager"
-        return bundle
+        return self.views[slot](bundle, catalogue) if slot in self.views else bundle
 
+
+def _mode(front: Bundle, catalogue: Catalogue) -> Hashable:
+    """Whether a front end calls kernels op by op."""
+    del catalogue
+    return front[0].fact("mode") == "eager"
+
+
+def _without_kernel(front: Bundle, catalogue: Catalogue) -> Hashable:
+    """What a front end that calls kernels op by op does where there is none."""
+    return _mode(front, catalogue) and front[0].fact("on_missing")
+
+
+def _claims(parts: Bundle, catalogue: Catalogue) -> Hashable:
+    """The layouts of parts, and how deep they are if they are libraries."""
+    del catalogue
+    keys = ("depth", "layouts")
+    return tuple(tuple(str(p.fact(key)) for key in keys if key in p.facts) for p in parts)
+
+
+MODE = MappingProxyType({"front_end": _mode})
+LAYOUTS = MappingProxyType(
+    {"front_end": _without_kernel, "compiler": instead, "kernels": _claims, "device": _claims}
+)
 
 # K6 is met twice, since what compilers make and what libraries bring is loaded apart.
 CONTRACTS = (
@@ -50,12 +74,10 @@ CONTRACTS = (
     Contract("K8", "admit", ("driver", "device", "orchestrator"), admitted),
     Contract("K2", "capture", ("front_end", "compiler"), capture),
     Contract("K1", "lower", ("front_end", "kernels"), dispatch),
-    Contract("K3", "lower", ("front_end", "compiler", "kernels"), symbols, mode_only=True),
-    Contract("K4", "lower", ("kernels", "device"), negotiate),
+    Contract("K3", "lower", ("front_end", "compiler", "kernels"), symbols, MODE),
+    Contract("K4", "lower", ("front_end", "compiler", "kernels", "device"), negotiate, LAYOUTS),
     Contract("K5", "link", ("kernels", "driver"), linked),
-    Contract(
-        "K6", "load", ("front_end", "compiler", "driver", "device"), generated_loads, mode_only=True
-    ),
+    Contract("K6", "load", ("front_end", "compiler", "driver", "device"), generated_loads, MODE),
     Contract("K6", "load", ("kernels", "driver", "device"), library_loads),
 )
 NAMES = tuple(dict.fromkeys(contract.name for contract in CONTRACTS))

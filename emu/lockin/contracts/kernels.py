@@ -56,17 +56,17 @@ def symbols(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
         return Resolved({})
     compilers = choice["compiler"]
     found = meetings(choice["kernels"], compilers, catalogue.of_kind("kernels"))
-    instead = _instead(compilers, catalogue)
+    fallback = instead(compilers, catalogue)
 
     def missing(node: Node, why: str) -> str:
-        if instead == "raise":
+        if fallback == "raise":
             raise SymbolNotFound(f"{node.op} ({node.id}) is linked", why, _asked(compilers))
-        return instead
+        return fallback
 
     return _resolve(source, found, catalogue, missing)
 
 
-def _instead(compilers: tuple[Part, ...], catalogue: Catalogue) -> str:
+def instead(compilers: tuple[Part, ...], catalogue: Catalogue) -> str:
     """What becomes of an unresolved symbol: code only from who has an instruction set."""
     code = catalogue.of_kind("isa") | catalogue.of_kind("portable")
     for compiler in compilers:

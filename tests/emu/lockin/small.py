@@ -109,7 +109,18 @@ def device(exports: list[Table], **facts: Any) -> Table:
     return part("device", [], exports, **{**said, **facts})
 
 
+NHWC = {"data": "nhwc", "weight": "ohwi"}
+TILED = {"data": "..rc8r128c", "weight": "..rc8r128c"}
 INTERFACES: dict[str, Table] = {
+    "nchw": interface(
+        "layout",
+        {
+            "images": {"data": "nchw", "weight": "oihw"},
+            "rows": {"data": "..rc", "weight": "..rc"},
+        },
+    ),
+    "nhwc": interface("layout", {"images": NHWC}),
+    "t8x128": interface("layout", {"rows": TILED}),
     "dialect-a": interface(
         "dialect", {op: f"a.{op}" for op in OPS[:-2]}, {op: op for op in OPS[-2:]}
     ),

@@ -151,7 +151,7 @@ def test_layouts_must_have_one_in_common(tmp_path: Path) -> None:
     known = catalogue(tmp_path, parts=changed(PARTS, "chip-a", layouts=["nhwc", "t8x128"]))
     found = refusal("K4", known.stacks["stack-a"], known)
     assert isinstance(found, errors.LayoutUnrepresentable)
-    assert "have nhwc, t8x128, need nchw" in str(found)
+    assert "have 2 on the chip (nhwc, t8x128), need 1 of the kernels (nchw)" in str(found)
 
 
 def test_a_function_that_is_closed_has_no_entry_to_link_with(tmp_path: Path) -> None:
@@ -208,4 +208,4 @@ def test_a_contract_sees_only_the_slots_that_it_names(tmp_path: Path) -> None:
     for contract in CONTRACTS:
         seen = {slot: known.stacks["stack-a"][slot] for slot in contract.slots}
         contract.run(seen, SOURCE, known)  # a slot that is not there would be a KeyError
-        assert contract.sees("driver", ()) == (() if "driver" in contract.slots else None)
+        assert contract.sees("driver", (), known) == (() if "driver" in contract.slots else None)

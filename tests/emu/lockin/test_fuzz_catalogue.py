@@ -17,6 +17,7 @@ from tests.mutating import refusal, text_of
 
 EACH = 600
 OFFERS = [offer("isa-b")]
+NEEDED = {name: INTERFACES[name] for name in ("isa-b", "nchw")}
 
 
 def _catalogue(folder: Path) -> object:
@@ -42,16 +43,17 @@ def fuzzed(path: Path, read: Callable[[], object], seed: int, count: int = EACH)
 def test_damaged_parts_are_refused_by_file(tmp_path: Path, slot: str) -> None:
     name = next(name for name, part in PARTS.items() if part["slot"] == slot)
     parts = changed(PARTS, name, imports=OFFERS, exports=OFFERS)
-    folder = write(tmp_path, {"isa-b": INTERFACES["isa-b"]}, {name: parts[name]}, {})
+    folder = write(tmp_path, NEEDED, {name: parts[name]}, {})
     file = folder / slot / f"{name}.toml"
     said = fuzzed(file, lambda: _catalogue(folder), SLOTS.index(slot))
     assert all(str(file) in line for line in said if line)
     assert sum(map(bool, said)) > EACH // 2
 
 
-def test_damaged_interfaces_are_refused_by_file(tmp_path: Path) -> None:
-    folder = write(tmp_path, {"isa-b": INTERFACES["isa-b"]}, {}, {})
-    file = folder / "interfaces" / "isa-b.toml"
+@pytest.mark.parametrize("name", NEEDED)
+def test_damaged_interfaces_are_refused_by_file(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path, {name: INTERFACES[name]}, {}, {})
+    file = folder / "interfaces" / f"{name}.toml"
     said = fuzzed(file, lambda: _catalogue(folder), 7)
     assert all(str(file) in line for line in said if line)
 
@@ -63,7 +65,7 @@ def test_damaged_stacks_are_refused_by_file(tmp_path: Path) -> None:
         n: {**PARTS[n], "imports": nothing, "exports": nothing} for n in names
     }
     slots = {slot: [name] for slot, name in zip(SLOTS, names, strict=True)}
-    folder = write(tmp_path, {}, parts, {"one": {"about": "one", "slots": slots}})
+    folder = write(tmp_path, NEEDED, parts, {"one": {"about": "one", "slots": slots}})
     file = folder / "stacks" / "one.toml"
     said = fuzzed(file, lambda: _catalogue(folder), 8, 300)
     assert all(str(file) in line for line in said if line)

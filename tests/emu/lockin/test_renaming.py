@@ -40,9 +40,17 @@ def offers(table: Table, key: str, new: Rename) -> list[Table]:
     return [{**o, "interface": new(o["interface"])} for o in table.get(key, [])]
 
 
+def layouts(facts: Table, new: Rename) -> Table:
+    if "layouts" not in facts:
+        return facts
+    named = [new(name) for name in facts["layouts"]["value"]]
+    return {**facts, "layouts": {**facts["layouts"], "value": named}}
+
+
 def part(table: Table, new: Rename) -> Table:
     return {
         **table,
+        "facts": layouts(table["facts"], new),
         "imports": offers(table, "imports", new),
         "exports": offers(table, "exports", new),
     }
