@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from emu.devices.fields import At, read
 from emu.ir.errors import CatalogueError
+from emu.lockin.cycles import cycle, functions_of, inseparable, told
 from emu.lockin.layouts import KIND, check_layout
 from emu.lockin.parts import INTERFACES, SLOTS, Catalogue, Choice, Fact, Interface, Offer, Part
 from emu.lockin.schema import FACTS
@@ -60,8 +61,10 @@ def load_catalogue(folder: Path = FOLDER) -> Catalogue:
     """Read every file below ``folder``; raise CatalogueError, with file and key, for a bad one."""
     interfaces = _named(_interface(at, table) for at, table in _files(folder / "interfaces"))
     parts = {slot: _slot(folder / slot, slot, interfaces) for slot in SLOTS}
-    _check_names(part for slot in parts.values() for part in slot.values())
-    stacks = [_stack(at, table, parts) for at, table in _files(folder / "stacks")]
+    every = [part for slot in parts.values() for part in slot.values()]
+    _check_names(every)
+    _check_cycles(every, interfaces)
+    stacks = [_stack(at, table, parts, interfaces) for at, table in _files(folder / "stacks")]
     about = {name: said for name, said, _ in stacks}
     return Catalogue(parts, interfaces, {name: choice for name, _, choice in stacks}, about)
 
@@ -118,6 +121,22 @@ def _check_names(parts: Iterable[Part]) -> None:
             at = At(str(part.path), refusal=CatalogueError).to("name")
             raise at.error(f"'{part.name}' is the name of {seen[part.name]} too")
         seen[part.name] = part.path
+
+
+def _check_cycles(parts: Iterable[Part], interfaces: Mapping[str, Interface]) -> None:
+    """Raise CatalogueError for parts that nothing but each other can open."""
+    way = inseparable(parts, interfaces)
+    if way:
+        at = At(str(way[0].importer.path), refusal=CatalogueError).to("imports")
+        files = ", ".join(str(meeting.importer.path) for meeting in way[1:])
+        raise at.error(f"parts open only each other: {told(way)} (see {files} too)")
+
+
+def _check_bundle(choice: Choice, interfaces: Mapping[str, Interface], at: At) -> None:
+    """Raise CatalogueError for drivers of a stack that open each other."""
+    way = cycle(choice["driver"], functions_of(interfaces))
+    if way:
+        raise at.to("slots.driver").error(f"parts open each other: {told(way)}")
 
 
 def _part(at: At, table: dict[str, Any], slot: str, interfaces: Mapping[str, Interface]) -> Part:
@@ -191,13 +210,17 @@ def _fact(said: Any, slot: str, key: str, at: At) -> Fact:
 
 
 def _stack(
-    at: At, table: dict[str, Any], parts: Mapping[str, Mapping[str, Part]]
+    at: At,
+    table: dict[str, Any],
+    parts: Mapping[str, Mapping[str, Part]],
+    interfaces: Mapping[str, Interface],
 ) -> tuple[str, str, Choice]:
     found = read(_StackFile, table, at)
     slots = at.to("slots")
     if unknown := next((slot for slot in found.slots if slot not in SLOTS), None):
         raise slots.to(unknown).error(f"is no slot; {_known(SLOTS)}")
     chosen = {slot: _bundle(found.slots.get(slot), parts[slot], slots.to(slot)) for slot in SLOTS}
+    _check_bundle(chosen, interfaces, at)
     return found.name, found.about, chosen
 
 

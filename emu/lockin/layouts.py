@@ -59,7 +59,7 @@ def claimed(part: Part, catalogue: Catalogue) -> frozenset[str]:
     Each map is executed on an array first; raises LayoutUnrepresentable if it loses elements.
     """
     names: list[str] = part.fact("layouts")
-    return frozenset().union(*(_stored(catalogue.interfaces[name]) for name in names))
+    return frozenset[str]().union(*(_stored(catalogue.interfaces[name]) for name in names))
 
 
 def lies_in(type: TensorType, layouts: frozenset[str]) -> bool:

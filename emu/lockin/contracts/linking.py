@@ -6,7 +6,8 @@ from emu.devices.driver.handles import Request
 from emu.devices.driver.linker import Export, Import, link
 from emu.devices.driver.runtime import Caller
 from emu.ir.errors import AbiMismatch, ContextClosed
-from emu.lockin.parts import Catalogue, Choice, Offer, Part, meetings
+from emu.lockin.cycles import cycle, told
+from emu.lockin.parts import Catalogue, Choice, Offer, Part
 from emu.lockin.source import Source
 
 Submit = Callable[..., None]
@@ -32,8 +33,7 @@ def opened(choice: Choice, catalogue: Catalogue, submit: Submit) -> Mapping[Part
     on through its own handle. Raises AbiMismatch, for drivers that only open each other too.
     """
     drivers, kinds = choice["driver"], catalogue.of_kind("functions")
-    for driver in drivers:
-        _check_ground(driver, drivers, kinds, ())
+    _check_ground(drivers, kinds)
     callers: dict[Part, Caller] = {}
     for part in (*drivers, *choice["kernels"]):
         if _imports(part, kinds):
@@ -59,16 +59,11 @@ def compiled_code(
     return Caller(link(wanted, (table,)), _roles(table.interface, table.functions, catalogue))
 
 
-def _check_ground(
-    driver: Part, drivers: tuple[Part, ...], kinds: frozenset[str], above: tuple[Part, ...]
-) -> None:
+def _check_ground(drivers: tuple[Part, ...], kinds: frozenset[str]) -> None:
     """Raise AbiMismatch if a driver is reached from itself, so that none of them opens the chip."""
-    if driver in above:
-        names = " to ".join(part.name for part in (*above, driver))
-        raise AbiMismatch("drivers open each other", names, "one that opens the chip itself")
-    others = tuple(d for d in drivers if d is not driver)
-    for below in dict.fromkeys(m.exporter for m in meetings(others, (driver,), kinds)):
-        _check_ground(below, drivers, kinds, (*above, driver))
+    way = cycle(drivers, kinds)
+    if way:
+        raise AbiMismatch("drivers open each other", told(way), "one that opens the chip itself")
 
 
 def _imports(part: Part, kinds: frozenset[str]) -> bool:

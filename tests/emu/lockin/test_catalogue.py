@@ -13,7 +13,7 @@ from emu.lockin.parts import Offer, title
 from emu.lockin.source import Source
 from emu.models.reader import to_graph
 from emu.models.zoo import build
-from tests.emu.lockin.small import INTERFACES, PARTS, STACKS, changed, offer, write
+from tests.emu.lockin.small import INTERFACES, PARTS, STACKS, Table, changed, offer, write
 
 
 def refused(folder: Path) -> str:
@@ -181,14 +181,35 @@ def test_a_catalogue_that_was_refused_is_read_again(tmp_path: Path) -> None:
     assert "driver-a" in load_catalogue(folder).parts["driver"]
 
 
-def test_drivers_that_open_each_other_open_no_chip(tmp_path: Path) -> None:
-    """A cycle in what parts need of each other is named with its parts."""
+def opening_each_other() -> dict[str, Table]:
+    """Parts of which driver A needs B, and B needs A."""
     parts = changed(PARTS, "driver-a", imports=[*PARTS["driver-a"]["imports"], offer("calls-b")])
-    parts = changed(parts, "driver-b", imports=[*PARTS["driver-b"]["imports"], offer("calls-a")])
+    return changed(parts, "driver-b", imports=[*PARTS["driver-b"]["imports"], offer("calls-a")])
+
+
+def test_parts_that_open_only_each_other_are_named_with_file_and_key(tmp_path: Path) -> None:
+    found = refused(write(tmp_path, parts=opening_each_other()))
+    assert f"{tmp_path}/driver/driver-a.toml: imports: parts open only each other: " in found
+    assert "driver-a needs calls-b of driver-b, driver-b needs calls-a of driver-a" in found
+    assert found.endswith(f"(see {tmp_path}/driver/driver-b.toml too)")
+
+
+def grounded() -> dict[str, Table]:
+    """The same with two more parts, by which each of them can be opened otherwise."""
+    return {**opening_each_other(), "ground-a": PARTS["driver-a"], "ground-b": PARTS["driver-b"]}
+
+
+def test_a_stack_of_drivers_that_open_each_other_is_named_with_file_and_key(tmp_path: Path) -> None:
     slots = {**STACKS["stack-a"]["slots"], "driver": ["driver-a", "driver-b"]}
-    known = load_catalogue(
-        write(tmp_path, parts=parts, stacks=changed(STACKS, "stack-a", slots=slots))
-    )
-    with pytest.raises(AbiMismatch) as caught:
-        linked(known.stacks["stack-a"], Source(to_graph(build("mlp", {}), {})), known)
-    assert "drivers open each other: have driver-a to driver-b to driver-a" in str(caught.value)
+    stacks = changed(STACKS, "stack-a", slots=slots)
+    found = refused(write(tmp_path, parts=grounded(), stacks=stacks))
+    assert f"{tmp_path}/stacks/stack-a.toml: slots.driver: parts open each other" in found
+
+
+def test_drivers_put_together_that_open_each_other_open_no_chip(tmp_path: Path) -> None:
+    """A bundle that no file has is refused when it is linked."""
+    known = load_catalogue(write(tmp_path, parts=grounded()))
+    pair = tuple(known.parts["driver"][name] for name in ("driver-a", "driver-b"))
+    choice = {**known.stacks["stack-a"], "driver": pair}
+    with pytest.raises(AbiMismatch, match="drivers open each other: have driver-a needs calls-b"):
+        linked(choice, Source(to_graph(build("mlp", {}), {})), known)
