@@ -2,15 +2,17 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emu.ir.errors import ModelError, NotConstant, UnsupportedOp
-from emu.ir.graph import Constant, Graph, Node
+from emu.ir.graph import Attrs, Constant, Graph, Node
 from emu.ir.ops import find_op
 from emu.ir.place import at
 from emu.ir.types import NUMPY, Array, TensorType
+from emu.models.control import GRAPH, READERS
 from emu.models.dims import declared_type
 from emu.models.functions import DEFAULT, NESTED, Functions, call_scope, schema_body
 from emu.models.model import Model
@@ -62,7 +64,7 @@ class Importer:
         self.folded: list[str] = []
         self.ids: set[str] = set()
         self.copies: dict[str, int] = {}
-        self.folded_bytes = 0
+        self.folded_bytes = self.trips = 0
         for name, type in inputs.items():
             self.limits.check_type(type, f"{model.origin}: input '{name}'")
         opsets = {
@@ -71,15 +73,17 @@ class Importer:
         self.scope = scope_of(model.proto.graph, {**opsets, "": opset})
         self.functions = Functions(model.proto, model.origin, self.limits)
 
-    def add(self, proto: "onnx.NodeProto") -> None:
-        """Read the next node; raise UnsupportedOp or ModelError that names it."""
+    def add(self, proto: "onnx.NodeProto", usual: str = "") -> None:
+        """Read the next node; raise UnsupportedOp or ModelError that names it.
+
+        ``usual`` is what it is called if it has no name.
+        """
         node = self.scope.resolved(proto)
-        branch = self._known_branch(node)
-        if branch is not None:
-            return self._inline(node, branch)
-        site = self._site(node)
+        site = self._site(node, node.name or usual or f"{node.op_type}_{len(self.ids)}")
         at(site.where)
         self._check(site)
+        if node.domain in DEFAULT and node.op_type in READERS:
+            return READERS[node.op_type](self, site, node)
         try:
             answer = self._ruled(site, node)
         except NotConstant:
@@ -99,6 +103,9 @@ class Importer:
                 f"node '{site.id}': op '{node.op_type}' of domain '{domain}',"
                 f" opset {site.opset}, is not supported"
             )
+        for attr in node.attribute:
+            if attr.type == GRAPH:
+                raise ModelError(f"{site.where}: attribute '{attr.name}' is a graph; it has none")
         return RULES[site.op](site)
 
     def _body(self, site: Site, node: "onnx.NodeProto") -> "onnx.FunctionProto | None":
@@ -117,9 +124,9 @@ class Importer:
         """Read the nodes of a function in place of the node that calls it."""
         scope = call_scope(body, node, self.scope, site.id, self.scope.opsets)
         before = len(self.nodes)
-        with self._inside(scope, site.where):
-            for inner in body.node:
-                self.add(inner)
+        with self.inside(scope, site.where):
+            for place, inner in enumerate(body.node):
+                self.add(inner, f"{inner.op_type}_{place}")
         for name in body.output[: len(node.output)]:
             if scope.find(name) not in self.types:
                 raise ModelError(
@@ -129,7 +136,7 @@ class Importer:
             self.folded.append(site.source)
 
     @contextmanager
-    def _inside(self, scope: Scope, where: str) -> Generator[None, None, None]:
+    def inside(self, scope: Scope, where: str) -> Generator[None, None, None]:
         """Read nodes in another scope; raises OverLimit when they are nested too deep."""
         self.limits.check("nesting", scope.depth, where, NESTED)
         outer, self.scope = self.scope, scope
@@ -141,12 +148,12 @@ class Importer:
     def _take(self, site: Site, answer: Calls | Constant) -> None:
         """Add what stands for a node."""
         if isinstance(answer, Constant):
-            self._define(site.outputs[0], answer)
+            self.define(site.outputs[0], answer)
             self._fold_away(site)
             return
         for i, call in enumerate(answer):
             if isinstance(call, Given):
-                self._define(call.name, call.constant)
+                self.define(call.name, call.constant)
             else:
                 self._emit(site, call, i, len(answer))
         if site.outputs[0] in self.constants:
@@ -157,37 +164,38 @@ class Importer:
         if self.scope.source is None:
             self.folded.append(site.source)
 
-    def _known_branch(self, proto: "onnx.NodeProto") -> "onnx.GraphProto | None":
-        """The branch that an If takes whose condition is known once shapes are."""
-        if proto.op_type != "If" or proto.domain not in DEFAULT or not proto.input:
-            return None
-        condition = self.constants.get(proto.input[0])
-        if condition is None or condition.scalar is None:
-            return None
-        wanted = "then_branch" if condition.scalar else "else_branch"
-        return next((a.g for a in proto.attribute if a.name == wanted), None)
+    def known(self, site: Site, value: str, what: str) -> Array:
+        """Return what the host decides by; raises NotConstant where nothing says it."""
+        constant = self.constants.get(value)
+        if constant is None:
+            raise NotConstant(site.where, what, value)
+        return constant.load()
 
-    def _inline(self, proto: "onnx.NodeProto", branch: "onnx.GraphProto") -> None:
-        """Read the nodes of a branch here; its values are seen by its own nodes only."""
-        for tensor in branch.initializer:
-            self._define(tensor.name, inline(array_of(tensor, self.model.origin)))
-        for node in branch.node:
-            self.add(node)
-        where = f"node '{proto.name}' (If)"
-        if len(branch.output) != len(proto.output):
-            raise ModelError(f"{where}: its branch has {len(branch.output)} outputs")
-        for value, output in zip(branch.output, proto.output, strict=True):
-            if value.name not in self.types:
-                raise ModelError(f"{where}: output '{value.name}' of its branch is defined nowhere")
-            self._alias(proto, value.name, output)
+    def read(self, graph: "onnx.GraphProto") -> None:
+        """Read a subgraph in the scope of now; its names are the same in every trip."""
+        for tensor in graph.initializer:
+            made = inline(array_of(tensor, self.model.origin))
+            self.define(self.scope.define(tensor.name), made)
+        for place, node in enumerate(graph.node):
+            self.add(node, f"{node.op_type}_{place}")
 
-    def _alias(self, proto: "onnx.NodeProto", value: str, output: str) -> None:
-        """Give a value of a branch the name that the node gives it."""
+    def count_trip(self, site: Site) -> None:
+        """Count a trip of a loop; raises OverLimit where there are too many."""
+        self.trips += 1
+        self.limits.check("trips", self.trips, site.where, "trips of loops with those before it")
+
+    def write(self, site: Site, op: str, inputs: tuple[str, ...], attrs: Attrs) -> str:
+        """Add an op on behalf of a node, and return the name of its one output."""
+        id = self._fresh(f"{site.id}#{op}")
+        self._emit(replace(site, id=id), Call(op, inputs, attrs, (id,)), 0, 1)
+        return id
+
+    def alias(self, site: Site, value: str, output: str) -> None:
+        """Give a value of a subgraph the name that the node gives it."""
         if value in self.constants:
-            return self._define(output, self.constants[value])
-        self.types[output] = self.types[value]
-        id = self._fresh(proto.name or f"If_{len(self.ids)}")
-        self.nodes.append(Node(id, "Identity", (value,), (output,), source=(id,)))
+            return self.define(output, self.constants[value])
+        id = self._fresh(f"{site.id}#{output}")
+        self._emit(replace(site, id=id), Call("Identity", (value,), {}, (output,)), 0, 1)
 
     def finish(self) -> Graph:
         """Return the graph; raise ModelError when an output is missing or has another type."""
@@ -206,20 +214,20 @@ class Importer:
             tuple(self.folded),
         )
 
-    def _site(self, proto: "onnx.NodeProto") -> Site:
-        name = proto.name or f"{proto.op_type}_{len(self.ids)}"
+    def _site(self, proto: "onnx.NodeProto", name: str) -> Site:
         id = self._fresh(self.scope.prefix + name)
+        home = self.scope.home + id.removeprefix(self.scope.prefix)
         return Site(
             id,
             proto.op_type,
             self._opset(proto),
             _trimmed(tuple(proto.input)),
             _named(_trimmed(tuple(proto.output)), id),
-            {a.name: _attr(a, id) for a in proto.attribute},
+            {a.name: _attr(a, id) for a in proto.attribute if a.type != GRAPH},
             self.types,
             self.constants,
             self.scope.used_values,
-            self.scope.source or id,
+            self.scope.source or home,
         )
 
     def _opset(self, node: "onnx.NodeProto") -> int:
@@ -281,14 +289,15 @@ class Importer:
         result: Array | tuple[Array, ...] = find_op(call.op, call.op).run(*arrays, **call.attrs)
         made = result if isinstance(result, tuple) else (result,)
         for name, array in zip(call.outputs, made, strict=True):
-            self._define(name, inline(np.array(array, NUMPY[self.types[name].dtype])))
+            self.define(name, inline(np.array(array, NUMPY[self.types[name].dtype])))
 
     def _define_empty(self, call: Call, results: tuple[TensorType, ...]) -> None:
         """What has no elements is known, whatever it is computed from."""
         for name, type in zip(call.outputs, results, strict=True):
-            self._define(name, inline(np.zeros(type.dims, NUMPY[type.dtype])))
+            self.define(name, inline(np.zeros(type.dims, NUMPY[type.dtype])))
 
-    def _define(self, name: str, constant: Constant) -> None:
+    def define(self, name: str, constant: Constant) -> None:
+        """Let a name be a constant; raises OverLimit where it is, or all are, too large."""
         where = f"{self.model.origin}: value '{name}'"
         self.limits.check_type(constant.type, where)
         if constant.inline is not None:

@@ -86,6 +86,24 @@ def scope_of(graph: "onnx.GraphProto", opsets: Mapping[str, int]) -> Scope:
     return Scope(opsets, reads(graph.node, graph.output), makes(graph.node))
 
 
+def inner_scope(
+    graph: "onnx.GraphProto", outer: Scope, home: str, prefix: str, names: Mapping[str, str]
+) -> Scope:
+    """Return the scope of a branch or a trip, whose inputs stand for the values of ``names``."""
+    return Scope(
+        opsets=outer.opsets,
+        used=reads(graph.node, graph.output),
+        later=makes(graph.node),
+        prefix=prefix,
+        home=home,
+        outer=outer,
+        source=outer.source,
+        attrs=outer.attrs,
+        names=dict(names),
+        depth=outer.depth + 1,
+    )
+
+
 def reads(
     nodes: "Iterable[onnx.NodeProto]", outputs: "Iterable[onnx.ValueInfoProto]" = ()
 ) -> frozenset[str]:

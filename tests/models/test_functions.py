@@ -111,7 +111,7 @@ FOREIGN = function("f", [call("g", ["a"], "b")], "a", "b")
     ("functions", "kind", "why"),
     [
         ([ENDLESS], OverLimit, "graphs and functions inside each other"),
-        ([SHADOW], ModelError, "the_f/Add_1' .*input 'the_f/x' is defined nowhere"),
+        ([SHADOW], ModelError, "the_f/Add_0' .*input 'the_f/x' is defined nowhere"),
         ([WITHOUT], ModelError, "output 'b' of its function is defined nowhere"),
         ([FOREIGN], UnsupportedOp, "op 'g' of domain 'mine'"),
         ([LEAKY, LEAKY], ModelError, "function 'leaky' is defined twice"),

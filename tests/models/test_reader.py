@@ -288,7 +288,7 @@ def test_an_op_of_another_domain_is_refused_with_its_node(tmp_path: Path) -> Non
 def test_an_attribute_that_is_a_graph_is_refused(tmp_path: Path) -> None:
     body = helper.make_graph([], "body", [], [])
     model = opened(tmp_path, proto([node("Relu", ["x"], "y", body=body)], X, Y))
-    with pytest.raises(UnsupportedOp, match="attribute 'body'"):
+    with pytest.raises(ModelError, match="attribute 'body' is a graph"):
         to_graph(model, {})
 
 
