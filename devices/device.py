@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar, cast
 
 from emu.devices.datasheet import Datasheet
@@ -246,7 +246,20 @@ def launch_footprint(
     With a ``residency`` all that crosses the border of a core goes through a shared cache; None is
     a chip without one.
     """
-    counts = count(program, () if residency is None else tuple(residency.block.items()))
+    block = None if residency is None else tuple(residency.block.items())
+    return _footprint(program, shares, block, cores, array_cycles)
+
+
+@lru_cache(maxsize=16384)
+def _footprint(
+    program: TileProgram,
+    shares: Shares,
+    block: tuple[tuple[int, int], ...] | None,
+    cores: int,
+    array_cycles: int,
+) -> Footprint:
+    """The same for all chips, as no rate counts; None is a chip without a shared cache."""
+    counts = count(program, block or ())
     traffic = Traffic()
     for view, fetched in counts.fetched.items():
         traffic += _traffic(shares.cause(view), min(counts.unique[view], fetched), fetched)
@@ -256,7 +269,7 @@ def launch_footprint(
     moved = sum(counts.loaded.values()) + sum(counts.stored.values())
     return Footprint(
         traffic=traffic,
-        l2_bytes=0 if residency is None else moved,
+        l2_bytes=0 if block is None else moved,
         onchip_bytes=moved + counts.touched,
         work=counts.total_work,
         peak_onchip_bytes=footprint_bytes(program) * cores,

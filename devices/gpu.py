@@ -1,20 +1,18 @@
 """GPUs: an asynchronous launch queue feeds launches whose inside is the wave model."""
 
 from functools import cached_property
-from math import prod
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.holds import waved
 from emu.devices.marks import START, later
 from emu.devices.power import capped, least_ps
+from emu.devices.raster import raster
 from emu.devices.terms import Settled, settle
 from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
-from emu.ir.layout import padded
 from emu.ir.machine import Machine, Residency
 from emu.ir.program import Launch
-from emu.ir.regions import covered, span, trips
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint
 
@@ -29,7 +27,6 @@ class GpuDevice(Device):
         super().__init__(sheet)
         self.settled: dict[tuple[TileProgram, Shares, frozenset[str]], Settled] = {}
         self.priced: dict[TileProgram, tuple[int, int]] = {}
-        self.blocks: dict[TileProgram, Residency] = {}
 
     @cached_property
     def machine(self) -> Machine:
@@ -48,56 +45,16 @@ class GpuDevice(Device):
         )
 
     def residency(self, program: TileProgram) -> Residency:
-        """The largest blocks of neighbouring tiles whose loads fit the shared cache.
-
-        Blocks grow by doubling, the loop that grows the loads least first: the raster order in
-        which a kernel visits its tiles.
-        """
-        if program not in self.blocks:
-            self.blocks[program] = self.raster(program)
-        return self.blocks[program]
-
-    def raster(self, program: TileProgram) -> Residency:
-        """Work out the blocks of a program."""
-        capacity = 0 if self.sheet.memory.l2 is None else self.sheet.memory.l2.capacity_mib
-        limit = int(capacity * KIB**2)
-        loops = [i for i, loop in enumerate(program.loops) if loop.parallel]
-        block = dict.fromkeys(loops, 1)
-        if not loops or not limit:
-            return Residency()
-        while True:
-            grown = [
-                {**block, i: min(2 * block[i], trips(program.loops[i], {}))}
-                for i in loops
-                if block[i] < trips(program.loops[i], {})
-            ]
-            fitting = [(self.held(program, b), n, b) for n, b in enumerate(grown)]
-            fitting = [f for f in fitting if f[0] <= limit]
-            if not fitting:
-                return Residency(block)
-            block = min(fitting, key=lambda f: f[:2])[2]
-
-    def held(self, program: TileProgram, block: dict[int, int]) -> int:
-        """Bytes of all inputs that one block of tiles loads."""
-        size = 0
-        for buffer in program.buffers:
-            view = program.views[buffer.value]
-            if not view.loaded:
-                continue
-            type, lengths = view.type, list[int]()
-            for axis, extent, granule in zip(buffer.axes, type.dims, type.granule, strict=True):
-                loop = None if axis.of is None else program.loops[axis.of]
-                if axis.of is None or loop is None:
-                    lengths.append(padded(extent, granule))
-                    continue
-                wide = min(loop.step * block.get(axis.of, loop.extent), loop.extent)
-                lengths.append(covered(span(axis, {axis.of: (0, wide)}, extent), granule))
-            size += view.type.itemsize * prod(lengths)
-        return size
+        """The largest blocks of neighbouring tiles whose loads fit the shared cache."""
+        l2 = self.sheet.memory.l2
+        return raster(program, 0 if l2 is None else int(l2.capacity_mib * KIB**2))
 
     def waves(self, program: TileProgram, shares: Shares) -> Waves:
-        """The wave model of a program."""
-        return Waves(program, self.sheet, self.rates, shares, self.residency(program))
+        """The wave model of a program; made once for each."""
+        return self.memo(
+            ("waves", program, shares),
+            lambda: Waves(program, self.sheet, self.rates, shares, self.residency(program)),
+        )
 
     def duration(
         self, program: TileProgram, shares: Shares, free: frozenset[str] = frozenset()

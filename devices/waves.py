@@ -9,19 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import prod
 
 from emu.devices.datasheet import Datasheet
+from emu.devices.full_tile import FullCompute, full_tile
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, positive
 from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
 from emu.ir.count import Counts, count
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
-from emu.ir.regions import footprint_bytes, largest, room_bytes, trips
-from emu.ir.tile import Compute, Gather, Load, Operand, Placed, Store, TileProgram
+from emu.ir.regions import footprint_bytes, room_bytes
+from emu.ir.tile import Compute, Gather, Load, Placed, Statement, Store, TileProgram
 from emu.ir.types import NARROW, TensorType
-from emu.ir.work import gemm_shape, shapes, tile_work
+from emu.ir.work import gemm_shape, shapes
 
 # What works beside the units of the cores in a wave, in the order of its alternatives.
 IN_A_WAVE = ("device memory", "shared cache", "core ports")
@@ -176,15 +176,20 @@ class Waves:
         A tile has one request per lane in flight, or all next stages of its buffers if more. A
         gather asks for its rows only when their index is there, a second latency.
         """
+        per_core = min(-(-tiles // cores), self.occupancy)
+        return cores * per_core * self.tile_in_flight
+
+    @cached_property
+    def tile_in_flight(self) -> Fraction:
+        """Bytes per ps that the requests of one tile sustain."""
         staged = sum(
             (b.depth - 1) * room_bytes(self.program, b)
             for b in self.program.buffers
             if self.program.views[b.value].loaded
         )
         lanes = self.program.threads * self.program.load_width_bytes
-        per_core = min(-(-tiles // cores), self.occupancy)
         in_turn = 2 if any(isinstance(p.statement, Gather) for p in self.program.statements) else 1
-        return Fraction(cores * per_core * max(lanes, staged), in_turn) / self.rates.dram_latency.ps
+        return Fraction(max(lanes, staged), in_turn) / self.rates.dram_latency.ps
 
     def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
         """Bytes between cache and device memory that belong to a number of tiles."""
@@ -266,31 +271,18 @@ class Waves:
 
     @cached_property
     def full_tile(self) -> tuple[tuple[Placed, Fraction], ...]:
-        """Each statement with the lane slots of all its executions in a tile away from all edges.
+        """Each statement with the lane slots of all its executions in a tile away from edges."""
+        full = zip(self.program.statements, full_tile(self.program), strict=True)
+        return tuple((placed, self.slots(placed.statement, each)) for placed, each in full)
 
-        A kernel computes whole tiles: what lies beyond an edge is computed and thrown away.
-        """
-        return tuple((placed, self.slots(placed)) for placed in self.program.statements)
-
-    def slots(self, placed: Placed) -> Fraction:
+    def slots(self, statement: Statement, full: FullCompute | None) -> Fraction:
         """Lane slots of the executions of a statement in one full tile; moving takes them too."""
-        statement = placed.statement
-        if not isinstance(statement, Compute):
+        if full is None or not isinstance(statement, Compute):
             return Fraction()
-        out_buffer = self.program.buffers[statement.out]
-        dtype = self.cost.type(statement.out).dtype
-        out = TensorType(dtype, largest(self.program, out_buffer))
-        ins = [None if o is None else self.full_type(o, out) for o in statement.ins]
-        simple = self.rates.simple(tile_work(statement.op, statement.attrs, ins, out))
-        moved = 2 * moved_elements(statement, out)
-        times = prod(
-            trips(self.program.loops[n], {})
-            for n in placed.loops
-            if not self.program.loops[n].parallel
-        )
+        simple = self.rates.simple(full.work)
         if statement.kind == "matrix":
-            return (simple + self.beyond(statement, ins, out)) * times
-        return max(2 * simple, Fraction(moved)) * times
+            return (simple + self.beyond(statement, full.ins, full.out)) * full.times
+        return max(2 * simple, Fraction(2 * full.moved)) * full.times
 
     def rate(self, statement: Compute) -> Fraction:
         """Operations of one core in the unit that runs a statement, per picosecond."""
@@ -315,16 +307,6 @@ class Waves:
         rows, columns, depth = unit.granule(first.itemsize)
         whole = padded(m, rows) * padded(n, columns) * padded(k, depth)
         return 2 * batch * (whole - m * n * k)
-
-    def full_type(self, operand: Operand, out: TensorType) -> TensorType:
-        """The type of an operand in a full tile."""
-        buffer = self.program.buffers[operand.buffer]
-        have = largest(self.program, buffer)
-        lengths: list[int] = []
-        for axis, extent in zip(operand.axes, have, strict=True):
-            low, high = (0, extent) if axis.of is None else axis.image(0, out.dims[axis.of])
-            lengths.append(-(-(high - low) // (1 if axis.of is None else axis.step)))
-        return TensorType(self.program.views[buffer.value].type.dtype, tuple(lengths))
 
 
 def _whole(ps: Fraction) -> int:
