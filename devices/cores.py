@@ -1,5 +1,6 @@
 """Systolic and NPU chips: cores with scratchpads whose tiles are stepped through real resources."""
 
+from dataclasses import replace
 from functools import cached_property
 
 from emu.devices.arrays import NATIVE, check_array_model
@@ -10,7 +11,7 @@ from emu.devices.marks import START, Mark, later
 from emu.devices.tile_cost import Shares, TileCost
 from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
 from emu.ir.machine import Machine
-from emu.ir.program import Launch
+from emu.ir.program import Drop, Keep, Launch
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint
@@ -40,6 +41,7 @@ class CoreDevice(Device):
             device_bytes=int(self.sheet.memory.dram.capacity_gib * KIB**3),
             alignment_bytes=self.sheet.memory.dram.alignment_bytes,
             matrix_shape=shape,
+            network=self.sheet.network is not None,
         )
 
     def clockwork(
@@ -90,7 +92,9 @@ class _CoreClock(Clock):
         super().__init__(device, free)
         self.chip = device
         self.resources = [START] * len(RESOURCES)
-        self.alive: list[tuple[int, Mark]] = []  # on-chip bytes of launches, and when they end
+        self.alive: list[tuple[int, Mark]] = []  # on-chip bytes of a core, and when they end
+        self.kept: dict[str, Keep] = {}
+        self.used: dict[str, Mark] = {}  # when the launches that deal with kept values end
 
     def launch(self, command: Launch, shares: Shares) -> None:
         """Step the tile program from the state that the launches before left."""
@@ -120,7 +124,8 @@ class _CoreClock(Clock):
                 self.ready[outs[value]] = mark(moment)
         end = mark(passage.end)
         self.alive.append((footprint_bytes(program), end))
-        did = self.chip.footprint(program, shares, clockwork.cost)
+        self.used |= {v: later(self.used[v], end) for v in touched(command) if v in self.kept}
+        did = self.with_kept(self.chip.footprint(program, shares, clockwork.cost))
         self.record(index, later(entries[DMA_IN], entries[OPEN]).ps, end, did)
 
     def input_values(self, program: TileProgram) -> dict[int, int]:
@@ -131,11 +136,32 @@ class _CoreClock(Clock):
             if view.loaded and view.value is not None
         }
 
+    def keep(self, command: Keep) -> None:
+        """Take room from the launch that follows until the value is dropped."""
+        self.kept[command.value] = command
+        self.used[command.value] = START
+
+    def drop(self, command: Drop) -> None:
+        """Give the room back when the last launch that deals with the value ends."""
+        size = self.kept.pop(command.value).size
+        self.alive.append((size, self.used.pop(command.value)))
+
+    def with_kept(self, did: Footprint) -> Footprint:
+        """What a launch does, and the values that lie on chip meanwhile."""
+        kept = sum(keep.cores * keep.size for keep in self.kept.values())
+        return replace(did, peak_onchip_bytes=did.peak_onchip_bytes + kept) if kept else did
+
     def open(self, index: int, program: TileProgram) -> Mark:
         """When a launch is issued and started, and the on-chip memory that it needs is free."""
         opened = self.issue(index).after(self.starting, index)
-        room = self.chip.machine.onchip_bytes - footprint_bytes(program)
+        taken = footprint_bytes(program) + sum(keep.size for keep in self.kept.values())
+        room = self.chip.machine.onchip_bytes - taken
         while self.alive and sum(size for size, _ in self.alive) > room:
             _, end = self.alive.pop(0)
             opened = later(opened, end)
         return opened
+
+
+def touched(command: Launch) -> tuple[str, ...]:
+    """The values that a launch reads or makes."""
+    return (*command.ins, *command.outs)

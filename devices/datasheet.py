@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from emu.devices.facts import Changes, Fact, Table, figures, with_facts
 from emu.devices.fields import At, near, read
+from emu.devices.network import TOPOLOGIES, Network
 from emu.devices.refusals import NOTHING_REFUSED, Ops
 from emu.ir.errors import DatasheetError, UnknownName
 from emu.ir.layout import STORED
@@ -201,6 +202,7 @@ class Datasheet:
     launch: Launch
     energy: Energy
     limits: Limits | None = None
+    network: Network | None = None
     ops: Ops = NOTHING_REFUSED
     board: Board | None = None
     assumed: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS, hash=False)
@@ -303,6 +305,15 @@ def _check_kind(sheet: Datasheet, at: At) -> None:
     for key, block in (("memory.l2", sheet.memory.l2), ("limits", sheet.limits)):
         if (block is None) == (sheet.kind == "gpu"):
             raise at.to(key).error(f"a gpu needs it and no other kind has it, not a {sheet.kind}")
+    if sheet.network is not None:
+        _check_network(sheet, sheet.network, at.to("network"))
+
+
+def _check_network(sheet: Datasheet, network: Network, at: At) -> None:
+    if sheet.kind == "gpu":
+        raise at.error("the cores of a gpu meet in memory.l2")
+    if network.topology not in TOPOLOGIES:
+        raise at.to("topology").error(f"'{network.topology}' is none of {', '.join(TOPOLOGIES)}")
 
 
 def _check_units(sheet: Datasheet, at: At) -> None:

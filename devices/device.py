@@ -15,9 +15,10 @@ from emu.devices.terms import Phase, Settled, Term, exact, fixed_ps, one, settle
 from emu.devices.tile_cost import Shares, computed_in
 from emu.ir.body import Body
 from emu.ir.count import count
+from emu.ir.errors import Unsupported
 from emu.ir.machine import Machine, Residency
 from emu.ir.ops import OPS, Fusion, Work
-from emu.ir.program import Command, Copy, HostCall, Launch, Program, Wait
+from emu.ir.program import Command, Copy, Drop, HostCall, Keep, Launch, Program, Wait
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
@@ -53,7 +54,8 @@ class Device(ABC):
     def bound_ps(self, program: TileProgram) -> int:
         """Less than the price of a tile program: its bytes at the rate of the memory."""
         counts = count(program, tuple(self.residency(program).block.items()))
-        moved = sum(counts.fetched.values()) + sum(counts.stored.values())
+        views = (*counts.fetched.items(), *counts.stored.items())
+        moved = sum(size for view, size in views if not program.views[view].kept)
         return int(moved / self.rates.dram)
 
     def least_ps(self, program: TileProgram) -> int:
@@ -109,9 +111,9 @@ class Device(ABC):
                 return f"{node.op}: no unit of {self.name} computes in {dtype}"
         return None
 
-    def fits(self, program: TileProgram) -> bool:
-        """Whether the buffers of a program fit the on-chip memory of a core."""
-        return footprint_bytes(program) <= self.machine.onchip_bytes
+    def fits(self, program: TileProgram, kept_bytes: int = 0) -> bool:
+        """Whether the buffers of a program fit a core beside values that are kept there."""
+        return footprint_bytes(program) + kept_bytes <= self.machine.onchip_bytes
 
     def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
@@ -135,6 +137,10 @@ class Device(ABC):
                     clock.host_call(command)
                 case Copy():
                     clock.copy(command, index)
+                case Keep():
+                    clock.keep(command)
+                case Drop():
+                    clock.drop(command)
                 case Wait():
                     clock.wait()
                 case _:
@@ -161,6 +167,15 @@ class Clock(ABC):
     @abstractmethod
     def launch(self, command: Launch, shares: Shares) -> None:
         """Issue a launch and let it run when its resources, inputs and memory are there."""
+
+    def keep(self, command: Keep) -> None:
+        """Give a value room on chip; raises Unsupported where nothing outlives a launch there."""
+        name, value = self.device.name, command.value
+        raise Unsupported(f"{name}: value '{value}': what is on chip does not outlive a launch")
+
+    def drop(self, command: Drop) -> None:
+        """Give the room back."""
+        raise Unsupported(f"{self.device.name}: value '{command.value}' was never kept on chip")
 
     def settle(self, phases: tuple[Phase, ...]) -> Settled:
         """The duration of terms, without what is free."""
@@ -260,22 +275,29 @@ def _footprint(
 ) -> Footprint:
     """The same for all chips, as no rate counts; None is a chip without a shared cache."""
     counts = count(program, block or ())
-    traffic = Traffic()
+    traffic, kept = Traffic(), 0
     for view, fetched in counts.fetched.items():
+        if program.views[view].kept:
+            kept += fetched
+            continue
         traffic += _traffic(shares.cause(view), min(counts.unique[view], fetched), fetched)
     for view, stored in counts.stored.items():
+        if program.views[view].kept:
+            kept += stored
+            continue
         once = program.views[view].type.bytes
         traffic += _traffic(shares.cause(view), min(once, stored), stored)
     moved = sum(counts.loaded.values()) + sum(counts.stored.values())
     return Footprint(
         traffic=traffic,
         l2_bytes=0 if block is None else moved,
-        onchip_bytes=moved + counts.touched,
+        onchip_bytes=moved + kept + counts.touched,
         work=counts.total_work,
         peak_onchip_bytes=footprint_bytes(program) * cores,
         cores=cores,
         array_cycles=array_cycles,
         narrow=_narrow(program, counts.work),
+        kept_bytes=kept,
     )
 
 

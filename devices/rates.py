@@ -6,7 +6,8 @@ from fractions import Fraction
 from functools import cached_property
 
 from emu.devices.datasheet import Datasheet, Unit
-from emu.devices.terms import PS_PER_S, Event, Phase, Term, exact, positive
+from emu.devices.network import Network, Transfer, hops, loads
+from emu.devices.terms import PS_PER_S, Event, Phase, Term, exact, one, positive
 from emu.ir.errors import NoKernel
 from emu.ir.layout import IMAGE_PRODUCTS, STORED, is_row_major
 from emu.ir.ops import Work
@@ -69,6 +70,24 @@ class Rates:
     def dram_latency(self) -> Term:
         """The time from asking device memory to the first byte."""
         return Term("wait", exact(self.sheet.memory.dram.latency_ns) * 1000, Fraction(1))
+
+    @cached_property
+    def network(self) -> Network:
+        """The network between cores; raises ValueError on a chip without one."""
+        if self.sheet.network is None:
+            raise ValueError(f"{self.sheet.name} has no network")
+        return self.sheet.network
+
+    def hops(self) -> tuple[Phase, ...]:
+        """The way from the farthest core."""
+        way = hops(self.network.topology, self.cores) * exact(self.network.hop_ns) * 1000
+        return one(Term("wait", way, Fraction(1)))
+
+    def network_bounds(self, transfer: Transfer) -> list[tuple[Fraction, Fraction]]:
+        """Bytes and bytes per picosecond of whatever may bind a transfer between cores."""
+        link = exact(self.network.link_bytes_per_cycle) * self.clock
+        found = loads(self.network.topology, self.cores, transfer)
+        return [(size, link * links) for size, links in found]
 
     @cached_property
     def table(self) -> dict[tuple[str, str], Fraction]:

@@ -12,11 +12,12 @@ from math import prod
 
 from emu.devices.arrays import FORMULAS, NATIVE
 from emu.devices.datasheet import Unit
+from emu.devices.network import Transfer
 from emu.devices.rates import ZERO, Rates
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
 from emu.ir.count import count
 from emu.ir.ops import Work
-from emu.ir.regions import Frame, Run, moved_slice, region, runs, shape, span, trips
+from emu.ir.regions import Frame, Run, lineage, moved_slice, region, runs, shape, span, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
@@ -86,6 +87,9 @@ class TileCost:
     def latency(self, statement: Statement) -> Event:
         """From the end of holding the resource until the result can be used."""
         if isinstance(statement, Load | Gather):
+            view = self.program.views[self.moved_view(statement)]
+            if view.kept:
+                return NO_EVENT if view.own else self.rates.event("hops", self.rates.hops)
             return self.rates.event("latency", lambda: one(self.rates.dram_latency))
         unit = self.unit(statement) if isinstance(statement, Compute) else None
         if unit is None or self.array_model != NATIVE:
@@ -122,6 +126,13 @@ class TileCost:
         item = self.type(buffer).itemsize
         mine = item * moved_slice(self.program, self.program.buffers[buffer], frame)
         again, cause = self.moved_again(number, view), self.shares.cause(view)
+        lies = self.program.views[view]
+        if lies.kept:
+            transfer = Transfer(mine, self.active, lies.kept_cores, self.alike(number, buffer))
+            return self.rates.event(
+                ("kept", transfer, lies.own, again, cause),
+                lambda: self.kept_transfer(transfer, lies.own, again, cause),
+            )
         return self.rates.event(
             ("moved", mine, self.active, again, cause), lambda: self.transfer(mine, again, cause)
         )
@@ -133,6 +144,29 @@ class TileCost:
         repeated = Term("reload", size * again, self.rates.dram)
         through_port = Term("slower_path", Fraction(mine), self.rates.port)
         return (Phase((positive((first, repeated)), positive((through_port,)))),)
+
+    def kept_transfer(self, transfer: Transfer, own: bool, again: Fraction, cause: str) -> Phases:
+        """Terms of moving a value that is kept on chip: through the port, and the network."""
+        bounds = [(Fraction(transfer.mine), self.rates.port)]
+        if not own:
+            bounds += self.rates.network_bounds(transfer)
+        alternatives = (
+            positive((Term(cause, size * (1 - again), rate), Term("reload", size * again, rate)))
+            for size, rate in bounds
+        )
+        return (Phase(tuple(alternatives)),)
+
+    def alike(self, number: int, buffer: int) -> int:
+        """How many cores move the same slice with a buffer: those of loops that it follows not."""
+        followed = {
+            n for a in self.program.buffers[buffer].axes for n in lineage(self.program, a.of)
+        }
+        loops = self.program.statements[number].loops
+        return prod(
+            trips(self.program.loops[n], {})
+            for n in loops
+            if self.program.loops[n].parallel and n not in followed
+        )
 
     def moved_again(self, number: int, view: int) -> Fraction:
         """The share of the bytes that a statement moves that had been moved before."""

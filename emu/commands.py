@@ -126,6 +126,7 @@ def choices(flags: StackFlags) -> Choices:
         trials=flags.tune_trials,
         fallback=flags.fallback,
         over_capacity=flags.over_capacity,
+        residency=flags.residency,
     )
 
 

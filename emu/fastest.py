@@ -6,9 +6,10 @@ from typing import TypeAlias
 
 from emu.choose import Prices
 from emu.devices.device import Device
-from emu.devices.driver import plan
+from emu.devices.driver import keep_on_chip, plan
 from emu.dump import Watch
 from emu.ir.body import BodyOf, body_of
+from emu.ir.errors import Unsupported
 from emu.ir.fusion import asks_device, decide
 from emu.ir.graph import Graph
 from emu.ir.group import Decision, Fused, Group
@@ -40,13 +41,20 @@ def fastest(
     last: groups and cores are those that are fastest with the tiles of the menus. They are looked
     up in a ``database`` and kept there. A ``library`` stands for the one that the stack names.
     """
+    if stack.compiler.residency == "on" and chip.machine.grid:
+        raise Unsupported(
+            f"--residency on: what is on chip does not outlive a launch on {chip.name}"
+        )
     case = _Case(graph, _alike(graph), stack, chip, library or LIBRARIES[stack.kernels], watch)
     cores = chip.memo(("cores", case.alike, stack, case.library), case.best_cores)
     best = case.plan(cores)
-    if stack.compiler.tiling != "tuned":
+    if stack.compiler.tiling == "tuned":
+        with watch.timed("tune"):
+            best = case.tuned(best, cores, database)
+    if stack.compiler.residency == "off":
         return best
-    with watch.timed("tune"):
-        return case.tuned(best, cores, database)
+    with watch.timed("keep on chip"):
+        return case.resident(best)
 
 
 def _alike(graph: Graph) -> Alike:
@@ -160,6 +168,29 @@ class _Case:
         said = Decision(ps <= menu_ps, "tune:run", why, _nodes(generated), numbers)
         kept = schedule if said.ok else menu
         told = replace(kept, decisions=(*schedule.decisions, said))
+        return fused, told, made if said.ok else program
+
+    def resident(self, best: Planned) -> Planned:
+        """The plan with values kept on chip, or the given one if no such run is as fast.
+
+        Where cores reach each other, keeping only what each finds in its own scratchpad is a
+        candidate too, since a network can be slower than device memory.
+        """
+        fused, schedule, program = best
+        machine = self.chip.machine
+        without = self.chip.simulate(program).total_ps
+        machines = dict.fromkeys((machine, replace(machine, network=False)))
+        kept = [keep_on_chip(schedule, m) for m in machines]
+        plans = [(s, self.planned(s)) for s in kept]
+        times = [self.chip.simulate(p).total_ps for _, p in plans]
+        ps = min(times)
+        chosen, made = plans[times.index(ps)]
+        why = f"the whole run is {'not slower' if ps <= without else 'slower'} with kept values"
+        numbers = {"run_ps": ps, "without_ps": without}
+        values = [d for d in chosen.decisions if d.ok and d.code == "residency:value"]
+        makers = tuple(dict.fromkeys(node for d in values for node in d.nodes))
+        said = Decision(ps <= without, "residency:run", why, makers, numbers)
+        told = replace(chosen if said.ok else schedule, decisions=(*chosen.decisions, said))
         return fused, told, made if said.ok else program
 
 

@@ -77,6 +77,9 @@ class StackFlags:
             "--fallback", help="What no kernel of the library claims is generated, or goes to host."
         ),
     ] = "generated"
+    residency: Annotated[
+        str, typer.Option("--residency", help="on: values stay on chip between launches; off.")
+    ] = "off"
     over_capacity: Annotated[
         bool,
         typer.Option(

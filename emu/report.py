@@ -76,6 +76,8 @@ def _memory(account: Account) -> Iterator[tuple[str, str]]:
         f"compulsory {size(moved.compulsory)}, intermediate {size(moved.intermediate)}, "
         f"reload {size(moved.reload)}{layout}",
     )
+    if trace.did.kept_bytes:
+        yield "kept on chip", f"{size(trace.did.kept_bytes)} moved from and to values that stay"
     yield (
         "peak memory",
         f"{size(trace.did.peak_onchip_bytes)} on chip, "

@@ -15,8 +15,9 @@ class Compiler:
     """What the compiler does: graph passes in order, fusion, element type, layout and tiles.
 
     ``tiling`` says how tiles are chosen, with ``trials`` tilings tried for each generated kernel;
-    ``fallback`` what becomes of a group that the kernel library does not claim. With
-    ``over_capacity`` what does not fit the device's memory is priced as if it did.
+    ``fallback`` what becomes of a group that the kernel library does not claim. ``residency`` "on"
+    keeps values on chip between launches. With ``over_capacity`` what does not fit the device's
+    memory is priced as if it did.
     """
 
     passes: tuple[str, ...]
@@ -28,6 +29,7 @@ class Compiler:
     tiling: str = "exhaustive"
     fallback: str = "generated"
     over_capacity: bool = False
+    residency: str = "off"
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,4 @@ class Choices(TypedDict, total=False):
     trials: int
     fallback: str
     over_capacity: bool
+    residency: str

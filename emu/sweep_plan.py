@@ -16,7 +16,10 @@ from emu.ir.errors import BadOption, UnknownName
 Point: TypeAlias = Mapping[str, str]
 Axes: TypeAlias = Mapping[str, tuple[str, ...]]
 
-SLOTS = ("device", "fusion", "decider", "kernels", "dtype", "layout", "fallback", "array_model")
+SLOTS = (
+    *("device", "fusion", "decider", "kernels", "dtype", "layout", "fallback", "array_model"),
+    "residency",
+)
 PREFIXES = ("set.", "dim.", "device.")
 
 

@@ -10,7 +10,7 @@ from emu.commands import numbers
 from emu.dump import Watch
 from emu.ir.errors import CapacityError, ContractError, Unsupported
 from emu.ir.graph import Graph
-from emu.ir.program import Launch
+from emu.ir.program import Drop, Keep, Launch
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.pipeline import bring_down, make_stack, open_model
@@ -63,8 +63,13 @@ def _repriced(model: str, settings: Settings) -> Compiled:
     made, sheet = chip.make(), chip.make().sheet
     if compiled.program.peak_bytes > sheet.memory.dram.capacity_gib * GIB:
         raise CapacityError(f"the program does not fit the memory of '{made.name}' any more")
+    kept: dict[str, int] = {}
     for command in compiled.program.commands:
-        if isinstance(command, Launch) and not made.fits(command.program):
+        if isinstance(command, Keep):
+            kept[command.value] = command.size
+        elif isinstance(command, Drop):
+            del kept[command.value]
+        elif isinstance(command, Launch) and not made.fits(command.program, sum(kept.values())):
             raise CapacityError(f"kernel '{command.kernel}' does not fit the chip any more")
     trace = made.simulate(compiled.program)
     return replace(compiled, stack=replace(compiled.stack, device=chip), trace=trace)

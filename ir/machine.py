@@ -12,7 +12,8 @@ class Machine:
     ``grid`` machines run any number of parallel tiles in waves (a GPU); others spread parallel
     loops over at most ``cores`` cores. ``onchip_bytes`` is the on-chip memory of one core for the
     buffers of a program, ``device_bytes`` the device memory, ``matrix_shape`` the granule (rows,
-    columns) of the matrix unit, ``max_threads`` the lanes that one tile may use.
+    columns) of the matrix unit, ``max_threads`` the lanes that one tile may use. With a ``network``
+    a core reaches what lies in the on-chip memory of others.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Machine:
     alignment_bytes: int
     matrix_shape: tuple[int, int]
     max_threads: int = 1024
+    network: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,22 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Give a value room on chip until it is dropped: ``size`` bytes in each of ``cores`` cores."""
+
+    value: str
+    cores: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Give the on-chip room of a value back."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """Move a value over the link; ``to`` is "host" or "device"."""
 
@@ -60,7 +76,7 @@ class Wait:
     """Block the host until the device has done all that was issued."""
 
 
-Command: TypeAlias = Alloc | Free | Copy | Launch | HostCall | Wait
+Command: TypeAlias = Alloc | Free | Keep | Drop | Copy | Launch | HostCall | Wait
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Copy the slice of a value from device memory into its buffer."""
+    """Copy the slice of a value from where its view lies into its buffer."""
 
     buffer: int
     node: int
@@ -106,7 +106,7 @@ class Gather:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Copy a buffer to its place in a view that lies in device memory."""
+    """Copy a buffer to its place in a view."""
 
     buffer: int
     view: int
@@ -154,17 +154,27 @@ Step: TypeAlias = Load | Gather | Store | Fill | Compute | Nest
 class View:
     """A value as the program sees it: ``type`` may be a reshape of the value's own type.
 
-    ``role`` is "weight", "input" or "output" for values in device memory, "local" for the rest.
-    ``value`` is its position in the body, None for state that the body does not have.
+    ``role`` is "weight", "input" or "output" for values outside of the program, "local" for the
+    rest. ``value`` is its position in the body, None for state that the body does not have. Loads
+    and stores move it from and to device memory, unless it stays on chip between launches, spread
+    over the scratchpads of ``kept_cores`` cores (0 for a value that does not): if it is ``own``,
+    each core finds what it loads and stores in its own scratchpad, otherwise in that of any.
     """
 
     type: TensorType
     role: str
     value: int | None
+    kept_cores: int = 0
+    own: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether it stays on chip between launches."""
+        return self.kept_cores > 0
 
     @property
     def loaded(self) -> bool:
-        """Whether programs read it from device memory."""
+        """Whether programs read it from outside."""
         return self.role in ("input", "weight")
 
 

@@ -74,7 +74,8 @@ class Footprint:
     """What one launch did, whatever the time: traffic, bytes per level, operations, memory.
 
     ``cores`` worked on it; ``array_cycles`` is how long the matrix units were held, 0 without one.
-    ``narrow`` are the operations of ``work`` done in fewer bits than f32, by element type.
+    ``narrow`` are the operations of ``work`` done in fewer bits than f32, by element type;
+    ``kept_bytes`` what was moved from and to values that stay on chip between launches.
     """
 
     traffic: Traffic = field(default_factory=Traffic)
@@ -86,6 +87,7 @@ class Footprint:
     cores: int = 0
     array_cycles: int = 0
     narrow: Mapping[str, int] = field(default_factory=lambda: NOTHING_NARROW)
+    kept_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,4 +141,5 @@ class Trace:
             max((d.cores for d in all_did), default=0),
             sum(d.array_cycles for d in all_did),
             dict(sum((Counter(d.narrow) for d in all_did), Counter[str]())),
+            sum(d.kept_bytes for d in all_did),
         )

@@ -4,5 +4,6 @@ from emu.devices.driver.container import Image, encode
 from emu.devices.driver.isa import Isa
 from emu.devices.driver.loader import Loader, load
 from emu.devices.driver.planner import plan
+from emu.devices.driver.residency import keep_on_chip
 
-__all__ = ["Image", "Isa", "Loader", "encode", "load", "plan"]
+__all__ = ["Image", "Isa", "Loader", "encode", "keep_on_chip", "load", "plan"]

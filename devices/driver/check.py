@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from emu.ir.body import ABSENT, Body
 from emu.ir.errors import ContainerError
-from emu.ir.program import Alloc, Copy, Free, HostCall, Launch, Program
+from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program
 from emu.ir.tile import Axis, Compute, Fill, Gather, Load, Nest, Step, Store, TileProgram
 from emu.ir.types import NUMPY, TensorType
 
@@ -13,13 +13,14 @@ from emu.ir.types import NUMPY, TensorType
 def check(program: Program) -> Program:
     """Return the program; raise ContainerError at the first command that cannot be carried out.
 
-    Checked are numbers of values, nodes, loops, views and buffers, dtypes, and that memory is
-    allocated and freed in turn with the stated peak.
+    Checked are numbers of values, nodes, loops, views and buffers, dtypes, that memory is
+    allocated and freed in turn with the stated peak, and that what is kept on chip is used there.
     """
     live: dict[str, int] = {}
+    kept: set[str] = set()
     used = peak = 0
     for number, command in enumerate(program.commands):
-        if problem := _problem(command, live):
+        if problem := _problem(command, live) or _problem_on_chip(command, kept):
             raise ContainerError(f"container: command {number}: {problem}")
         if isinstance(command, Alloc):
             live[command.value] = command.size
@@ -46,6 +47,29 @@ def _problem(command: object, live: dict[str, int]) -> str | None:
             return _problem_of_call(command)
         case _:
             return None
+
+
+def _problem_on_chip(command: object, kept: set[str]) -> str | None:
+    """What is wrong with on-chip lifetimes at a command, which changes those in ``kept``."""
+    match command:
+        case Keep(value, cores, size):
+            if value in kept or cores < 1 or size < 1:
+                return f"%{value!r} cannot be kept"
+            kept.add(value)
+        case Drop(value):
+            if value not in kept:
+                return f"%{value!r} is not kept"
+            kept.remove(value)
+        case Launch():
+            names = dict(enumerate(command.ins))
+            names |= dict(zip(command.body.outputs, command.outs, strict=True))
+            for view in command.program.views:
+                name = None if view.value is None else names.get(view.value)
+                if view.kept != (name in kept):
+                    return f"%{name!r} is kept on chip by one of launch and commands only"
+        case _:
+            pass
+    return None
 
 
 def _problem_of_call(call: Launch | HostCall) -> str | None:

@@ -24,12 +24,14 @@ from emu.devices.driver.sections import Span, decode_record, object_of, records,
 from emu.devices.driver.stream import Damage, Reader, Writer
 from emu.ir.body import Body
 from emu.ir.errors import ContainerError
-from emu.ir.program import HostCall, Program
+from emu.ir.program import HostCall, Keep, Program
 from emu.ir.tile import TileProgram
 
 MAGIC = b"\x89EMU\r\n\x1a\n"
 ABI = fingerprint()
 HOST_CALLS = 1  # feature bit: the host computes some of the launches
+KEPT = 2  # feature bit: values stay on chip between launches
+FEATURES = HOST_CALLS | KEPT
 PORTABLE, NATIVE, SIGNATURE = 1, 2, 3
 # Entries of the section table by format: format 1 cannot hold sections of 4 GiB.
 ENTRIES: Mapping[int, Struct] = {1: Struct("<BII"), 2: Struct("<BQQ")}
@@ -135,7 +137,8 @@ def _signed(sections: Iterable[bytes]) -> int:
 
 def _features(program: Program) -> int:
     host = any(isinstance(command, HostCall) for command in program.commands)
-    return HOST_CALLS if host else 0
+    kept = any(isinstance(command, Keep) for command in program.commands)
+    return HOST_CALLS * host | KEPT * kept
 
 
 @lru_cache(maxsize=4096)
@@ -187,7 +190,7 @@ def open_binary(data: bytes) -> Opened:
         raise Damage("format", 8, f"{form}, but there are {' and '.join(map(str, ENTRIES))}")
     if abi != ABI:
         raise Damage("ABI", 10, f"{abi:#010x}, but this driver has {ABI:#010x}")
-    if (on | off) & ~HOST_CALLS or on & off:
+    if (on | off) & ~FEATURES or on & off:
         raise Damage("features", 14, f"{on:#x} on and {off:#x} off are not to be had")
     if sha256(data[:DIGEST_AT] + data[HEADER.size :]).digest() != digest:
         raise Damage("digest", DIGEST_AT, "the contents were changed")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from emu.devices.driver.boot import Rom
 from emu.devices.driver.check import check
 from emu.devices.driver.container import (
-    HOST_CALLS,
+    FEATURES,
+    KEPT,
     NATIVE,
     NEWEST,
     Opened,
@@ -39,7 +40,7 @@ class Loader:
     formats: tuple[int, int] = (1, NEWEST)
     exact: bool = False
     portable: int = 0
-    features: int = HOST_CALLS
+    features: int = FEATURES
     compile: Callable[[Body], TileProgram] | None = None
     key: Rom | None = None
 
@@ -113,6 +114,12 @@ def _compiled(opened: Opened, loader: Loader) -> Program:
             "the driver looks for a section",
             "a portable one, and no compiler",
             f"'{loader.isa.name}'",
+        )
+    if opened.on & KEPT:
+        raise NoBinaryForDevice(
+            "the driver compiles the portable section",
+            "values that its own kernels do not keep on chip",
+            "a program without them",
         )
     if opened.portable > loader.portable:
         raise PortableTooNew(

@@ -4,9 +4,21 @@ from heapq import nlargest
 
 from emu.devices.driver.arena import Arena
 from emu.devices.driver.lifetimes import Lifetimes, lifetimes
+from emu.devices.driver.residency import kept_by
 from emu.ir.errors import CapacityError
 from emu.ir.machine import Machine
-from emu.ir.program import Alloc, Command, Copy, Free, HostCall, Launch, Program, Wait
+from emu.ir.program import (
+    Alloc,
+    Command,
+    Copy,
+    Drop,
+    Free,
+    HostCall,
+    Keep,
+    Launch,
+    Program,
+    Wait,
+)
 from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import TileProgram
 
@@ -18,8 +30,9 @@ def plan(schedule: Schedule, machine: Machine, *, over_capacity: bool = False) -
     """Return the commands that run a schedule; raise CapacityError where memory does not suffice.
 
     Inputs and weights are allocated first and stay, outputs stay once made, all else is freed
-    after its last reader. ``Alloc.size`` is the room granted, in whole granules; ``peak_bytes`` is
-    the largest sum of it over all moments. With ``over_capacity`` memory always suffices.
+    after its last reader. What a tile program keeps on chip gets room there instead. ``Alloc.size``
+    is the room granted, in whole granules; ``peak_bytes`` is the largest sum of it over all
+    moments. With ``over_capacity`` memory always suffices.
     """
     room = BOUNDLESS_BYTES if over_capacity else machine.device_bytes
     planner = _Planner(schedule, machine, lifetimes(schedule), room)
@@ -51,6 +64,7 @@ class _Planner:
         self.commands: list[Command] = []
         self.peak = 0
         self.live: dict[str, Alloc] = {}
+        self.kept: set[str] = set()
         self.at_host = {*self.graph.inputs, *self.graph.constants}
 
     def bind(self, index: int, binding: Binding) -> None:
@@ -60,7 +74,10 @@ class _Planner:
         else:
             self._launch(index, binding, binding.program)
         for value in self.lives.dies.get(index, ()):
-            self._free(value)
+            if value in self.kept:
+                self.commands.append(Drop(value))
+            else:
+                self._free(value)
 
     def alloc(self, value: str, where: str) -> None:
         """Add the Alloc of a value."""
@@ -74,8 +91,13 @@ class _Planner:
 
     def _launch(self, index: int, binding: Binding, program: TileProgram) -> None:
         inside = binding.inside
+        keeps = kept_by(binding)
+        self.kept.update(keeps)
         for value in inside.outputs:
-            self.alloc(value, self._where(index, binding))
+            if value in keeps:
+                self.commands.append(Keep(value, *keeps[value]))
+            else:
+                self.alloc(value, self._where(index, binding))
         self.commands.append(
             Launch(index, binding.kernel, inside.inputs, inside.outputs, inside.body, program)
         )

@@ -22,8 +22,8 @@ from emu.devices.driver.handles import (
     Request,
 )
 from emu.devices.driver.linker import Handle
-from emu.ir.errors import AbiMismatch
-from emu.ir.program import Alloc, Copy, Free, HostCall, Launch, Program
+from emu.ir.errors import AbiMismatch, Unsupported
+from emu.ir.program import Alloc, Copy, Free, HostCall, Keep, Launch, Program
 
 
 @dataclass
@@ -104,6 +104,11 @@ class Player:
                 self._alloc(command)
             case Free():
                 self.first.ask(FREE, self.on_device.pop(command.value))
+            case Keep(value):
+                raise Unsupported(
+                    f"driver: value '{value}': no function of a driver keeps a value on chip "
+                    "between launches"
+                )
             case Copy():
                 self._copy(command)
             case Launch():

@@ -1,6 +1,6 @@
 """The device level: the commands of one stream, in the dialect ``dev``."""
 
-from emu.ir.program import Alloc, Command, Copy, Free, HostCall, Launch, Program
+from emu.ir.program import Alloc, Command, Copy, Drop, Free, HostCall, Keep, Launch, Program
 from emu.ir.text.syntax import Function, Values, integer, module, operation, quoted, strings
 
 
@@ -28,6 +28,11 @@ def _parts(command: Command) -> tuple[str, dict[str, str]]:
             return "dev.alloc", {"value": quoted(value), **room}
         case Free(value):
             return "dev.free", {"value": quoted(value)}
+        case Keep(value, cores, size):
+            room = {"cores": integer(cores), "size": integer(size)}
+            return "dev.keep", {"value": quoted(value), **room}
+        case Drop(value):
+            return "dev.drop", {"value": quoted(value)}
         case Copy(value, to, size):
             return "dev.copy", {"value": quoted(value), "to": quoted(to), "size": integer(size)}
         case Launch():

@@ -40,6 +40,7 @@ from emu.ir.tile import (
     Step,
     Store,
     TileProgram,
+    View,
 )
 
 
@@ -71,8 +72,16 @@ def _function(program: TileProgram, name: str, extra: Mapping[str, str]) -> Func
 def _views(program: TileProgram) -> Iterable[str]:
     for i, view in enumerate(program.views):
         value = {} if view.value is None else {"value": integer(view.value)}
-        attrs = {"role": quoted(view.role), **value}
+        attrs = {"role": quoted(view.role), **value, **_kept(view)}
         yield operation("tile.view", results=_view(program, i), attrs=attrs)
+
+
+def _kept(view: View) -> dict[str, str]:
+    """On how many cores a view is kept on chip, and in which of them a core finds its part."""
+    if not view.kept:
+        return {}
+    where = "own" if view.own else "any"
+    return {"kept": quoted(where), "kept_cores": integer(view.kept_cores)}
 
 
 def _view(program: TileProgram, i: int) -> Values:

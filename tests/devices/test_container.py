@@ -10,14 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emu.devices.driver import Isa, Loader, load
+from emu.devices.driver import Image, Isa, Loader, load
 from emu.devices.driver import encode as encode_for
-from emu.devices.driver.container import DIGEST_AT, ENTRIES, HEADER, decode, named, open_binary
+from emu.devices.driver.container import (
+    DIGEST_AT,
+    ENTRIES,
+    HEADER,
+    HOST_CALLS,
+    decode,
+    named,
+    open_binary,
+)
 from emu.devices.driver.layout import CLASSES, PLAIN, fingerprint, form
 from emu.devices.driver.stream import Damage
 from emu.ir.body import Body, BodyNode
 from emu.ir.errors import ContainerError, ContractError
-from emu.ir.program import Alloc, Copy, Free, HostCall, Launch, Program, Wait
+from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Wait
 from emu.ir.tile import (
     WHOLE,
     Axis,
@@ -261,6 +269,16 @@ def test_mutations_with_a_right_digest_are_refused_or_make_a_sound_program(
     assert all(load(encode(program), Loader(CHIP)) for program in sound)
 
 
+def test_values_on_chip_pass_to_drivers_that_have_the_feature() -> None:
+    kept = with_commands(Keep("t", 1, 16384), KEEPING, Drop("t"))
+    assert load(encode(kept), Loader(CHIP)) == kept
+    with pytest.raises(ContractError, match="wants features on: have features 0x1, need 0x2"):
+        load(encode(kept), Loader(CHIP, features=HOST_CALLS))
+    portable = encode_for(kept, CHIP, Image(native=False, portable=1))
+    with pytest.raises(ContractError, match="its own kernels do not keep on chip"):
+        load(portable, Loader(CHIP, portable=1, compile=lambda _: TILE))
+
+
 def test_nesting_without_end_is_refused() -> None:
     steps: tuple[Any, ...] = ()
     for _ in range(80):
@@ -269,6 +287,11 @@ def test_nesting_without_end_is_refused() -> None:
         read(encode(with_tile(steps=steps)))
 
 
+LAUNCH = Launch(0, "k", ("x", "w"), ("t",), BODY, TILE)
+KEEPING = replace(
+    LAUNCH,
+    program=replace(TILE, views=(*TILE.views[:2], View(F32, "output", 3, kept_cores=1, own=True))),
+)
 BAD_TYPE = TensorType("f33", (1,))
 UNSOUND: list[tuple[Program, str]] = [
     (replace(PROGRAM, peak_bytes=7), "peak is 1,536 bytes, not 7"),
@@ -276,6 +299,11 @@ UNSOUND: list[tuple[Program, str]] = [
     (with_commands(Alloc("a", -1, 1)), "command 0: %'a' cannot be allocated"),
     (with_commands(Free("a")), "command 0: %'a' is not allocated"),
     (with_commands(Copy("a", "moon", 1)), "is no copy"),
+    (with_commands(Keep("t", 1, 1), Keep("t", 1, 1)), "command 1: %'t' cannot be kept"),
+    (with_commands(Keep("t", 0, 1)), "command 0: %'t' cannot be kept"),
+    (with_commands(Drop("t")), "command 0: %'t' is not kept"),
+    (with_commands(Keep("t", 1, 1), LAUNCH), "command 1: %'t' is kept on chip by one of launch"),
+    (with_commands(KEEPING), "command 0: %'t' is kept on chip by one of launch and commands"),
     (with_commands(HostCall(0, "k", (), (), BODY)), "values that its body does not have"),
     (with_body(outputs=(4,)), "the body refers to a value that it does not have"),
     (with_body(types=(BAD_TYPE,) * 4), "the body has a value of type"),

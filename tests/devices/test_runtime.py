@@ -19,8 +19,9 @@ from emu.ir.errors import (
     NotLoaded,
     NotRecorded,
     StaleHandle,
+    Unsupported,
 )
-from emu.ir.program import Copy, HostCall, Launch
+from emu.ir.program import Copy, HostCall, Keep, Launch
 from tests.devices.test_container import CHIP, COMMANDS, DATA, PROGRAM
 
 LAUNCHES = 3  # position of the launch in the program
@@ -207,6 +208,13 @@ def test_a_program_runs_through_whatever_functions_there_are(roles: tuple[str, .
     assert library.handle.calls["f_launch"] >= 1
     assert len(context.launched) == 1
     assert not context.is_open
+
+
+def test_no_function_of_a_driver_keeps_a_value_on_chip() -> None:
+    program = replace(PROGRAM, commands=(Keep("t", 1, 16), *COMMANDS))
+    library = caller(opened().submit, *ROLES)
+    with pytest.raises(Unsupported, match="driver: value 't': no function of a driver keeps"):
+        Player(program, lambda launch: library, library, {}, on_host).play(DATA)
 
 
 def test_what_was_called_is_counted_by_function() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from emu.ir.graph import Graph, Node
 from emu.ir.group import Fused
-from emu.ir.program import Program
+from emu.ir.program import Drop, Keep, Program
 from emu.ir.schedule import Schedule
 from emu.ir.text import (
     print_fused,
@@ -55,6 +55,18 @@ def test_a_program_prints_a_command_per_line(program: Program, golden: Golden) -
     text = print_program(program)
     golden(text)
     assert text.count('"dev.') == len(program.commands)
+
+
+def test_values_on_chip_print_their_cores_and_their_room(
+    program: Program, tiles: TileProgram
+) -> None:
+    text = print_program(replace(program, commands=(Keep("z", 16, 64), Drop("z"))))
+    assert '"dev.keep"() {value = "z", cores = 16 : i64, size = 64 : i64}' in text
+    assert '"dev.drop"() {value = "z"}' in text
+    views = tuple(replace(v, kept_cores=4, own=v.role == "output") for v in tiles.views)
+    text = print_tile(replace(tiles, views=views), "conv")
+    assert 'role = "input", value = 0 : i64, kept = "any", kept_cores = 4 : i64' in text
+    assert 'role = "output", value = 3 : i64, kept = "own", kept_cores = 4 : i64' in text
 
 
 def test_groups_with_equal_tile_programs_share_one_text(schedule: Schedule) -> None:
