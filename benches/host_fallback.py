@@ -15,15 +15,14 @@ from emu.lockin.fallback import CLASSES, Case, cases, table
 def lines(found: Sequence[Case], sheet: Datasheet) -> Iterator[str]:
     """The table: a row for each setting of host and link."""
     named = ["0" if high == 0 else f"{low}-{high}" for low, high in CLASSES]
-    counts = [sum(low <= c.on_host <= high for c in found) for low, high in CLASSES]
+    counts = [sum(case.group == group for case in found) for group in CLASSES]
     heads = [f"{name} on the host ({n})" for name, n in zip(named, counts, strict=True)]
-    yield f"| {sheet.name} | {' | '.join([*heads, 'falls by', 'per model'])} |"
-    yield "|---" * (len(heads) + 3) + "|"
+    yield f"| {sheet.name} | {' | '.join([*heads, 'falls by'])} |"
+    yield "|---" * (len(heads) + 2) + "|"
     for row in table(found, sheet):
         means = " | ".join(f"{mean:.1f}x" for mean in row.means)
         falls = ", ".join(f"{fall:.1f}x" for fall in row.falls)
-        alike = ", ".join(f"{fall:.1f}x" for fall in row.alike)
-        yield f"| {row.what} | {means} | {falls} | {alike} |"
+        yield f"| {row.what} | {means} | {falls} |"
 
 
 def options() -> argparse.Namespace:

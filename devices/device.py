@@ -9,9 +9,10 @@ from typing import TypeVar, cast
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.holds import HOST, LINK, Hold
+from emu.devices.host import calling, crossing, passing
 from emu.devices.marks import START, Mark, follow, later
 from emu.devices.rates import Rates
-from emu.devices.terms import Phase, Settled, Term, exact, fixed_ps, one, settle
+from emu.devices.terms import Phase, Settled, fixed_ps, one, settle
 from emu.devices.tile_cost import Shares, computed_in
 from emu.ir.body import Body
 from emu.ir.count import count
@@ -23,7 +24,7 @@ from emu.ir.regions import footprint_bytes
 from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
 from emu.ir.types import NARROW
-from emu.ir.work import node_work
+from emu.ir.work import node_work, whole_work
 
 T = TypeVar("T")
 
@@ -129,14 +130,14 @@ class Device(ABC):
     def ran(self, program: Program, clock: "Clock") -> "Clock":
         """A clock on which the commands of ``program`` ran."""
         calls, own = _host_calls(program.commands), _own(program)
-        for command, index in zip(program.commands, calls, strict=True):
+        for command, call in zip(program.commands, calls, strict=True):
             match command:
                 case Launch():
                     clock.launch(command, _shares(own, command))
                 case HostCall():
                     clock.host_call(command)
                 case Copy():
-                    clock.copy(command, index)
+                    clock.copy(command, call)
                 case Keep():
                     clock.keep(command)
                 case Drop():
@@ -202,24 +203,26 @@ class Clock(ABC):
         self.did[index] = did
         self.end = later(self.end, end)
 
-    def copy(self, command: Copy, index: int) -> None:
-        """Move a value over the link, after what came before on it; the host waits for none."""
-        source = self.host if command.to == "device" else self.ready.get(command.value, START)
-        facts = self.device.sheet.link
-        moved = Term("link", exact(command.size), self.device.rates.link)
-        cost = self.settle(one(fixed_ps("link", facts.latency_us), moved))
-        start = later(self.link, source)
-        self.link = self.holding(LINK, start, cost, index, command.size)
-        self.ready[command.value] = self.link
+    def copy(self, command: Copy, call: HostCall | None) -> None:
+        """Move a value over the link for a host call; the host waits for what it reads."""
+        index, rates, size = -1 if call is None else call.index, self.device.rates, command.size
+        crossed = self.settle(crossing(command, rates))
+        passed = self.settle(passing(command, call, rates))
+        if command.to == "device":
+            self.host = self.holding(HOST, self.host, passed, index)
+            self.link = self.holding(LINK, later(self.link, self.host), crossed, index, size)
+            self.ready[command.value] = self.link
+        else:
+            made = self.ready.get(command.value, START)
+            self.link = self.holding(LINK, later(self.link, made), crossed, index, size)
+            self.host = self.holding(HOST, later(self.host, self.link), passed, index)
         did = self.did.get(index, Footprint())
         self.did[index] = Footprint(did.traffic, link_bytes=did.link_bytes + command.size)
 
     def host_call(self, command: HostCall) -> None:
         """Compute on the host, which issues nothing meanwhile."""
-        inputs = [self.ready.get(v, START) for v in command.ins]
-        start = later(self.host, *inputs)
-        cost = self.settle(self.host_cost(command.body))
-        self.host = self.holding(HOST, start, cost, command.index)
+        cost = self.settle(calling(command.body, self.device.rates))
+        self.host = self.holding(HOST, self.host, cost, command.index)
         for value in command.outs:
             self.ready[value] = self.host
         did = self.did.get(command.index, Footprint())
@@ -227,16 +230,6 @@ class Clock(ABC):
         self.record(
             command.index, start.ps, self.host, Footprint(link_bytes=did.link_bytes, work=work)
         )
-
-    def host_cost(self, body: Body) -> tuple[Phase, ...]:
-        """Dispatch, then the larger of operations and bytes at the host's rates."""
-        facts = self.device.sheet.host
-        simple = self.device.rates.simple(whole_work(body))
-        moved = sum(body.types[v].bytes for v in (*range(body.inputs), *body.outputs))
-        operations = Term("host", simple, exact(facts.gflops) / 1000)
-        memory = Term("host", exact(moved), exact(facts.memory_bandwidth_gb_s) / 1000)
-        dispatch = fixed_ps("host", facts.dispatch_us)
-        return (Phase(((dispatch, operations), (dispatch, memory))),)
 
     def wait(self) -> None:
         """Let the host wait for all that was issued."""
@@ -353,27 +346,22 @@ def _shares(own: frozenset[str], command: Launch) -> Shares:
     )
 
 
-def _host_calls(commands: tuple[Command, ...]) -> list[int]:
-    """For each command the launch it belongs to: a copy to the host to the next host call."""
-    indices: list[int] = []
-    coming = -1
+def _host_calls(commands: tuple[Command, ...]) -> list[HostCall | None]:
+    """For each command the call it belongs to: a copy to the host to the next host call."""
+    calls: list[HostCall | None] = []
+    coming: HostCall | None = None
     for command in reversed(commands):
         if isinstance(command, HostCall):
-            coming = command.index
-        indices.append(coming)
-    indices.reverse()
-    past = -1
+            coming = command
+        calls.append(coming)
+    calls.reverse()
+    past: HostCall | None = None
     for i, command in enumerate(commands):
         if isinstance(command, HostCall):
-            past = command.index
+            past = command
         if isinstance(command, Copy) and command.to == "device":
-            indices[i] = past
-    return indices
-
-
-def whole_work(body: Body) -> Work:
-    """The work of all nodes of a body."""
-    return sum((node_work(body, node) for node in body.nodes), Work())
+            calls[i] = past
+    return calls
 
 
 def is_product(op: str) -> bool:

@@ -67,6 +67,11 @@ class Rates:
         return _gb_s(self.sheet.link.bandwidth_gb_s)
 
     @cached_property
+    def host_memory(self) -> Fraction:
+        """Bytes into or out of the memory of the host."""
+        return _gb_s(self.sheet.host.memory_bandwidth_gb_s)
+
+    @cached_property
     def dram_latency(self) -> Term:
         """The time from asking device memory to the first byte."""
         return Term("wait", exact(self.sheet.memory.dram.latency_ns) * 1000, Fraction(1))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 
-from emu.devices.device import whole_work
 from emu.devices.driver import plan
 from emu.ir.body import Body, body_of
 from emu.ir.count import count
@@ -14,6 +13,7 @@ from emu.ir.group import Decision, Fused, Group
 from emu.ir.regions import footprint_bytes
 from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import Loop, TileProgram
+from emu.ir.work import whole_work
 from emu.select import Selector
 from emu.tiles import Choice
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from emu.account import Account
-from emu.devices.device import whole_work
 from emu.dump import Watch
 from emu.fastest import fastest
 from emu.ir.body import Body
 from emu.ir.graph import Graph
 from emu.ir.schedule import COVERAGE
+from emu.ir.work import whole_work
 from emu.kernels.libraries import DEPTHS, LIBRARIES
 from emu.kernels.library import Kernel, Library
 from emu.pipeline import Executable

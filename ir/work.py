@@ -33,6 +33,11 @@ def node_work(body: Body, node: BodyNode) -> Work:
     return OPS[node.op].work(ins, [body.types[value] for value in node.outs], dict(node.attrs))
 
 
+def whole_work(body: Body) -> Work:
+    """Return the work of all nodes of a body."""
+    return sum((node_work(body, node) for node in body.nodes), Work())
+
+
 def shapes(types: Sequence[TensorType | None]) -> list[Shape]:
     """Return the shapes of operands, () for an absent one."""
     return [() if t is None else t.dims for t in types]

@@ -3,12 +3,13 @@
 A case is a model and ops that no kernel claims, so that the host computes each of their nodes, with
 copies over the link. The speed-up is over the host alone, which computes every node of the model
 itself and copies nothing. Every op is a group of its own, so that just those nodes go to the host.
+Every model has cases in every class, and counts as much as any other.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from math import exp, log
 
 from emu.devices.datasheet import Datasheet
@@ -31,9 +32,7 @@ FACTORS = (0.5, 2.0)
 DEPTH = "deep"
 
 CORPUS: tuple[tuple[str, Mapping[str, int]], ...] = (
-    ("mlp", {}),
     ("conv_block", {}),
-    ("attention", {}),
     ("bert_layer", {}),
     ("gpt2", {"layers": 1}),
     ("vit_b16", {"layers": 1}),
@@ -53,6 +52,14 @@ class Case:
     program: Program
     alone: Program
 
+    @property
+    def group(self) -> tuple[int, int]:
+        """Which of CLASSES it is in; raises ValueError for none."""
+        for low, high in CLASSES:
+            if low <= self.on_host <= high:
+                return low, high
+        raise ValueError(f"{self.model}: {self.on_host} nodes on the host are in no class")
+
     def speed_up(self, chip: Device) -> float:
         """The time of the host alone over that of the chip with the host, both simulated."""
         return chip.simulate(self.alone).total_ps / chip.simulate(self.program).total_ps
@@ -60,16 +67,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """Geometric means of the speed-up in the order of CLASSES, with the facts that ``what`` says.
+    """The speed-ups in the order of CLASSES, with the facts of host and link that ``what`` says.
 
-    ``falls`` are those of all classes but the first: how many times less than without a host call.
-    ``alike`` are the same with each case set against its own model, as not every model has a case
-    in every class.
+    Each is the geometric mean over the models of the mean over a model's cases.
     """
 
     what: str
     means: tuple[float, ...]
-    alike: tuple[float, ...]
 
     @property
     def falls(self) -> tuple[float, ...]:
@@ -89,9 +93,9 @@ def cases(
 
 
 def table(found: Sequence[Case], sheet: Datasheet) -> tuple[Row, ...]:
-    """The means as the datasheet has it, then with each fact of host and link halved and doubled.
+    """The means as the datasheet says, then with each fact of host and link halved and doubled.
 
-    Raises ValueError if a class has no case.
+    Raises ValueError for a model that has no case in a class.
     """
     return tuple(_row(what, found, changed) for what, changed in _varied(sheet))
 
@@ -164,20 +168,19 @@ def removals(graph: Graph, low: int, high: int) -> tuple[tuple[str, ...], ...]:
 
 def _row(what: str, found: Sequence[Case], sheet: Datasheet) -> Row:
     chip = device_of(sheet)
-    ups = [(case, case.speed_up(chip)) for case in found]
-    whole = {case.model: up for case, up in ups if not case.removed}
-    means = [_mean([up for c, up in ups if k[0] <= c.on_host <= k[1]], k) for k in CLASSES]
-    alike = [
-        _mean([whole[c.model] / up for c, up in ups if k[0] <= c.on_host <= k[1]], k)
-        for k in CLASSES[1:]
-    ]
-    return Row(what, tuple(means), tuple(alike))
+    ups: dict[tuple[str, tuple[int, int]], list[float]] = {}
+    for case in found:
+        ups.setdefault((case.model, case.group), []).append(case.speed_up(chip))
+    models = dict.fromkeys(case.model for case in found)
+    for model, (low, high) in product(models, CLASSES):
+        if (model, (low, high)) not in ups:
+            raise ValueError(f"{model}: no case has {low} to {high} nodes on the host")
+    means = (_mean([_mean(ups[model, group]) for model in models]) for group in CLASSES)
+    return Row(what, tuple(means))
 
 
-def _mean(numbers: Sequence[float], of: tuple[int, int]) -> float:
-    """The geometric mean of what a class has."""
-    if not numbers:
-        raise ValueError(f"no case has {of[0]} to {of[1]} nodes on the host")
+def _mean(numbers: Sequence[float]) -> float:
+    """The geometric mean."""
     return exp(sum(log(number) for number in numbers) / len(numbers))
 
 

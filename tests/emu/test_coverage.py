@@ -7,7 +7,7 @@ import pytest
 
 from emu.cli import main
 from emu.coverage import WHOLE, curve, shares
-from emu.devices.device import whole_work
+from emu.ir.work import whole_work
 from emu.pipeline import compile
 from tests.emu.cases import compiled
 

@@ -1,0 +1,60 @@
+"""What the host costs: a call that it computes, and a copy between it and the device.
+
+A copy crosses the link, and passes through the memory of the host: what a framework gives and takes
+is a tensor in pageable memory and in an element type that the processor computes in, while the link
+moves bytes of the device's own element type and layout from and to a buffer of the driver.
+"""
+
+from emu.devices.rates import Rates
+from emu.devices.terms import Phase, Term, exact, fixed_ps, one
+from emu.ir.body import Body
+from emu.ir.program import Copy, HostCall
+from emu.ir.types import TensorType, summing_dtype
+from emu.ir.work import whole_work
+
+
+def at_host(type: TensorType) -> TensorType:
+    """How the host holds a value of the device: row-major, narrow floats in f32."""
+    return TensorType(summing_dtype(type.dtype), type.shape)
+
+
+def calling(body: Body, rates: Rates) -> tuple[Phase, ...]:
+    """Dispatch, then the larger of operations and bytes at the host's rates."""
+    facts = rates.sheet.host
+    moved = sum(at_host(body.types[v]).bytes for v in (*range(body.inputs), *body.outputs))
+    operations = Term("host", rates.simple(whole_work(body)), exact(facts.gflops) / 1000)
+    memory = Term("host", exact(moved), rates.host_memory)
+    dispatch = fixed_ps("host", facts.dispatch_us)
+    return (Phase(((dispatch, operations), (dispatch, memory))),)
+
+
+def crossing(copy: Copy, rates: Rates) -> tuple[Phase, ...]:
+    """Latency of the link, and the bytes at its rate."""
+    moved = Term("link", exact(copy.size), rates.link)
+    return one(fixed_ps("link", rates.sheet.link.latency_us), moved)
+
+
+def passing(copy: Copy, call: HostCall | None, rates: Rates) -> tuple[Phase, ...]:
+    """What a copy that belongs to ``call`` costs on the host, where bytes are read and written.
+
+    The driver copies between its pinned buffer and the pageable tensor (M. Harris, How to Optimize
+    Data Transfers in CUDA C/C++, 2012). Then one more call of the framework converts a tensor whose
+    element type or layout is not the host's.
+    """
+    staged = Term("host", exact(2 * copy.size), rates.host_memory)
+    held = None if call is None else _held_bytes(copy.value, call)
+    if held is None:
+        return one(staged)
+    converted = Term("host", exact(copy.size + held), rates.host_memory)
+    return one(staged, fixed_ps("host", rates.sheet.host.dispatch_us), converted)
+
+
+def _held_bytes(value: str, call: HostCall) -> int | None:
+    """The size of a value of a call as the host holds it, None if it lies there as it is copied."""
+    body = call.body
+    inputs = dict(zip(call.ins, range(body.inputs), strict=True))
+    places = inputs | dict(zip(call.outs, body.outputs, strict=True))
+    if value not in places:
+        return None
+    type = body.types[places[value]]
+    return None if at_host(type) == type else at_host(type).bytes

@@ -1,0 +1,97 @@
+"""A host call and its copies, by hand: 512,000 elements on the host and link of tt_n150.
+
+That host moves 51.2 GB/s, does 768 GFLOP/s and needs 5 us to dispatch; the link moves 24.8 GB/s
+after 10 us.
+"""
+
+from fractions import Fraction
+
+import pytest
+
+from emu.devices.datasheet import load_datasheet
+from emu.devices.host import at_host, calling, crossing, passing
+from emu.devices.make import make_device
+from emu.devices.rates import Rates
+from emu.devices.terms import Phase, settle
+from emu.ir.body import Body, BodyNode
+from emu.ir.program import Copy, HostCall, Program
+from emu.ir.trace import Trace
+from emu.ir.types import TensorType
+
+RATES = Rates(load_datasheet("tt_n150"))
+US = 10**6
+
+
+def call_of(dtype: str) -> HostCall:
+    """A Relu of 512,000 elements that the host computes."""
+    type = TensorType(dtype, (1000, 512))
+    body = Body((BodyNode("Relu", (0,), (1,)),), (type, type), 1, frozenset(), (1,))
+    return HostCall(0, "host", ("x",), ("y",), body)
+
+
+def us(phases: tuple[Phase, ...]) -> Fraction:
+    return Fraction(settle(phases).ps, US)
+
+
+def there_and_back(call: HostCall) -> Trace:
+    """The call with a copy before and after it."""
+    size = call.body.types[0].bytes
+    commands = (Copy("x", "host", size), call, Copy("y", "device", size))
+    return make_device("tt_n150").simulate(Program("relu", "tt_n150", ("x",), ("y",), commands, 0))
+
+
+def test_the_host_computes_narrow_floats_in_f32_which_is_what_its_memory_moves() -> None:
+    assert us(calling(call_of("bf16").body, RATES)) == 5 + 80
+    assert us(calling(call_of("f32").body, RATES)) == 5 + 80
+
+
+@pytest.mark.parametrize(("dtype", "took"), [("bf16", 40 + 5 + 60), ("f32", 80), ("i8", 20)])
+def test_a_copy_is_staged_and_what_the_host_holds_otherwise_is_converted(
+    dtype: str, took: int
+) -> None:
+    call = call_of(dtype)
+    size = call.body.types[0].bytes
+
+    assert us(passing(Copy("x", "host", size), call, RATES)) == took
+    assert us(passing(Copy("y", "device", size), call, RATES)) == took
+
+
+def test_a_copy_that_no_call_reads_is_only_staged() -> None:
+    copy = Copy("z", "host", 1_024_000)
+    assert us(passing(copy, call_of("bf16"), RATES)) == 40
+    assert us(passing(copy, None, RATES)) == 40
+
+
+def test_padding_crosses_the_link_and_the_host_takes_it_off() -> None:
+    type = TensorType("f32", (1000, 500), "t32x32")
+    call = call_of("f32")
+    body = Body(call.body.nodes, (type, type), 1, frozenset(), (1,))
+    padded = 1024 * 512 * 4
+    moved = 2 * padded + padded + 1000 * 500 * 4
+
+    assert at_host(type) == TensorType("f32", (1000, 500))
+    took = us(passing(Copy("x", "host", padded), HostCall(0, "h", ("x",), ("y",), body), RATES))
+    assert float(took) == pytest.approx(5 + moved / 51_200)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f32"])
+def test_copies_wait_for_the_host_and_the_host_for_what_it_reads(dtype: str) -> None:
+    call = call_of(dtype)
+    copy = Copy("x", "host", call.body.types[0].bytes)
+    crossed, passed = us(crossing(copy, RATES)), us(passing(copy, call, RATES))
+    trace = there_and_back(call)
+
+    assert float(crossed) == pytest.approx(10 + copy.size / 24_800)
+    assert trace.total_ps == US * (2 * crossed + 2 * passed + us(calling(call.body, RATES)))
+    assert trace.ledger["link"] == US * 2 * crossed
+    assert trace.ledger["host"] == trace.total_ps - trace.ledger["link"]
+
+
+def test_a_measured_crossing_takes_no_less_than_the_model_says() -> None:
+    # to_torch of a bf16 tensor of 2 x 3 x 640 x 640 takes 787 us (tt-metal, issue 25718), and of
+    # 8096 x 8096 in tiles to f32 240 ms (tt-metal, pull request 26902), on Wormhole cards.
+    for shape, measured in (((2, 3, 640, 640), 787), ((8096, 8096), 240_000)):
+        type = TensorType("bf16", shape)
+        body = Body((BodyNode("Relu", (0,), (1,)),), (type, type), 1, frozenset(), (1,))
+        copy, call = Copy("x", "host", type.bytes), HostCall(0, "host", ("x",), ("y",), body)
+        assert us(crossing(copy, RATES)) + us(passing(copy, call, RATES)) <= measured
