@@ -221,8 +221,8 @@ class Clock(ABC):
 
     def host_call(self, command: HostCall) -> None:
         """Compute on the host, which issues nothing meanwhile."""
-        cost = self.settle(calling(command.body, self.device.rates))
-        self.host = self.holding(HOST, self.host, cost, command.index)
+        start, cost = self.host, self.settle(calling(command.body, self.device.rates))
+        self.host = self.holding(HOST, start, cost, command.index)
         for value in command.outs:
             self.ready[value] = self.host
         did = self.did.get(command.index, Footprint())
