@@ -102,7 +102,8 @@ def peak(side: str, name: str) -> dict[str, float]:
         given = Path(folder) / "inputs.npz"
         import numpy as np
 
-        np.savez(given, **dict(inputs))
+        arrays: Any = dict(inputs)
+        np.savez(given, **arrays)
         said = subprocess.run(
             [sys.executable, "-c", code, str(given)], check=True, capture_output=True, text=True
         )
@@ -124,7 +125,8 @@ def peak_of(side: str, path: str, dims: dict[str, int]) -> None:
     else:
         made = session(Path(path))
         run = partial(made, inputs)
-    run(), run()
+    run()
+    run()
     print(memory("VmHWM") - before)
 
 

@@ -6,7 +6,7 @@ be known: a constant, or what a value was in the run that is imported (``Importe
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from emu.models.importer import Importer
 
-Reader = Callable[["Importer", Site, "onnx.NodeProto"], None]
+Reader = Callable[[Any, Site, "onnx.NodeProto"], None]  # of an Importer, which reads this module
 GRAPH = 5  # AttributeProto.AttributeType
 BATCHED_SCAN = 8  # the one opset whose Scan has a dimension of batches
 

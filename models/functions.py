@@ -5,7 +5,7 @@ bring functions of its own. Either is read node by node in place of the call, as
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emu.ir.errors import ModelError
 from emu.ir.types import TensorType
@@ -81,12 +81,13 @@ def _body(
 ) -> "onnx.FunctionProto | None":
     from onnx import FunctionProto
 
-    if schema.has_function:
-        version = _newest(schema.function_opset_versions, opset)
-        return FunctionProto.FromString(schema.get_function_with_opset_version(version))
-    if schema.has_context_dependent_function:
-        version = _newest(schema.context_dependent_function_opset_versions, opset)
-        made = schema.get_context_dependent_function_with_opset_version(
+    said: Any = schema  # the stubs of onnx leave these out
+    if said.has_function:
+        version = _newest(said.function_opset_versions, opset)
+        return FunctionProto.FromString(said.get_function_with_opset_version(version))
+    if said.has_context_dependent_function:
+        version = _newest(said.context_dependent_function_opset_versions, opset)
+        made = said.get_context_dependent_function_with_opset_version(
             version, node.SerializeToString(), [_proto(type) for type in types]
         )
         return FunctionProto.FromString(made) if made else None

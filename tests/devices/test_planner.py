@@ -14,7 +14,7 @@ from emu.ir.errors import CapacityError
 from emu.ir.graph import Constant, Graph, Node
 from emu.ir.group import Group
 from emu.ir.machine import Machine
-from emu.ir.program import Alloc, Command, Copy, Free, HostCall, Launch, Wait
+from emu.ir.program import Alloc, Command, Copy, Drop, Free, HostCall, Keep, Launch, Wait
 from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import TileProgram, View
 from emu.ir.types import TensorType
@@ -59,7 +59,7 @@ def short(commands: Sequence[Command]) -> list[str]:
 
 def _short(command: Command) -> str:
     match command:
-        case Alloc() | Free():
+        case Alloc() | Free() | Keep() | Drop():
             return f"{type(command).__name__.lower()} {command.value}"
         case Copy():
             return f"copy {command.value} to {command.to}"

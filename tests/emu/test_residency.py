@@ -101,7 +101,7 @@ def test_what_does_not_fit_goes_through_device_memory_and_says_so() -> None:
         emu.compile("mlp", settings={"batch": 64}, device=chip, facts=[f"{fact}={kib}"])
         for kib in (96, 24576)
     )
-    kept = {}
+    kept: dict[str, list[bool]] = {}
     for name, executable in (("small", small), ("large", large)):
         machine = executable.chip.machine
         schedule = keep_on_chip(executable.compiled.schedule, machine)

@@ -36,7 +36,8 @@ def test_an_op_without_a_rule_is_its_function(tmp_path: Path, body: Body) -> Non
     op, opset, inputs, constants, attrs = body
     model, given = one_node(op, inputs, opset, constants, **attrs)
     graph = to_graph(opened(tmp_path, model), {}).verify()
-    expected = ReferenceEvaluator(model).run(None, given)[0]
+    evaluator: Any = ReferenceEvaluator(model)
+    expected = evaluator.run(None, given)[0]
     np.testing.assert_allclose(interpret(graph, given)["y0"], expected, rtol=1e-5, atol=1e-6)
     assert {n.source for n in graph.nodes} == {("the_node",)}
 
@@ -89,7 +90,7 @@ def test_functions_of_the_model_call_each_other_with_attributes(tmp_path: Path) 
 def test_an_input_that_a_call_leaves_out_is_absent_inside(tmp_path: Path) -> None:
     clip = function("clip", [node("Clip", ["a", "low", "high"], "b")], "a low high", "b")
     model = calling([clip], call("clip", ["x", "", "top"], "y"))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.5)[None][0], "top"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0.5, np.float32), "top"))
     graph = to_graph(opened(tmp_path, model), {})
     np.testing.assert_array_equal(interpret(graph, {"x": X})["y"], np.minimum(X, 0.5))
 

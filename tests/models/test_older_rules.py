@@ -28,11 +28,11 @@ def wide(vector: Array) -> Array:
 
 
 # An op, its opset, inputs, constants, attributes, and what comes of it.
-OLD = [
+OLD: list[tuple[Any, ...]] = [
     ("Add", 6, [X, real(3)], [], {"broadcast": 1, "axis": 1}, X + real(3)[:, None]),
     ("Mul", 1, [X, real(2, 3)], [], {"broadcast": 1, "axis": 0}, X * real(2, 3)[..., None]),
     ("Sub", 6, [X, real(4)], [], {"broadcast": 1}, X - real(4)),
-    ("Div", 6, [X, np.float32(3)[None][0]], [], {"broadcast": 1, "axis": 3}, X / 3),
+    ("Div", 6, [X, np.array(3, np.float32)], [], {"broadcast": 1, "axis": 3}, X / 3),
     ("Add", 6, [X, X], [], {"consumed_inputs": [0, 0]}, X + X),
     ("PRelu", 6, [X, real(3)], [], {}, np.where(X < 0, X * real(3)[:, None], X)),
     ("PRelu", 6, [X, real(1)], [], {}, np.where(X < 0, X * real(1), X)),
