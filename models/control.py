@@ -13,7 +13,7 @@ import numpy as np
 from emu.ir.errors import ModelError
 from emu.ir.types import NUMPY
 from emu.models.rules.site import Site
-from emu.models.scope import inner_scope
+from emu.models.scope import GRAPH, inner_scope
 from emu.models.tensors import dtype_of, inline
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from emu.models.importer import Importer
 
 Reader = Callable[[Any, Site, "onnx.NodeProto"], None]  # of an Importer, which reads this module
-GRAPH = 5  # AttributeProto.AttributeType
 BATCHED_SCAN = 8  # the one opset whose Scan has a dimension of batches
 
 

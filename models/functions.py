@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emu.ir.errors import ModelError
 from emu.ir.types import TensorType
 from emu.models.limits import Limits
-from emu.models.scope import Scope, makes, reads
+from emu.models.scope import Scope, domain_of, makes, reads
 from emu.models.tensors import ELEM_TYPES
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from onnx.defs import OpSchema
 
 Key = tuple[str, str, str]  # domain, name, overload
-DEFAULT = ("", "ai.onnx")
 NESTED = "graphs and functions inside each other"
 
 
@@ -55,7 +54,7 @@ class Functions:
 
 
 def _key(domain: str, name: str, overload: str) -> Key:
-    return "" if domain in DEFAULT else domain, name, overload
+    return domain_of(domain), name, overload
 
 
 def schema_body(
@@ -68,7 +67,7 @@ def schema_body(
     from onnx.defs import SchemaError, get_schema
 
     try:
-        schema = get_schema(node.op_type, opset, "" if node.domain in DEFAULT else node.domain)
+        schema = get_schema(node.op_type, opset, domain_of(node.domain))
     except SchemaError:
         return None
     if schema.deprecated:
@@ -129,7 +128,7 @@ def call_scope(
     }
     names.update((name, "") for name in function.input)
     names.update(zip(function.input, node.input, strict=False))
-    own = {o.domain if o.domain not in DEFAULT else "": o.version for o in function.opset_import}
+    own = {domain_of(o.domain): o.version for o in function.opset_import}
     return Scope(
         opsets={**opsets, **own},
         used=reads(function.node) | {*function.output},
@@ -157,7 +156,7 @@ def _attributes(
 def _defaults(node: "onnx.NodeProto") -> "dict[str, onnx.AttributeProto]":
     from onnx.defs import get_schema, has
 
-    domain = "" if node.domain in DEFAULT else node.domain
+    domain = domain_of(node.domain)
     if not has(node.op_type, domain):
         return {}
     known = get_schema(node.op_type, domain).attributes

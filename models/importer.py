@@ -12,9 +12,9 @@ from emu.ir.graph import Attrs, Constant, Graph, Node
 from emu.ir.ops import find_op
 from emu.ir.place import at
 from emu.ir.types import NUMPY, Array, TensorType
-from emu.models.control import GRAPH, READERS
+from emu.models.control import READERS
 from emu.models.dims import declared_type
-from emu.models.functions import DEFAULT, NESTED, Functions, call_scope, schema_body
+from emu.models.functions import NESTED, Functions, call_scope, schema_body
 from emu.models.model import Model
 from emu.models.rules import (
     attention,
@@ -31,7 +31,7 @@ from emu.models.rules import (
     window,
 )
 from emu.models.rules.site import Call, Calls, Given, OnnxAttr, Rule, Site
-from emu.models.scope import Scope, scope_of
+from emu.models.scope import GRAPH, Scope, domain_of, scope_of
 from emu.models.tensors import array_of, inline
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ class Importer:
         self.folded_bytes = self.trips = 0
         for name, type in inputs.items():
             self.limits.check_type(type, f"{model.origin}: input '{name}'")
-        opsets = {
-            "" if o.domain in DEFAULT else o.domain: o.version for o in model.proto.opset_import
-        }
+        opsets = {domain_of(o.domain): o.version for o in model.proto.opset_import}
         self.scope = scope_of(model.proto.graph, {**opsets, "": opset})
         self.functions = Functions(model.proto, model.origin, self.limits)
 
@@ -82,7 +80,7 @@ class Importer:
         site = self._site(node, node.name or usual or f"{node.op_type}_{len(self.ids)}")
         at(site.where)
         self._check(site)
-        if node.domain in DEFAULT and node.op_type in READERS:
+        if not domain_of(node.domain) and node.op_type in READERS:
             return READERS[node.op_type](self, site, node)
         try:
             answer = self._ruled(site, node)
@@ -115,7 +113,7 @@ class Importer:
             size = len(self.ids) + self.functions.size(node, site.where)
             self.limits.check("nodes", size, site.where, "nodes after expansion")
             return own
-        opset = self.scope.opsets.get("" if node.domain in DEFAULT else node.domain)
+        opset = self.scope.opsets.get(domain_of(node.domain))
         if opset is None:
             return None
         return schema_body(node, opset, [self.types[v] if v else None for v in node.input])
@@ -233,7 +231,7 @@ class Importer:
     def _opset(self, node: "onnx.NodeProto") -> int:
         """The version of a node's domain; that of ONNX itself where the model does not say."""
         opsets = self.scope.opsets
-        return opsets.get("" if node.domain in DEFAULT else node.domain, opsets[""])
+        return opsets.get(domain_of(node.domain), opsets[""])
 
     def _fresh(self, wanted: str) -> str:
         id, count = wanted, self.copies.get(wanted, 1)
@@ -323,7 +321,7 @@ def _is_known(domain: str, op: str) -> bool:
     """Whether there is a rule for the op of this domain."""
     if domain == "com.microsoft":
         return op in quantisation.MICROSOFT
-    return domain in DEFAULT and op in RULES and op not in quantisation.MICROSOFT
+    return not domain_of(domain) and op in RULES and op not in quantisation.MICROSOFT
 
 
 def _initializers(model: Model) -> dict[str, Constant]:

@@ -10,6 +10,7 @@ from emu.models.dims import bind_inputs
 from emu.models.importer import Importer
 from emu.models.limits import LIMITS, Limits
 from emu.models.model import Model
+from emu.models.scope import domain_of
 from emu.models.thin import open_thin
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 OLDEST_OPSET = 1
 NEWEST_OPSET = 28  # the newest whose changes to the ops here have been read
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # What Python and numpy raise for numbers, lists and types that do not go together.
 UNFORESEEN = (
     ArithmeticError,
@@ -65,7 +65,7 @@ def _check_proto(proto: "onnx.ModelProto", path: Path) -> None:
 
 def opset_of(model: Model) -> int:
     """Return the version of ONNX's own ops; raise Unsupported outside 1 to 28."""
-    found = [o.version for o in model.proto.opset_import if o.domain in DEFAULT_DOMAINS]
+    found = [o.version for o in model.proto.opset_import if not domain_of(o.domain)]
     if not found:
         raise ModelError(f"{model.origin}: the model imports no opset of ONNX itself")
     if not OLDEST_OPSET <= max(found) <= NEWEST_OPSET:

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 GRAPH = 5  # AttributeProto.AttributeType of a subgraph
 
 
+def domain_of(name: str) -> str:
+    """Return a domain as opset tables have it: ONNX's own is "", also where it is spelt out."""
+    return "" if name == "ai.onnx" else name
+
+
 @dataclass
 class Scope:
     """The names of one graph, branch, trip or call, and the values that they stand for.
