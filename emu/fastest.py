@@ -1,6 +1,6 @@
 """Find the groups, the kernels and the number of cores whose whole run is fastest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -152,7 +152,7 @@ class _Case:
 
     def tuned(self, best: Planned, cores: int, database: TuningDatabase | None) -> Planned:
         """Tune what the compiler generated; the menu's tiles stay if a whole run is faster so."""
-        fused, menu, program = best
+        fused, menu, _ = best
         chip, compiler = self.chip, self.stack.compiler
         generated = _generated(menu.bindings)
         with self.watch.bar("tuning", compiler.trials * len(generated)) as tick:
@@ -161,14 +161,8 @@ class _Case:
             fallback = compiler.fallback
             selector = Selector(chip, self.library, cores, fallback=fallback, tuner=tuner)
             schedule = selector.schedule(fused)
-        made = self.planned(schedule)
-        ps, menu_ps = chip.simulate(made).total_ps, chip.simulate(program).total_ps
-        why = f"the whole run is {'not slower' if ps <= menu_ps else 'slower'} with tuned tiles"
-        numbers = {"run_ps": ps, "without_ps": menu_ps}
-        said = Decision(ps <= menu_ps, "tune:run", why, _nodes(generated), numbers)
-        kept = schedule if said.ok else menu
-        told = replace(kept, decisions=(*schedule.decisions, said))
-        return fused, told, made if said.ok else program
+        nodes = _nodes(generated)
+        return self.not_slower(best, [schedule], "tune:run", "tuned tiles", lambda _: nodes)
 
     def resident(self, best: Planned) -> Planned:
         """The plan with values kept on chip, or the given one if no such run is as fast.
@@ -176,20 +170,33 @@ class _Case:
         Where cores reach each other, keeping only what each finds in its own scratchpad is a
         candidate too, since a network can be slower than device memory.
         """
-        fused, schedule, program = best
         machine = self.chip.machine
-        without = self.chip.simulate(program).total_ps
         machines = dict.fromkeys((machine, replace(machine, network=False)))
-        kept = [keep_on_chip(schedule, m) for m in machines]
-        plans = [(s, self.planned(s)) for s in kept]
-        times = [self.chip.simulate(p).total_ps for _, p in plans]
+        kept = [keep_on_chip(best[1], m) for m in machines]
+        return self.not_slower(best, kept, "residency:run", "kept values", _kept_makers)
+
+    def not_slower(
+        self,
+        best: Planned,
+        others: Sequence[Schedule],
+        code: str,
+        what: str,
+        nodes: Callable[[Schedule], tuple[str, ...]],
+    ) -> Planned:
+        """The fastest plan of other schedules, or the given one if its whole run is faster.
+
+        A decision under ``code`` says which, about the ``nodes`` of the fastest other schedule.
+        """
+        fused, schedule, program = best
+        without = self.chip.simulate(program).total_ps
+        plans = [(other, self.planned(other)) for other in others]
+        times = [self.chip.simulate(made).total_ps for _, made in plans]
         ps = min(times)
         chosen, made = plans[times.index(ps)]
-        why = f"the whole run is {'not slower' if ps <= without else 'slower'} with kept values"
-        numbers = {"run_ps": ps, "without_ps": without}
-        values = [d for d in chosen.decisions if d.ok and d.code == "residency:value"]
-        makers = tuple(dict.fromkeys(node for d in values for node in d.nodes))
-        said = Decision(ps <= without, "residency:run", why, makers, numbers)
+        why = f"the whole run is {'not slower' if ps <= without else 'slower'} with {what}"
+        said = Decision(
+            ps <= without, code, why, nodes(chosen), {"run_ps": ps, "without_ps": without}
+        )
         told = replace(chosen if said.ok else schedule, decisions=(*chosen.decisions, said))
         return fused, told, made if said.ok else program
 
@@ -214,6 +221,12 @@ def _generated(bindings: Sequence[Binding]) -> Sequence[Binding]:
     """One binding for each distinct kernel that the compiler generates."""
     found = {(b.kernel, b.body): b for b in bindings if b.kernel.startswith("generated.")}
     return tuple(found.values())
+
+
+def _kept_makers(schedule: Schedule) -> tuple[str, ...]:
+    """The nodes that make values which a schedule keeps on chip."""
+    values = (d for d in schedule.decisions if d.ok and d.code == "residency:value")
+    return tuple(dict.fromkeys(node for d in values for node in d.nodes))
 
 
 def _nodes(bindings: Sequence[Binding]) -> tuple[str, ...]:
