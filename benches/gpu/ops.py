@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from benches.gpu.timers import DEVICE, HALF, kernel_us, wall_us
 
+FROM_DRAM = "graph of kernels, operands in turn"
 OPS: list[dict[str, object]] = []
 
 
@@ -23,7 +24,7 @@ def op(
         tensors = [torch.randn(*size, device="cuda", dtype=HALF) for size in sizes]
         works.append(lambda tensors=tensors: call(*tensors))
     timers = {
-        "graph of kernels, operands in turn": lambda: kernel_us(*works),
+        FROM_DRAM: lambda: kernel_us(*works),
         "graph of kernels, same operands": lambda: kernel_us(works[0]),
         "wall": lambda: wall_us(works[0]),
     }

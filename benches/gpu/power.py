@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import cupy
@@ -49,6 +50,7 @@ extern "C" __global__ void from_shared(float* out, int n) {
 """
 
 
+@cache
 def handle() -> Any:
     """The board."""
     pynvml.nvmlInit()
