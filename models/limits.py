@@ -40,7 +40,7 @@ class Limits:
     tensor_bytes: int = 8 * GIB
     folded_bytes: int = 64 << 20
     operations: int = 10**12
-    trips: int = 20_000
+    trips: int = 5_000
     seconds: int = 18
     memory_bytes: int = 7 * GIB // 4
     printed_bytes: int = 256 << 20
