@@ -19,7 +19,7 @@ from emu.ir.count import count
 from emu.ir.errors import Unsupported
 from emu.ir.machine import Machine, Residency
 from emu.ir.ops import OPS, Fusion, Work
-from emu.ir.program import Command, Copy, Drop, HostCall, Keep, Launch, Program, Wait
+from emu.ir.program import Command, Copy, Drop, HostCall, Keep, Launch, Program, Step, Wait
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
@@ -129,15 +129,15 @@ class Device(ABC):
 
     def ran(self, program: Program, clock: "Clock") -> "Clock":
         """A clock on which the commands of ``program`` ran."""
-        calls, own = _host_calls(program.commands), _own(program)
-        for command, call in zip(program.commands, calls, strict=True):
+        owners, own = _owners(program.commands), _own(program)
+        for command, owner in zip(program.commands, owners, strict=True):
             match command:
                 case Launch():
                     clock.launch(command, _shares(own, command))
                 case HostCall():
                     clock.host_call(command)
                 case Copy():
-                    clock.copy(command, call)
+                    clock.copy(command, owner)
                 case Keep():
                     clock.keep(command)
                 case Drop():
@@ -203,11 +203,11 @@ class Clock(ABC):
         self.did[index] = did
         self.end = later(self.end, end)
 
-    def copy(self, command: Copy, call: HostCall | None) -> None:
-        """Move a value over the link for a host call; the host waits for what it reads."""
-        index, rates, size = -1 if call is None else call.index, self.device.rates, command.size
+    def copy(self, command: Copy, owner: Step | None) -> None:
+        """Move a value over the link for its owner; the host waits for what it reads."""
+        index, rates, size = -1 if owner is None else owner.index, self.device.rates, command.size
         crossed = self.settle(crossing(command, rates))
-        passed = self.settle(passing(command, call, rates))
+        passed = self.settle(passing(command, owner, rates))
         if command.to == "device":
             self.host = self.holding(HOST, self.host, passed, index)
             self.link = self.holding(LINK, later(self.link, self.host), crossed, index, size)
@@ -346,22 +346,26 @@ def _shares(own: frozenset[str], command: Launch) -> Shares:
     )
 
 
-def _host_calls(commands: tuple[Command, ...]) -> list[HostCall | None]:
-    """For each command the call it belongs to: a copy to the host to the next host call."""
-    calls: list[HostCall | None] = []
-    coming: HostCall | None = None
-    for command in reversed(commands):
+def _owners(commands: tuple[Command, ...]) -> list[Step | None]:
+    """For each copy the launch or host call that is charged with it.
+
+    A copy to the device belongs to the host call before it, one to the host to the call after it.
+    Where none comes the program itself reads the value, which belongs to what made it.
+    """
+    coming = [command for command in commands if isinstance(command, HostCall)]
+    past: Step | None = None
+    makers: dict[str, Step] = {}
+    owners: list[Step | None] = []
+    for command in commands:
+        if isinstance(command, Launch | HostCall):
+            makers |= dict.fromkeys(command.outs, command)
         if isinstance(command, HostCall):
-            coming = command
-        calls.append(coming)
-    calls.reverse()
-    past: HostCall | None = None
-    for i, command in enumerate(commands):
-        if isinstance(command, HostCall):
-            past = command
-        if isinstance(command, Copy) and command.to == "device":
-            calls[i] = past
-    return calls
+            past = coming.pop(0)
+        if isinstance(command, Copy) and command.to == "host":
+            owners.append(coming[0] if coming else makers.get(command.value))
+        else:
+            owners.append(past)
+    return owners
 
 
 def is_product(op: str) -> bool:

@@ -8,7 +8,7 @@ moves bytes of the device's own element type and layout from and to a buffer of 
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, exact, fixed_ps, one
 from emu.ir.body import Body
-from emu.ir.program import Copy, HostCall
+from emu.ir.program import Copy, Step
 from emu.ir.types import TensorType, summing_dtype
 from emu.ir.work import whole_work
 
@@ -34,26 +34,26 @@ def crossing(copy: Copy, rates: Rates) -> tuple[Phase, ...]:
     return one(fixed_ps("link", rates.sheet.link.latency_us), moved)
 
 
-def passing(copy: Copy, call: HostCall | None, rates: Rates) -> tuple[Phase, ...]:
-    """What a copy that belongs to ``call`` costs on the host, where bytes are read and written.
+def passing(copy: Copy, owner: Step | None, rates: Rates) -> tuple[Phase, ...]:
+    """What a copy that belongs to ``owner`` costs on the host, where bytes are read and written.
 
     The driver copies between its pinned buffer and the pageable tensor (M. Harris, How to Optimize
     Data Transfers in CUDA C/C++, 2012). Then one more call of the framework converts a tensor whose
     element type or layout is not the host's.
     """
     staged = Term("host", exact(2 * copy.size), rates.host_memory)
-    held = None if call is None else _held_bytes(copy.value, call)
+    held = None if owner is None else _held_bytes(copy.value, owner)
     if held is None:
         return one(staged)
     converted = Term("host", exact(copy.size + held), rates.host_memory)
     return one(staged, fixed_ps("host", rates.sheet.host.dispatch_us), converted)
 
 
-def _held_bytes(value: str, call: HostCall) -> int | None:
-    """The size of a value of a call as the host holds it, None if it lies there as it is copied."""
-    body = call.body
-    inputs = dict(zip(call.ins, range(body.inputs), strict=True))
-    places = inputs | dict(zip(call.outs, body.outputs, strict=True))
+def _held_bytes(value: str, step: Step) -> int | None:
+    """The size of a value of a step as the host holds it, None if it lies there as it is copied."""
+    body = step.body
+    inputs = dict(zip(step.ins, range(body.inputs), strict=True))
+    places = inputs | dict(zip(step.outs, body.outputs, strict=True))
     if value not in places:
         return None
     type = body.types[places[value]]

@@ -76,6 +76,7 @@ class Wait:
     """Block the host until the device has done all that was issued."""
 
 
+Step: TypeAlias = Launch | HostCall
 Command: TypeAlias = Alloc | Free | Keep | Drop | Copy | Launch | HostCall | Wait
 
 

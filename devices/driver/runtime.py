@@ -4,8 +4,9 @@ A table of functions gives each of them a role. What a table has no function for
 command buffer of the next launch, as with drivers that know little more than to submit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from emu.devices.driver.context import Contents
@@ -76,29 +77,38 @@ Host = Callable[[HostCall, Sequence[Contents]], Sequence[Contents]]
 class Player:
     """Plays the commands of a program; ``callers`` says who launches what, the first does the rest.
 
-    ``given`` are the inputs and constants, which lie on the device before it starts; ``host``
-    computes host calls.
+    ``data`` is the program as a binary. ``given`` are inputs and constants, which lie on the device
+    before it starts; ``host`` computes host calls. ``handed`` is what programs before left.
     """
 
     program: Program
+    data: bytes
     callers: Callable[[Launch], Caller]
     first: Caller
     given: Mapping[str, Contents]
     host: Host
+    handed: frozenset[str] = frozenset()
     at_host: dict[str, Contents] = field(default_factory=dict[str, Contents])
     on_device: dict[str, Request] = field(default_factory=dict[str, Request])
     modules: dict[int, Request] = field(default_factory=dict[int, Request])
 
-    def play(self, data: bytes) -> dict[str, Contents]:
-        """Open, load the binary, run all commands, close; return the model's outputs."""
-        self.first.ask(OPEN)
+    def run(self) -> None:
+        """Load the binary and run all commands in the context that is open."""
         for position, command in enumerate(self.program.commands):
-            self._do(position, command, data)
-        outputs = {name: self._read(name) for name in self.program.outputs}
-        self.first.ask(CLOSE)
-        return outputs
+            self._do(position, command)
 
-    def _do(self, position: int, command: object, data: bytes) -> None:
+    def goes_on(self, before: "Player") -> None:
+        """Take over what another one left on the device and at the host."""
+        program = before.program
+        self.handed = before.handed | {*program.inputs, *program.outputs}
+        self.on_device |= {v: m for v, m in before.on_device.items() if v in self.handed}
+        self.at_host |= {v: held for v, held in before.at_host.items() if v in self.handed}
+
+    def read(self, values: Iterable[str]) -> dict[str, Contents]:
+        """The contents of some values, taken to the host from where they lie."""
+        return {name: self._read(name) for name in values}
+
+    def _do(self, position: int, command: object) -> None:
         match command:
             case Alloc():
                 self._alloc(command)
@@ -112,7 +122,7 @@ class Player:
             case Copy():
                 self._copy(command)
             case Launch():
-                self._launch(position, command, data)
+                self._launch(position, command)
             case HostCall():
                 made = self.host(command, [self._held(v) for v in command.ins])
                 self.at_host.update(zip(command.outs, made, strict=True))
@@ -120,11 +130,16 @@ class Player:
                 self.first.ask(WAIT)
 
     def _alloc(self, command: Alloc) -> None:
-        """Room for a value, from the pool if there is one; what the host has is put there."""
+        """Room for a value that has none yet, from the pool if there is one.
+
+        What the host has of it is put there.
+        """
+        if command.value in self.on_device:
+            return
         role = POOL if POOL in self.first.roles else ALLOC
         memory = self.on_device[command.value] = self.first.ask(role, command.size)
-        if command.value in self.given:
-            self.first.ask(COPY, "device", memory, self.given[command.value])
+        if command.value in self.given or command.value in self.handed:
+            self.first.ask(COPY, "device", memory, self._held(command.value))
 
     def _copy(self, command: Copy) -> None:
         if command.to == "host":
@@ -143,12 +158,28 @@ class Player:
             self.at_host[value] = self.first.ask(COPY, "host", self.on_device[value]).result
         return self._held(value)
 
-    def _launch(self, position: int, command: Launch, data: bytes) -> None:
+    def _launch(self, position: int, command: Launch) -> None:
         caller = self.callers(command)
         if caller is not self.first:
             self.first.ask(WAIT)  # what still rides with the first must come before
         if id(caller) not in self.modules:
-            self.modules[id(caller)] = caller.ask(LOAD, data)
+            self.modules[id(caller)] = caller.ask(LOAD, self.data)
         ins = [self.on_device.get(v) or self._held(v) for v in command.ins]
         outs = [self.on_device[v] for v in command.outs]
         caller.ask(LAUNCH, self.modules[id(caller)], position, ins, outs)
+
+
+def play(players: Sequence[Player], outputs: Iterable[str]) -> dict[str, Contents]:
+    """Open, run programs one after another, each with what those before left, and close.
+
+    Returns the contents of the ``outputs``.
+    """
+    first = players[0].first
+    first.ask(OPEN)
+    players[0].run()
+    for before, player in pairwise(players):
+        player.goes_on(before)
+        player.run()
+    contents = players[-1].read(outputs)
+    first.ask(CLOSE)
+    return contents

@@ -1,18 +1,22 @@
-"""What a driver compiled of portable sections, kept by shape: each new shape costs a recompile."""
+"""What was compiled for a shape when it was first met, and is kept: a new one costs a recompile.
 
-from collections.abc import Callable
+Drivers keep portable sections so, and compilers of dynamic shapes whole programs.
+"""
+
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from emu.ir.body import Body
-from emu.ir.tile import TileProgram
+Shaped = TypeVar("Shaped", bound=Hashable)
+Made = TypeVar("Made")
 
 
 @dataclass(eq=False)
-class ShapeCache:
-    """Compiles a body when it is first met; a body states its shapes, so another one is a miss."""
+class ShapeCache(Generic[Shaped, Made]):
+    """Compiles what states its shapes, such as a body, when it is first met: others are a miss."""
 
-    compile: Callable[[Body], TileProgram]
-    kept: dict[Body, TileProgram] = field(default_factory=dict[Body, TileProgram])
+    compile: Callable[[Shaped], Made]
+    kept: dict[Shaped, Made] = field(default_factory=dict[Shaped, Made])
     hits: int = 0
 
     @property
@@ -20,10 +24,10 @@ class ShapeCache:
         """How often something was compiled."""
         return len(self.kept)
 
-    def __call__(self, body: Body) -> TileProgram:
-        """The tile program of a body; raises what the compiler raises, and then keeps nothing."""
-        if body in self.kept:
+    def __call__(self, shaped: Shaped) -> Made:
+        """What is made of it; raises what the compiler raises, and then keeps nothing."""
+        if shaped in self.kept:
             self.hits += 1
         else:
-            self.kept[body] = self.compile(body)
-        return self.kept[body]
+            self.kept[shaped] = self.compile(shaped)
+        return self.kept[shaped]

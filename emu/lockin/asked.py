@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from emu.cli_stacks import TryFlags
 from emu.commands import Request, shape_of
 from emu.flags import StackFlags
+from emu.foreign import is_path
 from emu.ir.errors import BadOption, UnknownName
+from emu.ir.graph import Graph
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import SLOTS, Bundle, Catalogue, Part, title
 from emu.lockin.source import Source
@@ -15,6 +17,8 @@ from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.pipeline import open_model
 
+BATCH = "batch"  # the dimension, or the setting of a zoo model, that a program may leave open
+
 
 def opened_in(catalogue: Catalogue, flags: TryFlags) -> tuple[Model, Laboratory]:
     """The model that flags name, and a laboratory that tries stacks on it."""
@@ -23,8 +27,14 @@ def opened_in(catalogue: Catalogue, flags: TryFlags) -> tuple[Model, Laboratory]
     opened = open_model(flags.model, settings)
     graph = to_graph(opened, dims)
     reads = (graph.nodes[len(graph.nodes) // 2].output,) if flags.host_read else ()
-    symbols = ("batch",) if flags.symbolic_batch else ()
-    return opened, Laboratory(catalogue, Source(graph, reads, symbols))
+    symbols = (BATCH,) if flags.symbolic_batch else ()
+
+    def bound(batch: int) -> Graph:
+        if is_path(flags.model):
+            return to_graph(opened, {**dims, BATCH: batch})
+        return to_graph(open_model(flags.model, {**settings, BATCH: batch}), dims)
+
+    return opened, Laboratory(catalogue, Source(graph, reads, symbols, bound))
 
 
 def bench_of(

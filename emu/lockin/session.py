@@ -6,28 +6,29 @@ assumed, which of them took part.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from emu.devices.device import Device
+from emu.devices.driver import Loader
 from emu.devices.driver.context import Context
-from emu.devices.driver.runtime import Caller, Player
+from emu.devices.driver.runtime import Caller, Player, play
 from emu.devices.driver.shape_cache import ShapeCache
-from emu.fastest import Planned
 from emu.ir.body import Body
 from emu.ir.errors import NoKernel
 from emu.ir.graph import Graph
-from emu.ir.program import HostCall, Launch, Program
+from emu.ir.program import HostCall, Launch
 from emu.ir.tile import TileProgram
-from emu.ir.trace import Trace
-from emu.ir.types import Array
+from emu.ir.types import Array, TensorType
 from emu.kernels.fast import fast_body
 from emu.kernels.libraries import LIBRARIES
 from emu.lockin.bundles import owner
-from emu.lockin.contracts.images import image_for
+from emu.lockin.contracts.images import Compile, image_for
 from emu.lockin.contracts.linking import compiled_code, opened
 from emu.lockin.parts import Choice, Part
-from emu.lockin.trial import Laboratory
+from emu.lockin.segments import Segment, timed
+from emu.lockin.source import Source
+from emu.lockin.trial import Laboratory, dispatch_us
 
 ALIGNMENT_BYTES = 256  # what drivers promise of the address of an allocation
 GENERATED = LIBRARIES["generated"]
@@ -37,19 +38,35 @@ GENERATED = LIBRARIES["generated"]
 class Ran:
     """One run: outputs (None without values), calls by part and function, and what was compiled.
 
-    ``ledger`` is that of the warm run with the recompiles of this one on top, charged to the host.
+    ``compiles`` are programs that the compiler made of a shape it had not met, ``recompiles`` what
+    the driver made of portable sections. ``ledger`` is that of the warm run with both of this one
+    on top, charged to the host.
     """
 
     outputs: Mapping[str, Any]
     calls: Mapping[str, Mapping[str, int]]
+    compiles: int
     recompiles: int
     ledger: Mapping[str, int]
     copied_bytes: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Shape:
+    """The types of what a program is given, by which it is compiled."""
+
+    types: tuple[TensorType, ...]
+    source: Source = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, source: Source) -> "Shape":
+        """The shape of a source program whose dimensions are bound."""
+        return cls(tuple(source.graph.types[name] for name in source.graph.inputs), source)
+
+
 @dataclass(eq=False)
 class Session:
-    """A stack with one program, and what its driver has compiled so far.
+    """A stack with one source program, and what compiler and driver have compiled so far.
 
     Raises the refusal of the first contract that the stack breaks, and CapacityError or Unsupported
     if the program cannot be.
@@ -57,7 +74,8 @@ class Session:
 
     choice: Choice
     laboratory: Laboratory
-    cache: ShapeCache = field(init=False)
+    cache: ShapeCache[Body, TileProgram] = field(init=False)
+    programs: ShapeCache[Shape, tuple[Segment, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Execute the contracts; nothing is opened for a stack that breaks one."""
@@ -65,41 +83,60 @@ class Session:
         if refused is not None:
             raise refused.error
         self.cache = ShapeCache(lambda body: generated(body, self.chip))
+        self.programs = ShapeCache(
+            lambda shape: self.laboratory.planned(self.choice, self.chip, shape.source)
+        )
 
     @cached_property
     def chip(self) -> Device:
         """The chip, with what the front end needs per launch."""
         return self.laboratory.chip(self.choice)
 
-    @cached_property
-    def planned(self) -> tuple[Graph, Planned]:
-        """The graph as the chip computes it, and its program."""
-        return self.laboratory.planned(self.choice, self.chip)
+    @property
+    def compiles_late(self) -> bool:
+        """Whether the compiler meets shapes only when it runs; without one nothing is compiled."""
+        eager = self.choice["front_end"][0].fact("mode") == "eager"
+        return bool(self.laboratory.source.symbols) and not eager
 
-    @cached_property
-    def trace(self) -> Trace:
-        """The warm run on the simulated clock."""
-        return self.chip.simulate(self.planned[1][2])
+    def segments(self, batch: int | None = None) -> tuple[Segment, ...]:
+        """What is run of a batch, that of the source if none is said; compiled when first met.
 
-    def run(self, inputs: Mapping[str, Array] | None = None) -> Ran:
+        Raises DynamicShape for another batch if the program leaves none open.
+        """
+        source = self.laboratory.source
+        bound = source if batch is None else source.of_batch(batch)
+        return self.programs(Shape.of(bound))
+
+    def run(self, inputs: Mapping[str, Array] | None = None, batch: int | None = None) -> Ran:
         """Run the program once; without ``inputs`` only the calls are made, and no value is."""
-        graph, (_, _, program) = self.planned
-        missed = self.cache.misses
-        data, loader = image_for(program, self.choice, self.laboratory.catalogue, self._compile)
+        met, missed = self.programs.misses, self.cache.misses
+        segments = self.segments(batch)
+        compute = _nothing if inputs is None else _values
+        compile = partial(self._compile, self._of_libraries(segments))
+        data, loaders = zip(*(self._image(s, compile) for s in segments), strict=True)
         room = self.chip.machine.device_bytes, ALIGNMENT_BYTES
-        context = Context(room, loader, _nothing if inputs is None else _values)
+        context = Context(room, loaders[0], compute)
         callers = self._callers(context)
-        player = Player(
-            program,
-            lambda launch: self._caller(launch, callers),
-            callers[None],
-            _absent(graph) if inputs is None else {**_constants(graph), **inputs},
-            _nothing if inputs is None else _values,
-        )
-        outputs = player.play(data)
+        players = [
+            Player(
+                segment.program,
+                image,
+                lambda launch: self._caller(launch, callers),
+                callers[None],
+                _given(segment.graph, inputs),
+                compute,
+            )
+            for segment, image in zip(segments, data, strict=True)
+        ]
+        outputs = play(players, self.laboratory.source.graph.outputs)
         calls = {p.name if p else "compiled code": dict(c.handle.calls) for p, c in callers.items()}
+        compiles = self.programs.misses - met if self.compiles_late else 0
         recompiles = self.cache.misses - missed
-        return Ran(outputs, calls, recompiles, self._ledger(recompiles), dict(context.copied))
+        ledger = self._ledger(segments, compiles + recompiles)
+        return Ran(outputs, calls, compiles, recompiles, ledger, dict(context.copied))
+
+    def _image(self, segment: Segment, compile: Compile) -> tuple[bytes, Loader]:
+        return image_for(segment.program, self.choice, self.laboratory.catalogue, compile)
 
     def _callers(self, context: Context) -> dict[Part | None, Caller]:
         """Who calls the driver: each library and runtime, and compiled code under None."""
@@ -112,22 +149,22 @@ class Session:
         """Who launches a kernel: the first library that has it, or compiled code."""
         return callers[owner(self.choice["kernels"], launch.kernel)]
 
-    def _compile(self, body: Body) -> TileProgram:
+    def _compile(self, known: Mapping[Body, TileProgram], body: Body) -> TileProgram:
         """What the driver makes of a portable body: the library's program, or its own."""
-        return self._of_libraries.get(body) or self.cache(body)
+        return known.get(body) or self.cache(body)
 
-    @cached_property
-    def _of_libraries(self) -> Mapping[Body, TileProgram]:
-        program: Program = self.planned[1][2]
-        launches = [c for c in program.commands if isinstance(c, Launch)]
+    def _of_libraries(self, segments: Sequence[Segment]) -> Mapping[Body, TileProgram]:
+        commands = (command for segment in segments for command in segment.program.commands)
+        launches = [command for command in commands if isinstance(command, Launch)]
         kernels = self.choice["kernels"]
         return {c.body: c.program for c in launches if owner(kernels, c.kernel) is not None}
 
-    def _ledger(self, recompiles: int) -> dict[str, int]:
+    def _ledger(self, segments: Sequence[Segment], compiled: int) -> dict[str, int]:
+        """The warm run, and ``compiled`` times what the compiler needs for a shape."""
+        warm = timed(segments, self.chip, dispatch_us(self.choice))
         each_us: float = max(p.fact("recompile_us") for p in self.choice["compiler"])
-        ledger = dict(self.trace.ledger)
-        ledger["host"] = ledger.get("host", 0) + recompiles * round(each_us * 1_000_000)
-        return ledger
+        host = warm.by_cause["host"] + compiled * round(each_us * 1_000_000)
+        return {**warm.by_cause, "host": host}
 
 
 def generated(body: Body, chip: Device) -> TileProgram:
@@ -139,13 +176,12 @@ def generated(body: Body, chip: Device) -> TileProgram:
     raise NoKernel(f"driver: no kernel can be generated for {', '.join(n.op for n in body.nodes)}")
 
 
-def _absent(graph: Graph) -> dict[str, None]:
-    """What lies on the device before a run, without its contents."""
-    return dict.fromkeys((*graph.constants, *graph.inputs))
-
-
-def _constants(graph: Graph) -> dict[str, Array]:
-    return {name: constant.load() for name, constant in graph.constants.items()}
+def _given(graph: Graph, inputs: Mapping[str, Array] | None) -> Mapping[str, Any]:
+    """What lies on the device before a run; without inputs nothing has contents."""
+    if inputs is None:
+        return dict.fromkeys((*graph.constants, *graph.inputs))
+    constants = {name: constant.load() for name, constant in graph.constants.items()}
+    return {**constants, **inputs}
 
 
 def _values(command: Launch | HostCall, ins: Sequence[Any]) -> Sequence[Any]:

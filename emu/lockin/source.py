@@ -1,9 +1,11 @@
 """Source programs: a model as a user would write it, with what no plain graph can say."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 
+from emu.ir.errors import DynamicShape
 from emu.ir.graph import Graph
 from emu.lockin.ways import Ways, ways_of
 
@@ -15,6 +17,16 @@ class Source:
     graph: Graph
     reads: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    bound: Callable[[int], Graph] | None = field(default=None, compare=False)
+
+    def of_batch(self, batch: int) -> "Source":
+        """The program with its batch bound, by ``bound``, to another number.
+
+        Raises DynamicShape if it leaves none open.
+        """
+        if not self.symbols or self.bound is None:
+            raise DynamicShape("the program is run", "shapes as numbers", f"a batch of {batch}")
+        return replace(self, graph=self.bound(batch))
 
     @cached_property
     def ways(self) -> Mapping[str, Ways]:
@@ -22,26 +34,30 @@ class Source:
         return ways_of(self.graph)
 
     def segments(self) -> tuple[Graph, ...]:
-        """The graph cut after the node that makes each value which is read in the middle."""
-        ends = sorted(self.graph.position[self.graph.producer[v].id] + 1 for v in self.reads)
-        starts = [0, *ends]
-        stops = [*ends, len(self.graph.nodes)]
-        return tuple(
-            _segment(self.graph, start, stop) for start, stop in zip(starts, stops, strict=True)
-        )
+        """The graph cut after the node that makes each value which is read in the middle.
+
+        What is read leaves its segment, as does what a later segment needs.
+        """
+        graph = self.graph
+        if not self.reads:
+            return (graph,)
+        ends = {graph.position[graph.producer[v].id] + 1 for v in self.reads}
+        cuts = sorted({0, *ends, len(graph.nodes)})
+        read = frozenset(self.reads)
+        return tuple(_segment(graph, start, stop, read) for start, stop in pairwise(cuts))
 
 
-def _segment(graph: Graph, start: int, stop: int) -> Graph:
-    """Some neighbouring nodes as a graph of their own."""
+def _segment(graph: Graph, start: int, stop: int, leave: frozenset[str]) -> Graph:
+    """Some neighbouring nodes as a graph of their own, which values in ``leave`` leave too."""
     nodes = graph.nodes[start:stop]
     made = {v for node in nodes for v in node.outputs}
     read = dict.fromkeys(v for node in nodes for v in node.inputs if v and v not in made)
-    later = {v for node in graph.nodes[stop:] for v in node.inputs} | set(graph.outputs)
+    later = {v for node in graph.nodes[stop:] for v in node.inputs} | set(graph.outputs) | leave
     return Graph(
         graph.name,
         tuple(v for v in read if v not in graph.constants),
         tuple(v for node in nodes for v in node.outputs if v in later),
         nodes,
         graph.types,
-        graph.constants,
+        {v: graph.constants[v] for v in read if v in graph.constants},
     )

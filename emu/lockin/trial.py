@@ -1,6 +1,6 @@
 """Trying a stack of parts: every contract is executed, then the program is compiled and timed."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -9,16 +9,16 @@ from emu.devices.device import Device
 from emu.devices.make import device_of
 from emu.dtype import computes, in_dtype
 from emu.dump import Watch
-from emu.fastest import Planned, fastest
+from emu.fastest import fastest
 from emu.ir.errors import CapacityError, ContainerError, ContractError, EmuError, Unsupported
 from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
-from emu.ir.program import Launch
 from emu.kernels.library import Library
 from emu.layouts import lay_out
 from emu.lockin.bundles import library_of, owner
 from emu.lockin.contracts import CONTRACTS, Contract
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part
+from emu.lockin.segments import Segment, Timed, reading, timed
 from emu.lockin.source import Source
 from emu.stack import Chip, Compiler, Stack
 
@@ -37,15 +37,6 @@ class Failure:
     def name(self) -> str:
         """The name of the error."""
         return type(self.error).__name__
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Picoseconds of a warm run, what each cause took of them, and the kernels it launched."""
-
-    ps: int = 0
-    by_cause: Mapping[str, int] = field(default_factory=dict[str, int])
-    launched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -119,7 +110,8 @@ class Laboratory:
             dtype = dtype_of(choice["kernels"], chip)
         except Unsupported as error:
             return error
-        key = (*_program(choice, self.catalogue), dtype, chip)
+        going_on = dispatch_us(choice) if self.source.reads else 0.0
+        key = (*_program(choice, self.catalogue), dtype, chip, going_on)
         if key not in self.timed:
             self.timed[key] = self._time(choice, chip)
         return self.timed[key]
@@ -135,23 +127,30 @@ class Laboratory:
 
     def _time(self, choice: Choice, chip: Device) -> Timed | EmuError:
         try:
-            _, (_, _, program) = self.planned(choice, chip)
+            segments = self.planned(choice, chip)
         except (CapacityError, Unsupported) as error:
             return error
-        trace = chip.simulate(program)
-        launched = frozenset(c.kernel for c in program.commands if isinstance(c, Launch))
-        return Timed(trace.total_ps, trace.ledger, launched)
+        return timed(segments, chip, dispatch_us(choice))
 
-    def planned(self, choice: Choice, chip: Device) -> tuple[Graph, Planned]:
-        """The graph that a choice of parts computes on a chip, and its program.
+    def planned(
+        self, choice: Choice, chip: Device, source: Source | None = None
+    ) -> tuple[Segment, ...]:
+        """What a choice of parts computes on a chip, each piece that it captures compiled apart.
 
-        Raises CapacityError or Unsupported.
+        A ``source`` stands for that of the laboratory. Raises CapacityError or Unsupported.
         """
+        source = source or self.source
+        return tuple(self._segment(graph, source, choice, chip) for graph in source.segments())
+
+    def _segment(self, captured: Graph, source: Source, choice: Choice, chip: Device) -> Segment:
         stack, library = spelled(choice), library_of(choice, self.catalogue)
-        graph = run_passes(self.source.graph, stack.compiler.passes)
+        graph = run_passes(captured, stack.compiler.passes)
         graph = in_dtype(graph, dtype_of(choice["kernels"], chip), chip, Watch(), None)
         graph = lay_out(graph, stack.compiler.layout, library, chip, Watch())
-        return graph, fastest(graph, stack, chip, Watch(), library=library)
+        _, schedule, program = fastest(graph, stack, chip, Watch(), library=library)
+        read = [value for value in source.reads if value in captured.outputs]
+        own = frozenset((*source.graph.inputs, *source.graph.outputs))
+        return Segment(graph, schedule, reading(program, read, graph) if read else program, own)
 
     def chip(
         self, choice: Choice, like: Part | None = None, sheet: Datasheet | None = None
@@ -172,6 +171,15 @@ def _overhead(choice: Choice) -> float:
     """Microseconds that an eager front end needs to dispatch one op."""
     front = choice["front_end"][0]
     return front.fact("dispatch_us") if front.fact("mode") == "eager" else 0.0
+
+
+def dispatch_us(choice: Choice) -> float:
+    """Microseconds that a front end needs to go on with what it captured after a read.
+
+    None where it dispatches op by op, which each launch has in it.
+    """
+    front = choice["front_end"][0]
+    return 0.0 if front.fact("mode") == "eager" else front.fact("dispatch_us")
 
 
 def _program(choice: Choice, catalogue: Catalogue) -> tuple[Stack, Library]:

@@ -10,7 +10,7 @@ from emu.devices.driver import Loader
 from emu.devices.driver.context import Context
 from emu.devices.driver.handles import ALLOC, CLOSE, COPY, LAUNCH, OPEN, ROLES, WAIT, Request
 from emu.devices.driver.linker import Handle
-from emu.devices.driver.runtime import Caller, Player
+from emu.devices.driver.runtime import Caller, Player, play
 from emu.ir.errors import (
     AbiMismatch,
     CapacityError,
@@ -191,8 +191,9 @@ def on_host(call: HostCall, ins: Sequence[Any]) -> Sequence[Any]:
 
 
 def played(context: Context, *callers: Caller) -> Mapping[str, Any]:
-    player = Player(PROGRAM, lambda launch: callers[-1], callers[0], {"x": "X", "w": "W"}, on_host)
-    return player.play(DATA)
+    given = {"x": "X", "w": "W"}
+    player = Player(PROGRAM, DATA, lambda launch: callers[-1], callers[0], given, on_host)
+    return play([player], PROGRAM.outputs)
 
 
 FULL = {"y": "host(deep.matmul(X, W), W)"}
@@ -213,8 +214,9 @@ def test_a_program_runs_through_whatever_functions_there_are(roles: tuple[str, .
 def test_no_function_of_a_driver_keeps_a_value_on_chip() -> None:
     program = replace(PROGRAM, commands=(Keep("t", 1, 16), *COMMANDS))
     library = caller(opened().submit, *ROLES)
+    player = Player(program, DATA, lambda launch: library, library, {}, on_host)
     with pytest.raises(Unsupported, match="driver: value 't': no function of a driver keeps"):
-        Player(program, lambda launch: library, library, {}, on_host).play(DATA)
+        play([player], program.outputs)
 
 
 def test_what_was_called_is_counted_by_function() -> None:
@@ -257,8 +259,8 @@ def test_values_are_not_needed_to_see_what_is_called() -> None:
     context = Context((4096, 256), Loader(CHIP), lambda command, ins: [None] * len(command.outs))
     library = caller(context.submit, "launch")
     none: dict[str, Any] = dict.fromkeys(("x", "w"))
-    player = Player(PROGRAM, lambda launch: library, library, none, lambda call, ins: [None])
-    assert player.play(DATA) == {"y": None}
+    player = Player(PROGRAM, DATA, lambda launch: library, library, none, lambda call, ins: [None])
+    assert play([player], PROGRAM.outputs) == {"y": None}
     assert context.copied["host"] == 1024  # the value that the host computes from, and the output
 
 
@@ -266,5 +268,5 @@ def test_a_copy_to_the_host_that_nothing_was_allocated_for_reads_what_the_host_h
     context = Context((4096, 256), Loader(CHIP), named)
     program = replace(PROGRAM, commands=(Copy("x", "host", 8),), outputs=("x",))
     library = caller(context.submit, "launch")
-    player = Player(program, lambda launch: library, library, {"x": "X"}, on_host)
-    assert player.play(DATA) == {"x": "X"}
+    player = Player(program, DATA, lambda launch: library, library, {"x": "X"}, on_host)
+    assert play([player], program.outputs) == {"x": "X"}

@@ -93,14 +93,15 @@ def chosen(known: Catalogue) -> tuple[Laboratory, Choice]:
 
 def test_what_was_negotiated_is_what_is_compiled(tmp_path: Path) -> None:
     laboratory, choice = chosen(made(tmp_path, chip_a=BOTH, kernels_a=["nhwc"]))
-    graph, (_, _, program) = laboratory.planned(choice, laboratory.chip(choice))
+    (whole,) = laboratory.planned(choice, laboratory.chip(choice))
+    graph, program = whole.graph, whole.program
     images = {graph.types[n.inputs[0]].layout for n in graph.nodes if n.op == "Conv"}
     assert images == {"nhwc"}
     ops = [[n.op for n in c.body.nodes] for c in program.commands if isinstance(c, Launch)]
     assert ops.count(["Relayout"]) == 2
     laboratory, choice = chosen(made(tmp_path / "rows"))
-    graph, _ = laboratory.planned(choice, laboratory.chip(choice))
-    assert {type.layout for type in graph.types.values()} == {ROW_MAJOR}
+    (whole,) = laboratory.planned(choice, laboratory.chip(choice))
+    assert {type.layout for type in whole.graph.types.values()} == {ROW_MAJOR}
 
 
 def swapped(folder: Path, layouts: list[str]) -> tuple[Bench, Outcome]:

@@ -92,7 +92,7 @@ def test_a_stack_that_breaks_a_contract_opens_nothing() -> None:
 
 def test_what_no_kernel_can_be_generated_for_is_refused_by_op() -> None:
     session = Session(KNOWN.stacks["cuda-like"], laboratory())
-    bodies = [binding.body for binding in session.planned[1][1].bindings]
+    bodies = [binding.body for binding in session.segments()[0].schedule.bindings]
     product = next(body for body in bodies if any(node.op == "Conv" for node in body.nodes))
     gathers = tuple(replace(node, op="Gather") for node in product.nodes)
     with pytest.raises(NoKernel, match="no kernel can be generated for Gather"):

@@ -164,7 +164,8 @@ def test_a_kernel_is_used_only_for_what_the_table_lists() -> None:
 
 def planned(stack: str) -> tuple[Binding, ...]:
     bert, choice = laboratory("bert_layer"), KNOWN.stacks[stack]
-    return bert.planned(choice, bert.chip(choice))[1][1].bindings
+    (whole,) = bert.planned(choice, bert.chip(choice))
+    return whole.schedule.bindings
 
 
 def test_a_portable_section_that_is_newer_than_the_driver_is_refused() -> None:
