@@ -34,10 +34,14 @@ class Management:
 
 @dataclass(frozen=True)
 class Admitted:
-    """A policy that a chip is run under: the partitions with their slices, the figures read."""
+    """A policy that a chip is run under.
+
+    The partitions with their slices, the figures read, and the functions called for all of it.
+    """
 
     partitions: tuple[tuple[str, int], ...]
     figures: tuple[str, ...]
+    functions: tuple[str, ...]
 
 
 def admit(policy: Policy, management: Management) -> Admitted:
@@ -53,4 +57,5 @@ def admit(policy: Policy, management: Management) -> Admitted:
         if figure not in management.figures:
             have = ", ".join(management.figures) or "no figure"
             raise TelemetryMissing("the orchestrator reads telemetry", have, figure)
-    return Admitted(placed, policy.figures)
+    functions = tuple(policy.binding[role] for role in policy.roles)
+    return Admitted(placed, policy.figures, functions)

@@ -27,7 +27,8 @@ class Outcome:
     was replaced), ``unscaled`` the same on its own chip, and ``gap`` the difference of ``before``
     and ``after`` in picoseconds by cause, which sum to it. ``cofactors`` is the smallest change
     that lifts a failure; ``unrestricted`` the one that may also change the chip. ``blocking`` are
-    the minimal sets of contracts that together forbid every way.
+    the minimal sets of contracts that together forbid every way. ``unused`` are the parts that were
+    put in and that no contract and no run called.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Outcome:
     before: Timed = field(default_factory=Timed)
     after: Timed = field(default_factory=Timed)
     unscaled: float | None = None
+    unused: Bundle = ()
 
     @property
     def before_ps(self) -> int:
@@ -96,7 +98,8 @@ class Bench:
         """The class of a stack that runs; where that is below the floor, what would lift it."""
         before = self.reference(choice)
         ratio, unscaled = trial.ps / before.ps, trial.ps / self.native.ps
-        kind = self.kind(replaced, trial, ratio)
+        unused = self.unused(replaced, trial)
+        kind = "vacuous" if unused else self.kind(ratio)
         lift = self.first(self.kept_masks(replaced), replaced) if kind == "below-floor" else None
         return Outcome(
             kind,
@@ -106,15 +109,20 @@ class Bench:
             before=before,
             after=trial.timed,
             unscaled=unscaled,
+            unused=unused,
         )
 
-    def kind(self, replaced: Mapping[str, Bundle], trial: Trial, ratio: float) -> str:
-        """The class of a stack that runs."""
-        if any(not trial.called.intersection(bundle) for bundle in replaced.values()):
-            return "vacuous"
+    def kind(self, ratio: float) -> str:
+        """The class of a stack that runs on what was put in."""
         if ratio <= FREE:
             return "free"
         return "slower" if ratio <= self.floor else "below-floor"
+
+    def unused(self, replaced: Mapping[str, Bundle], trial: Trial) -> Bundle:
+        """What was put in and never called; of parts that stood there before, each counts too."""
+        new = {slot: [p for p in b if p not in self.base[slot]] for slot, b in replaced.items()}
+        tried = (new[slot] or bundle for slot, bundle in replaced.items())
+        return tuple(part for parts in tried for part in parts if part not in trial.called)
 
     def reference(self, choice: Choice) -> Timed:
         """The run of the stack as it was, on a chip of the same peaks as that of ``choice``."""

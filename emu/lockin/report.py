@@ -18,7 +18,7 @@ MEANS = {
     "free": "it runs in as much time",
     "slower": "it runs, slower",
     "below-floor": "it runs, slower than the floor allows",
-    "vacuous": "it runs, but what was put in is never called",
+    "vacuous": "it runs, but not all that was put in is called",
     "co": "it runs if more is changed with it",
     "blocked": "nothing makes it run while the kept slots stay",
     "native-failure": "the stack fails as it is",
@@ -61,6 +61,8 @@ def _lines(outcome: Outcome, types: tuple[str, ...]) -> Iterator[tuple[str, str]
         yield "time", f"{outcome.ratio:.2f} times ({times})"
         if "device" in outcome.replaced:
             yield "", f"at equal peaks; {outcome.unscaled:.2f} times its time on its own chip"
+    if outcome.unused:
+        yield "never called", title(outcome.unused)
     if outcome.failure is not None:
         yield "failed", f"{outcome.failure.name}: {outcome.failure.error}"
     if outcome.cofactors:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from emu.devices.device import Device
+from emu.ir.body import Body
 from emu.ir.graph import Graph
 from emu.ir.program import Copy, Launch, Program, Wait
 from emu.ir.schedule import Schedule
+from emu.ir.tile import TileProgram
 from emu.ir.trace import CAUSES
 
 
@@ -67,6 +69,12 @@ def timed(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> Time
     ledger["launch"] += dispatch_ps
     total_ps = sum(trace.total_ps for trace in traces)
     return Timed(total_ps + dispatch_ps, ledger, launched(segments))
+
+
+def programs_of(segments: Sequence[Segment]) -> Mapping[Body, TileProgram]:
+    """What each body that segments launch was compiled to."""
+    commands = (command for segment in segments for command in segment.program.commands)
+    return {c.body: c.program for c in commands if isinstance(c, Launch)}
 
 
 def launched(segments: Sequence[Segment]) -> frozenset[str]:

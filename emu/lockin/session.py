@@ -1,8 +1,4 @@
-"""Running a stack for real: its program goes through the functions that its drivers export.
-
-What a run calls is counted by the handles that the parts opened, so that it is known, and not
-assumed, which of them took part.
-"""
+"""Running a stack for real, several times: what compiler and driver compiled is kept by shape."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,27 +6,20 @@ from functools import cached_property, partial
 from typing import Any
 
 from emu.devices.device import Device
-from emu.devices.driver import Loader
-from emu.devices.driver.context import Context
-from emu.devices.driver.runtime import Caller, Player, play
 from emu.devices.driver.shape_cache import ShapeCache
 from emu.ir.body import Body
 from emu.ir.errors import NoKernel
-from emu.ir.graph import Graph
-from emu.ir.program import HostCall, Launch
+from emu.ir.program import Launch
 from emu.ir.tile import TileProgram
 from emu.ir.types import Array, TensorType
-from emu.kernels.fast import fast_body
 from emu.kernels.libraries import LIBRARIES
 from emu.lockin.bundles import owner
-from emu.lockin.contracts.images import Compile, image_for
-from emu.lockin.contracts.linking import compiled_code, opened
-from emu.lockin.parts import Choice, Part
+from emu.lockin.parts import Choice
+from emu.lockin.playing import Playing
 from emu.lockin.segments import Segment, timed
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory, dispatch_us
 
-ALIGNMENT_BYTES = 256  # what drivers promise of the address of an allocation
 GENERATED = LIBRARIES["generated"]
 
 
@@ -111,43 +100,13 @@ class Session:
         """Run the program once; without ``inputs`` only the calls are made, and no value is."""
         met, missed = self.programs.misses, self.cache.misses
         segments = self.segments(batch)
-        compute = _nothing if inputs is None else _values
         compile = partial(self._compile, self._of_libraries(segments))
-        data, loaders = zip(*(self._image(s, compile) for s in segments), strict=True)
-        room = self.chip.machine.device_bytes, ALIGNMENT_BYTES
-        context = Context(room, loaders[0], compute)
-        callers = self._callers(context)
-        players = [
-            Player(
-                segment.program,
-                image,
-                lambda launch: self._caller(launch, callers),
-                callers[None],
-                _given(segment.graph, inputs),
-                compute,
-            )
-            for segment, image in zip(segments, data, strict=True)
-        ]
-        outputs = play(players, self.laboratory.source.graph.outputs)
-        calls = {p.name if p else "compiled code": dict(c.handle.calls) for p, c in callers.items()}
+        catalogue, outputs = self.laboratory.catalogue, self.laboratory.source.graph.outputs
+        played = Playing(segments, self.choice, catalogue, self.chip, compile).play(outputs, inputs)
         compiles = self.programs.misses - met if self.compiles_late else 0
         recompiles = self.cache.misses - missed
         ledger = self._ledger(segments, compiles + recompiles)
-        return Ran(outputs, calls, compiles, recompiles, ledger, dict(context.copied))
-
-    def _image(self, segment: Segment, compile: Compile) -> tuple[bytes, Loader]:
-        return image_for(segment.program, self.choice, self.laboratory.catalogue, compile)
-
-    def _callers(self, context: Context) -> dict[Part | None, Caller]:
-        """Who calls the driver: each library and runtime, and compiled code under None."""
-        catalogue = self.laboratory.catalogue
-        found = opened(self.choice, catalogue, context.submit)
-        code = compiled_code(self.choice, catalogue, found, context.submit)
-        return {None: code, **found}
-
-    def _caller(self, launch: Launch, callers: Mapping[Part | None, Caller]) -> Caller:
-        """Who launches a kernel: the first library that has it, or compiled code."""
-        return callers[owner(self.choice["kernels"], launch.kernel)]
+        return Ran(played.outputs, played.calls, compiles, recompiles, ledger, played.copied_bytes)
 
     def _compile(self, known: Mapping[Body, TileProgram], body: Body) -> TileProgram:
         """What the driver makes of a portable body: the library's program, or its own."""
@@ -174,20 +133,3 @@ def generated(body: Body, chip: Device) -> TileProgram:
             for _, program in GENERATED.programs(kernel, body, chip.machine):
                 return program
     raise NoKernel(f"driver: no kernel can be generated for {', '.join(n.op for n in body.nodes)}")
-
-
-def _given(graph: Graph, inputs: Mapping[str, Array] | None) -> Mapping[str, Any]:
-    """What lies on the device before a run; without inputs nothing has contents."""
-    if inputs is None:
-        return dict.fromkeys((*graph.constants, *graph.inputs))
-    constants = {name: constant.load() for name, constant in graph.constants.items()}
-    return {**constants, **inputs}
-
-
-def _values(command: Launch | HostCall, ins: Sequence[Any]) -> Sequence[Any]:
-    return fast_body(command.body, list(ins))
-
-
-def _nothing(command: Launch | HostCall, ins: Sequence[Any]) -> Sequence[Any]:
-    del ins
-    return [None] * len(command.outs)

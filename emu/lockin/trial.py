@@ -15,14 +15,16 @@ from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
 from emu.kernels.library import Library
 from emu.layouts import lay_out
-from emu.lockin.bundles import library_of, owner
+from emu.lockin.bundles import library_of
 from emu.lockin.contracts import CONTRACTS, Contract
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part
-from emu.lockin.segments import Segment, Timed, reading, timed
+from emu.lockin.playing import Playing
+from emu.lockin.segments import Segment, Timed, programs_of, reading, timed
 from emu.lockin.source import Source
 from emu.stack import Chip, Compiler, Stack
 
-Refusal = ContractError | ContainerError | CapacityError | Unsupported
+Called = frozenset[Part]
+Compiled = tuple[Segment, ...]
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,30 @@ class Laboratory:
         default_factory=dict[Hashable, Timed | EmuError]
     )
     chips: dict[Hashable, Device] = field(default_factory=dict[Hashable, Device])
+    took_part: dict[Hashable, Called] = field(default_factory=dict[Hashable, Called])
+    programs: dict[Hashable, Compiled] = field(default_factory=dict[Hashable, Compiled])
+    played: dict[Hashable, Called | EmuError] = field(
+        default_factory=dict[Hashable, Called | EmuError]
+    )
 
     def meets(self, contract: Contract, choice: Choice) -> EmuError | None:
         """The error that a contract ends with, None if it holds."""
-        seen = (contract.sees(slot, bundle, self.catalogue) for slot, bundle in choice.items())
-        key = contract, tuple(seen)
+        key = self._met_key(contract, choice)
         if key not in self.met:
             self.met[key] = self._run(contract, choice)
         return self.met[key]
 
+    def _met_key(self, contract: Contract, choice: Choice) -> tuple[Contract, Hashable]:
+        seen = (contract.sees(slot, bundle, self.catalogue) for slot, bundle in choice.items())
+        return contract, tuple(seen)
+
     def _run(self, contract: Contract, choice: Choice) -> EmuError | None:
         try:
-            contract.check(choice, self.source, self.catalogue)
+            result = contract.check(choice, self.source, self.catalogue)
         except (ContractError, ContainerError) as error:
             return error
+        took_part = frozenset(contract.parts(choice, result, self.catalogue))
+        self.took_part[self._met_key(contract, choice)] = took_part
         return None
 
     def refusal(self, choice: Choice) -> Failure | None:
@@ -98,7 +110,34 @@ class Laboratory:
         timed = self.time(choice)
         if isinstance(timed, EmuError):
             return Trial(Failure("", "run", timed))
-        return Trial(None, timed, called(choice, timed))
+        called = self.called(choice)
+        if isinstance(called, EmuError):
+            return Trial(Failure(getattr(called, "contract", ""), "run", called))
+        return Trial(None, timed, called)
+
+    def called(self, choice: Choice) -> Called | EmuError:
+        """Who took part in the contracts and in a run of a stack that can be timed.
+
+        The run is one without values, played once for equal programs from the same compiler on
+        the same libraries, drivers and chip; what stops it is returned.
+        """
+        met = (self.took_part.get(self._met_key(c, choice), frozenset()) for c in CONTRACTS)
+        slots = (choice[slot] for slot in ("compiler", "kernels", "driver", "device"))
+        program = self._key(choice, self.chip(choice))
+        key = program, choice["front_end"][0].fact("mode"), *slots
+        if key not in self.played:
+            self.played[key] = self._play(choice, self.programs[program])
+        played = self.played[key]
+        return played if isinstance(played, EmuError) else played.union(*met)
+
+    def _play(self, choice: Choice, segments: Compiled) -> Called | EmuError:
+        compiled = programs_of(segments)
+        chip, outputs = self.chip(choice), self.source.graph.outputs
+        playing = Playing(segments, choice, self.catalogue, chip, compiled.__getitem__)
+        try:
+            return playing.play(outputs).called
+        except (ContractError, ContainerError, CapacityError, Unsupported) as error:
+            return error
 
     def time(self, choice: Choice, like: Part | None = None) -> Timed | EmuError:
         """A warm run, or why it cannot run.
@@ -107,14 +146,17 @@ class Laboratory:
         """
         chip = self.chip(choice, like)
         try:
-            dtype = dtype_of(choice["kernels"], chip)
+            key = self._key(choice, chip)
         except Unsupported as error:
             return error
-        going_on = dispatch_us(choice) if self.source.reads else 0.0
-        key = (*_program(choice, self.catalogue), dtype, chip, going_on)
         if key not in self.timed:
-            self.timed[key] = self._time(choice, chip)
+            self.timed[key] = self._time(choice, chip, key)
         return self.timed[key]
+
+    def _key(self, choice: Choice, chip: Device) -> Hashable:
+        """What the time of a program follows from; raises Unsupported without an element type."""
+        going_on = dispatch_us(choice) if self.source.reads else 0.0
+        return *_program(choice, self.catalogue), dtype_of(choice["kernels"], chip), chip, going_on
 
     def bounds(self, ps: int, choice: Choice, like: Part) -> tuple[Fraction, Fraction]:
         """Between which times a run of ``ps`` lies on its chip with the peaks of ``like``.
@@ -125,9 +167,9 @@ class Laboratory:
         factors = (Fraction(1), peak(theirs) / peak(ours), bandwidth(theirs) / bandwidth(ours))
         return ps / max(factors), ps / min(factors)
 
-    def _time(self, choice: Choice, chip: Device) -> Timed | EmuError:
+    def _time(self, choice: Choice, chip: Device, key: Hashable) -> Timed | EmuError:
         try:
-            segments = self.planned(choice, chip)
+            segments = self.programs[key] = self.planned(choice, chip)
         except (CapacityError, Unsupported) as error:
             return error
         return timed(segments, chip, dispatch_us(choice))
@@ -216,21 +258,6 @@ def spelled(choice: Choice) -> Stack:
         kernels=choice["kernels"][0].fact("depth"),
         device=Chip(choice["device"][0].fact("datasheet")),
     )
-
-
-def called(choice: Choice, timed: Timed) -> frozenset[Part]:
-    """The parts that a run really used: libraries by the kernels that were launched.
-
-    There is no compiler where kernels are called op by op, and no orchestrator without a policy.
-    """
-    unused = {"kernels"}
-    if choice["front_end"][0].fact("mode") == "eager":
-        unused.add("compiler")
-    if not choice["orchestrator"][0].fact("intents"):
-        unused.add("orchestrator")
-    libraries = {owner(choice["kernels"], name) for name in timed.launched}
-    others = (part for slot, b in choice.items() if slot not in unused for part in b)
-    return frozenset((*others, *(part for part in libraries if part is not None)))
 
 
 def scaled(sheet: Datasheet, like: Datasheet) -> Datasheet:

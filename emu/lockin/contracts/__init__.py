@@ -9,23 +9,29 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from emu.lockin.contracts.binding import admitted, bind
-from emu.lockin.contracts.capture import capture
+from emu.lockin.contracts.binding import admitted, bind, booted, managed
+from emu.lockin.contracts.capture import capture, spoken
 from emu.lockin.contracts.images import generated_loads, library_loads
-from emu.lockin.contracts.kernels import dispatch, instead, symbols
+from emu.lockin.contracts.kernels import dispatch, dispatched, instead, symbols
 from emu.lockin.contracts.layouts import negotiate
 from emu.lockin.contracts.linking import linked
-from emu.lockin.parts import Bundle, Catalogue, Choice
+from emu.lockin.parts import Bundle, Catalogue, Choice, Part
 from emu.lockin.source import Source
 
 View = Callable[[Bundle, Catalogue], Hashable]
+
+
+def _nobody(choice: Choice, result: Any, catalogue: Catalogue) -> tuple[Part, ...]:
+    del choice, result, catalogue
+    return ()
 
 
 @dataclass(frozen=True, eq=False)
 class Contract:
     """Where two or more slots meet: ``run`` raises ContractError where they do not fit.
 
-    ``views`` say of some slots what of a bundle it sees; else it sees the whole bundle.
+    ``views`` say of some slots what of a bundle it sees; else it sees the whole bundle. ``parts``
+    says of what ``run`` returned which parts took part in it, of slots that it sees whole.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Contract:
     slots: tuple[str, ...]
     run: Callable[[Choice, Source, Catalogue], Any]
     views: Mapping[str, View] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Callable[[Choice, Any, Catalogue], tuple[Part, ...]] = _nobody
 
     def check(self, choice: Choice, source: Source, catalogue: Catalogue) -> Any:
         """Execute it on the slots that it sees."""
@@ -70,10 +77,10 @@ LAYOUTS = MappingProxyType(
 
 # K6 is met twice, since what compilers make and what libraries bring is loaded apart.
 CONTRACTS = (
-    Contract("K7", "bind", ("driver", "device"), bind),
-    Contract("K8", "admit", ("driver", "device", "orchestrator"), admitted),
-    Contract("K2", "capture", ("front_end", "compiler"), capture),
-    Contract("K1", "lower", ("front_end", "kernels"), dispatch),
+    Contract("K7", "bind", ("driver", "device"), bind, parts=booted),
+    Contract("K8", "admit", ("driver", "device", "orchestrator"), admitted, parts=managed),
+    Contract("K2", "capture", ("front_end", "compiler"), capture, parts=spoken),
+    Contract("K1", "lower", ("front_end", "kernels"), dispatch, parts=dispatched),
     Contract("K3", "lower", ("front_end", "compiler", "kernels"), symbols, MODE),
     Contract("K4", "lower", ("front_end", "compiler", "kernels", "device"), negotiate, LAYOUTS),
     Contract("K5", "link", ("kernels", "driver"), linked),

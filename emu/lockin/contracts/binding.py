@@ -15,17 +15,18 @@ from emu.lockin.source import Source
 PARTITION, FIGURE = "partition ", "figure "  # beginnings of intents; the rest are roles
 
 
-def bind(choice: Choice, source: Source, catalogue: Catalogue) -> None:
+def bind(choice: Choice, source: Source, catalogue: Catalogue) -> Part:
     """K7: the first driver of the bundle that has firmware probes the chip and boots it.
 
-    Raises DeviceNotBound, FirmwareAuth or FirmwareVersion.
+    Returns that driver. Raises DeviceNotBound, FirmwareAuth or FirmwareVersion.
     """
     del source, catalogue
     rom = rom_of(choice["device"][0])
     ids = [chip for driver in choice["driver"] for chip in driver.fact("chip_ids")]
     drivers = [d for d in choice["driver"] if rom.chip_id in d.fact("chip_ids")]
-    firmware = firmware_of(drivers[0] if drivers else choice["driver"][0])
-    boot.bind(rom, firmware, ids)
+    booting = drivers[0] if drivers else choice["driver"][0]
+    boot.bind(rom, firmware_of(booting), ids)
+    return booting
 
 
 def rom_of(device: Part) -> Rom:
@@ -53,13 +54,27 @@ def admitted(choice: Choice, source: Source, catalogue: Catalogue) -> Admitted:
     orchestrator, device = choice["orchestrator"][0], choice["device"][0]
     intents: list[str] = orchestrator.fact("intents")
     if not intents:
-        return Admitted((), ())
+        return Admitted((), (), ())
     met = _met(choice, orchestrator, catalogue)
     functions = catalogue.interfaces[met.interface].upto(met.version)
     placement = placement_of(device)
     figures = tuple(f for driver in choice["driver"] for f in driver.fact("figures"))
     management = Management(_open(functions, choice["driver"]), figures, placement)
     return admit(_policy(intents, functions, placement), management)
+
+
+def booted(choice: Choice, driver: Part, catalogue: Catalogue) -> tuple[Part, ...]:
+    """Who took part in K7."""
+    del catalogue
+    return driver, choice["device"][0]
+
+
+def managed(choice: Choice, admitted: Admitted, catalogue: Catalogue) -> tuple[Part, ...]:
+    """Who took part in K8: nobody where no function was called."""
+    if not admitted.functions:
+        return ()
+    orchestrator = choice["orchestrator"][0]
+    return orchestrator, _met(choice, orchestrator, catalogue).exporter
 
 
 def _met(choice: Choice, orchestrator: Part, catalogue: Catalogue) -> Meeting:

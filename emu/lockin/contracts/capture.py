@@ -50,6 +50,15 @@ def capture(choice: Choice, source: Source, catalogue: Catalogue) -> tuple[Tape,
     return tapes
 
 
+def spoken(choice: Choice, tapes: tuple[Tape, ...], catalogue: Catalogue) -> tuple[Part, ...]:
+    """Who took part in K2: who emitted the tapes and who parsed them, if there are any."""
+    if not tapes:
+        return ()
+    dialects = catalogue.of_kind("dialect")
+    met = meetings(choice["front_end"], choice["compiler"], dialects)[0]
+    return met.exporter, met.importer
+
+
 def _check_shapes(front: Part, compilers: tuple[Part, ...], source: Source) -> None:
     if not source.symbols:
         return
@@ -76,15 +85,15 @@ def _agreed(choice: Choice, catalogue: Catalogue) -> tuple[Interface, int]:
     if not found:
         raise NoCommonIR(
             "the compiler takes what the front end emits",
-            _spoken([o for p in choice["front_end"] for o in p.exports], dialects),
-            _spoken([o for p in choice["compiler"] for o in p.imports], dialects),
+            _offered([o for p in choice["front_end"] for o in p.exports], dialects),
+            _offered([o for p in choice["compiler"] for o in p.imports], dialects),
         )
     return catalogue.interfaces[found[0].interface], found[0].version
 
 
-def _spoken(offers: list[Offer], dialects: frozenset[str]) -> str:
-    spoken = [f"{o.interface} {o.least} to {o.most}" for o in offers if o.interface in dialects]
-    return ", ".join(spoken) or "no dialect"
+def _offered(offers: list[Offer], dialects: frozenset[str]) -> str:
+    offered = [f"{o.interface} {o.least} to {o.most}" for o in offers if o.interface in dialects]
+    return ", ".join(offered) or "no dialect"
 
 
 def numbers(dialect: Interface, version: int) -> Mapping[str, int]:

@@ -47,6 +47,12 @@ def dispatch(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
     return _resolve(source, found, catalogue, missing)
 
 
+def dispatched(choice: Choice, found: Resolved, catalogue: Catalogue) -> tuple[Part, ...]:
+    """Who took part in K1, besides libraries, which take part when they launch: who dispatched."""
+    del catalogue
+    return (choice["front_end"][0],) if found.by else ()
+
+
 def symbols(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
     """K3: the compiler emits a symbol for each node, which a library exports, or it makes do.
 

@@ -66,11 +66,22 @@ def test_several_slots_are_replaced_at_once(capsys: Capture) -> None:
         "cuda-like",
         "device=mi300x-like",
         "driver=hip-runtime-like+amdgpu-like",
-        "kernels=miopen-like+rocblas-like",
+        "kernels=miopen-like",
         "orchestrator=watch-rocm-like",
     )
     assert found["outcome"] in ("free", "slower")
     assert len(found["replace"]) == 4
+
+
+def test_a_library_of_a_bundle_that_launches_nothing_is_named(capsys: Capture) -> None:
+    slots = (
+        *("--replace", "device=mi300x-like", "--replace", "kernels=miopen-like+rocblas-like"),
+        *("--replace", "driver=hip-runtime-like+amdgpu-like"),
+        *("--replace", "orchestrator=watch-rocm-like"),
+    )
+    text = printed(capsys, "swap", "cuda-like", *slots, "-m", "mlp")
+    assert "vacuous: it runs, but not all that was put in is called" in text
+    assert "never called  rocblas-like" in text
 
 
 def test_a_static_compiler_refuses_a_symbolic_batch(capsys: Capture) -> None:

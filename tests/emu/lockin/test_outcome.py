@@ -7,12 +7,12 @@ import pytest
 
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.outcome import Bench, Outcome
-from emu.lockin.parts import Bundle, Catalogue, title
+from emu.lockin.parts import SLOTS, Bundle, Catalogue, title
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.reader import to_graph
 from emu.models.zoo import build
-from tests.emu.lockin.small import PARTS, Table, changed, kernels, offer, write
+from tests.emu.lockin.small import PARTS, Table, changed, driver, kernels, offer, write
 
 SOURCE = Source(to_graph(build("mlp", {}), {}))
 
@@ -61,6 +61,22 @@ def test_what_is_slower_than_the_floor_is_below_it(tmp_path: Path) -> None:
 def test_a_compiler_that_nobody_calls_is_vacuous(tmp_path: Path) -> None:
     known = made(tmp_path)
     assert swapped(known, front_end="eager-a", compiler="compiler-b").kind == "vacuous"
+
+
+def test_drivers_and_front_ends_beside_those_that_are_used_are_vacuous(tmp_path: Path) -> None:
+    idle = driver([offer("isa-a", 1, 2)], [offer("calls-b")], chip_ids=[])
+    known = made(tmp_path, {**PARTS, "idle": idle, "graph-c": PARTS["graph-a"]})
+    for slot, names in (("driver", ("driver-a", "idle")), ("front_end", ("graph-a", "graph-c"))):
+        found = bench(known).swap({slot: tuple(known.parts[slot][name] for name in names)})
+        assert (found.kind, title(found.unused)) == ("vacuous", names[1])
+        assert found.ratio == 1.0
+
+
+def test_all_that_is_called_in_an_eager_stack_is_no_compiler(tmp_path: Path) -> None:
+    known = made(tmp_path)
+    choice = {**known.stacks["stack-a"], **parts(known, front_end="eager-a")}
+    called = Laboratory(known, SOURCE).try_(choice).called
+    assert {part.slot for part in called} == set(SLOTS) - {"compiler"}
 
 
 def test_a_policy_without_demands_is_vacuous(tmp_path: Path) -> None:

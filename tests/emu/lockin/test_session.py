@@ -51,6 +51,19 @@ def test_every_stack_runs_through_what_its_drivers_export(stack: str) -> None:
     assert [name for name in drivers if not sum(ran.calls[name].values())] == []
 
 
+SECOND_LIBRARIES = {"cudnn-like", "cublas-like", "onemkl-like", "rocblas-like"}
+
+
+@pytest.mark.parametrize("stack", KNOWN.stacks)
+def test_every_part_of_a_stack_is_called_but_for_libraries_whose_kernels_another_has(
+    stack: str,
+) -> None:
+    choice = KNOWN.stacks[stack]
+    called = laboratory().try_(choice).called
+    parts = [part for bundle in choice.values() for part in bundle]
+    assert {part.name for part in parts if part not in called} <= SECOND_LIBRARIES
+
+
 @pytest.mark.parametrize("stack", KNOWN.stacks)
 def test_who_launched_a_kernel_is_who_a_trial_says_was_called(stack: str) -> None:
     choice = KNOWN.stacks[stack]
@@ -83,6 +96,22 @@ def test_what_the_driver_compiled_computes_the_same_values() -> None:
     ahead = Session(KNOWN.stacks["oneapi-like"], laboratory()).run(inputs)
     for name, value in ahead.outputs.items():
         np.testing.assert_allclose(lazily.outputs[name], value, rtol=0.05, atol=0.05)
+
+
+def test_a_library_that_imports_nothing_to_launch_with_fails_when_it_runs() -> None:
+    choice = with_parts("rbln-like")
+    (library,) = choice["kernels"]
+    tried = laboratory().try_({**choice, "kernels": (replace(library, imports=()),)})
+    assert tried.failure is not None
+    assert (tried.failure.contract, tried.failure.stage) == ("K5", "run")
+    assert "the library submits work: have no driver open" in str(tried.failure.error)
+
+
+def test_equal_programs_on_the_same_parts_are_played_once() -> None:
+    tried = Laboratory(KNOWN, Source(block()))
+    for orchestrator in ("k8s-mig-like", "bare"):
+        tried.try_(with_parts("cuda-like", orchestrator=orchestrator))
+    assert (len(tried.programs), len(tried.played)) == (1, 1)
 
 
 def test_a_stack_that_breaks_a_contract_opens_nothing() -> None:
