@@ -153,7 +153,8 @@ class _CoreClock(Clock):
 
     def open(self, index: int, program: TileProgram) -> Mark:
         """When a launch is issued and started, and the on-chip memory that it needs is free."""
-        opened = self.issue(index).after(self.starting, index)
+        issued, starting = self.issue(index)
+        opened = issued.after(starting, index)
         taken = footprint_bytes(program) + sum(keep.size for keep in self.kept.values())
         room = self.chip.machine.onchip_bytes - taken
         while self.alive and sum(size for size, _ in self.alive) > room:

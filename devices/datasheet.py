@@ -152,11 +152,18 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Per launch: ``issue_us`` on the side that issues, ``start_us`` on the device."""
+    """Per launch: ``issue_us`` on the side that issues, ``start_us`` on the device.
+
+    A graph of launches takes ``replay_us`` on the side that issues, whatever their number, and
+    each of them ``replayed_us`` on the device, ``start_us`` if that is not given. A device without
+    ``replay_us`` replays no graphs.
+    """
 
     issue_us: float
     start_us: float
     source: str
+    replay_us: float | None = None
+    replayed_us: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

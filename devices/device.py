@@ -11,15 +11,27 @@ from emu.devices.datasheet import Datasheet
 from emu.devices.holds import HOST, LINK, Hold
 from emu.devices.host import calling, crossing, passing
 from emu.devices.marks import START, Mark, follow, later
+from emu.devices.queue import Queue
 from emu.devices.rates import Rates
-from emu.devices.terms import Phase, Settled, fixed_ps, one, settle
+from emu.devices.terms import Phase, Settled, settle
 from emu.devices.tile_cost import Shares, computed_in
 from emu.ir.body import Body
 from emu.ir.count import count
 from emu.ir.errors import Unsupported
 from emu.ir.machine import Machine, Residency
 from emu.ir.ops import OPS, Fusion, Work
-from emu.ir.program import Command, Copy, Drop, HostCall, Keep, Launch, Program, Step, Wait
+from emu.ir.program import (
+    Command,
+    Copy,
+    Drop,
+    HostCall,
+    Keep,
+    Launch,
+    Program,
+    Replay,
+    Step,
+    Wait,
+)
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint, Launched, Trace, Traffic
@@ -132,6 +144,8 @@ class Device(ABC):
         owners, own = _owners(program.commands), _own(program)
         for command, owner in zip(program.commands, owners, strict=True):
             match command:
+                case Replay():
+                    clock.replay(command)
                 case Launch():
                     clock.launch(command, _shares(own, command))
                 case HostCall():
@@ -158,9 +172,7 @@ class Clock(ABC):
         self.free = free
         self.host = self.link = self.end = START
         self.ready: dict[str, Mark] = {}
-        launch = device.sheet.launch
-        self.issuing = self.settle(one(fixed_ps("launch", launch.issue_us)))
-        self.starting = self.settle(one(fixed_ps("launch", launch.start_us)))
+        self.queue = Queue(device.sheet, free)
         self.spans: dict[int, tuple[int, int]] = {}
         self.did: dict[int, Footprint] = {}
         self.holds: list[Hold] | None = None  # kept only if somebody asks for them
@@ -182,10 +194,16 @@ class Clock(ABC):
         """The duration of terms, without what is free."""
         return settle(phases, self.free)
 
-    def issue(self, index: int) -> Mark:
-        """Put a launch into the queue: the host is busy with it, and the device starts it later."""
-        self.host = self.holding(HOST, self.host, self.issuing, index)
-        return self.host
+    def replay(self, command: Replay) -> None:
+        """Put a graph into the queue; the first of its launches takes the charge."""
+        issuing = self.queue.replay(command.launches)
+        self.host = self.holding(HOST, self.host, issuing, command.index)
+
+    def issue(self, index: int) -> tuple[Mark, Settled]:
+        """Put a launch into the queue: when the host has done so, and how long it then starts."""
+        issuing, starting = self.queue.launch()
+        self.host = self.holding(HOST, self.host, issuing, index)
+        return self.host, starting
 
     def holding(
         self, resource: str, start: Mark, settled: Settled, index: int, size: int = 0

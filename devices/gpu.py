@@ -113,10 +113,10 @@ class _GpuClock(Clock):
     def launch(self, command: Launch, shares: Shares) -> None:
         """Start when the stream, the queue and the inputs are ready."""
         index, program = command.index, command.program
-        issued = self.issue(index)
+        issued, starting = self.issue(index)
         inputs = [self.ready.get(value, START) for value in command.ins]
         start = later(self.stream, issued, *inputs)
-        started = start.after(self.starting, index)
+        started = start.after(starting, index)
         settled, did = self.what(program, shares)
         self.stream = started.after(settled, index)
         if self.holds is not None:

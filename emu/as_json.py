@@ -82,6 +82,7 @@ def stack_json(stack: Stack) -> dict[str, Any]:
             "tiling": compiler.tiling,
             "fallback": compiler.fallback,
             "residency": compiler.residency,
+            "graph_replay": compiler.graph_replay,
             **({"over_capacity": True} if compiler.over_capacity else {}),
         },
         "kernels": stack.kernels,

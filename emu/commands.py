@@ -127,6 +127,7 @@ def choices(flags: StackFlags) -> Choices:
         fallback=flags.fallback,
         over_capacity=flags.over_capacity,
         residency=flags.residency,
+        graph_replay=flags.graph_replay,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from emu.choose import Prices
 from emu.devices.device import Device
-from emu.devices.driver import keep_on_chip, plan
+from emu.devices.driver import captured, keep_on_chip, plan
 from emu.dump import Watch
 from emu.ir.body import BodyOf, body_of
 from emu.ir.errors import Unsupported
@@ -24,6 +24,7 @@ from emu.tuning_db import TuningDatabase
 
 Planned: TypeAlias = tuple[Fused, Schedule, Program]
 Decided: TypeAlias = tuple[str, tuple[Group, ...], tuple[Decision, ...]]  # without the graph
+Plans: TypeAlias = Sequence[tuple[Schedule, Program]]
 Alike: TypeAlias = tuple[BodyOf, tuple[tuple[str, str], ...]]
 
 
@@ -51,10 +52,10 @@ def fastest(
     if stack.compiler.tiling == "tuned":
         with watch.timed("tune"):
             best = case.tuned(best, cores, database)
-    if stack.compiler.residency == "off":
-        return best
-    with watch.timed("keep on chip"):
-        return case.resident(best)
+    if stack.compiler.residency == "on":
+        with watch.timed("keep on chip"):
+            best = case.resident(best)
+    return case.replayed(best) if stack.compiler.graph_replay == "on" else best
 
 
 def _alike(graph: Graph) -> Alike:
@@ -162,7 +163,8 @@ class _Case:
             selector = Selector(chip, self.library, cores, fallback=fallback, tuner=tuner)
             schedule = selector.schedule(fused)
         nodes = _nodes(generated)
-        return self.not_slower(best, [schedule], "tune:run", "tuned tiles", lambda _: nodes)
+        plans = self.plans_of([schedule])
+        return self.not_slower(best, plans, "tune:run", "tuned tiles", lambda _: nodes)
 
     def resident(self, best: Planned) -> Planned:
         """The plan with values kept on chip, or the given one if no such run is as fast.
@@ -173,23 +175,36 @@ class _Case:
         machine = self.chip.machine
         machines = dict.fromkeys((machine, replace(machine, network=False)))
         kept = [keep_on_chip(best[1], m) for m in machines]
-        return self.not_slower(best, kept, "residency:run", "kept values", _kept_makers)
+        plans = self.plans_of(kept)
+        return self.not_slower(best, plans, "residency:run", "kept values", _kept_makers)
+
+    def replayed(self, best: Planned) -> Planned:
+        """The plan whose launches are issued as graphs, or the given one if its run is faster.
+
+        Raises Unsupported for a chip that replays no graphs.
+        """
+        _, schedule, program = best
+        plans = [(schedule, captured(program))]
+        return self.not_slower(best, plans, "replay:run", "graphs", _launched)
+
+    def plans_of(self, schedules: Sequence[Schedule]) -> Plans:
+        """Each schedule with its commands."""
+        return [(schedule, self.planned(schedule)) for schedule in schedules]
 
     def not_slower(
         self,
         best: Planned,
-        others: Sequence[Schedule],
+        plans: Plans,
         code: str,
         what: str,
         nodes: Callable[[Schedule], tuple[str, ...]],
     ) -> Planned:
-        """The fastest plan of other schedules, or the given one if its whole run is faster.
+        """The fastest of other plans, or the given one if its whole run is faster.
 
         A decision under ``code`` says which, about the ``nodes`` of the fastest other schedule.
         """
         fused, schedule, program = best
         without = self.chip.simulate(program).total_ps
-        plans = [(other, self.planned(other)) for other in others]
         times = [self.chip.simulate(made).total_ps for _, made in plans]
         ps = min(times)
         chosen, made = plans[times.index(ps)]
@@ -227,6 +242,11 @@ def _kept_makers(schedule: Schedule) -> tuple[str, ...]:
     """The nodes that make values which a schedule keeps on chip."""
     values = (d for d in schedule.decisions if d.ok and d.code == "residency:value")
     return tuple(dict.fromkeys(node for d in values for node in d.nodes))
+
+
+def _launched(schedule: Schedule) -> tuple[str, ...]:
+    """The nodes that the device computes."""
+    return _nodes([binding for binding in schedule.bindings if binding.program is not None])
 
 
 def _nodes(bindings: Sequence[Binding]) -> tuple[str, ...]:

@@ -80,6 +80,10 @@ class StackFlags:
     residency: Annotated[
         str, typer.Option("--residency", help="on: values stay on chip between launches; off.")
     ] = "off"
+    graph_replay: Annotated[
+        str,
+        typer.Option("--graph-replay", help="on: one call issues launches up to a host call; off."),
+    ] = "off"
     over_capacity: Annotated[
         bool,
         typer.Option(

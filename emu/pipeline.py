@@ -37,7 +37,7 @@ from emu.values import compute
 
 TILINGS = ("heuristic", "exhaustive", "tuned")
 FALLBACKS = ("generated", "host")
-RESIDENCIES = ("off", "on")
+SWITCH = ("off", "on")
 
 
 def compile(
@@ -114,7 +114,8 @@ def make_stack(**choices: Unpack[Choices]) -> Stack:
         tiling=_known("tiling", choices.get("tiling") or _tiling(trials), TILINGS),
         fallback=_known("fallback", choices.get("fallback", "generated"), FALLBACKS),
         over_capacity=choices.get("over_capacity", False),
-        residency=_known("residency", choices.get("residency", "off"), RESIDENCIES),
+        residency=_known("residency", choices.get("residency", "off"), SWITCH),
+        graph_replay=_known("graph replay", choices.get("graph_replay", "off"), SWITCH),
     )
     kernels = _known("kernel library", choices.get("kernels", "deep"), LIBRARIES)
     facts = tuple(choices.get("facts", ()))

@@ -16,8 +16,9 @@ class Compiler:
 
     ``tiling`` says how tiles are chosen, with ``trials`` tilings tried for each generated kernel;
     ``fallback`` what becomes of a group that the kernel library does not claim. ``residency`` "on"
-    keeps values on chip between launches. With ``over_capacity`` what does not fit the device's
-    memory is priced as if it did.
+    keeps values on chip between launches, ``graph_replay`` "on" issues launches as graphs that were
+    captured before. With ``over_capacity`` what does not fit the device's memory is priced as if it
+    did.
     """
 
     passes: tuple[str, ...]
@@ -30,6 +31,7 @@ class Compiler:
     fallback: str = "generated"
     over_capacity: bool = False
     residency: str = "off"
+    graph_replay: str = "off"
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,4 @@ class Choices(TypedDict, total=False):
     fallback: str
     over_capacity: bool
     residency: str
+    graph_replay: str

@@ -18,7 +18,7 @@ Axes: TypeAlias = Mapping[str, tuple[str, ...]]
 
 SLOTS = (
     *("device", "fusion", "decider", "kernels", "dtype", "layout", "fallback", "array_model"),
-    "residency",
+    *("residency", "graph_replay"),
 )
 PREFIXES = ("set.", "dim.", "device.")
 

@@ -61,6 +61,17 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Issue the next ``launches`` launches at once: they were captured in one graph before.
+
+    ``index`` is the binding of the first of them.
+    """
+
+    index: int
+    launches: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostCall:
     """Compute binding ``index`` on the host, on values that were copied there."""
 
@@ -77,7 +88,7 @@ class Wait:
 
 
 Step: TypeAlias = Launch | HostCall
-Command: TypeAlias = Alloc | Free | Keep | Drop | Copy | Launch | HostCall | Wait
+Command: TypeAlias = Alloc | Free | Keep | Drop | Copy | Launch | Replay | HostCall | Wait
 
 
 @dataclass(frozen=True)

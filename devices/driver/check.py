@@ -1,26 +1,44 @@
 """References of a decoded program: well-formed bytes may still name things that do not exist."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import takewhile
 
 from emu.ir.body import ABSENT, Body
 from emu.ir.errors import ContainerError
-from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program
+from emu.ir.program import (
+    Alloc,
+    Command,
+    Copy,
+    Drop,
+    Free,
+    HostCall,
+    Keep,
+    Launch,
+    Program,
+    Replay,
+)
 from emu.ir.tile import Axis, Compute, Fill, Gather, Load, Nest, Step, Store, TileProgram
 from emu.ir.types import NUMPY, TensorType
+
+IN_GRAPH = (Alloc, Free, Keep, Drop, Launch)  # what may stand between the launches of a graph
 
 
 def check(program: Program) -> Program:
     """Return the program; raise ContainerError at the first command that cannot be carried out.
 
     Checked are numbers of values, nodes, loops, views and buffers, dtypes, that memory is
-    allocated and freed in turn with the stated peak, and that what is kept on chip is used there.
+    allocated and freed in turn with the stated peak, that what is kept on chip is used there, and
+    that nothing but memory stands between the launches of a graph.
     """
     live: dict[str, int] = {}
     kept: set[str] = set()
     used = peak = 0
     for number, command in enumerate(program.commands):
-        if problem := _problem(command, live) or _problem_on_chip(command, kept):
+        problem = _problem(command, live) or _problem_on_chip(command, kept)
+        if not problem and isinstance(command, Replay):
+            problem = _problem_of_graph(command, program.commands[number + 1 :])
+        if problem:
             raise ContainerError(f"container: command {number}: {problem}")
         if isinstance(command, Alloc):
             live[command.value] = command.size
@@ -70,6 +88,16 @@ def _problem_on_chip(command: object, kept: set[str]) -> str | None:
         case _:
             pass
     return None
+
+
+def _problem_of_graph(replay: Replay, after: Sequence[Command]) -> str | None:
+    """What is wrong with a graph, of the commands ``after`` it."""
+    found = takewhile(lambda c: isinstance(c, IN_GRAPH), after)
+    launches = [command for command in found if isinstance(command, Launch)]
+    if not 1 <= replay.launches <= len(launches):
+        return f"a graph of {replay.launches} launches, of which {len(launches)} follow"
+    first = launches[0].index
+    return None if replay.index == first else f"graph {replay.index} begins with launch {first}"
 
 
 def _problem_of_call(call: Launch | HostCall) -> str | None:

@@ -24,14 +24,15 @@ from emu.devices.driver.sections import Span, decode_record, object_of, records,
 from emu.devices.driver.stream import Damage, Reader, Writer
 from emu.ir.body import Body
 from emu.ir.errors import ContainerError
-from emu.ir.program import HostCall, Keep, Program
+from emu.ir.program import HostCall, Keep, Program, Replay
 from emu.ir.tile import TileProgram
 
 MAGIC = b"\x89EMU\r\n\x1a\n"
 ABI = fingerprint()
 HOST_CALLS = 1  # feature bit: the host computes some of the launches
 KEPT = 2  # feature bit: values stay on chip between launches
-FEATURES = HOST_CALLS | KEPT
+REPLAYED = 4  # feature bit: launches are issued as graphs
+FEATURES = HOST_CALLS | KEPT | REPLAYED
 PORTABLE, NATIVE, SIGNATURE = 1, 2, 3
 # Entries of the section table by format: format 1 cannot hold sections of 4 GiB.
 ENTRIES: Mapping[int, Struct] = {1: Struct("<BII"), 2: Struct("<BQQ")}
@@ -136,9 +137,9 @@ def _signed(sections: Iterable[bytes]) -> int:
 
 
 def _features(program: Program) -> int:
-    host = any(isinstance(command, HostCall) for command in program.commands)
-    kept = any(isinstance(command, Keep) for command in program.commands)
-    return HOST_CALLS * host | KEPT * kept
+    kinds = {type(command) for command in program.commands}
+    bits = ((HostCall, HOST_CALLS), (Keep, KEPT), (Replay, REPLAYED))
+    return sum(bit for kind, bit in bits if kind in kinds)
 
 
 @lru_cache(maxsize=4096)

@@ -162,7 +162,7 @@ class Context:
     def graph(self, *launches: Sequence[Any]) -> None:
         """Queue several launches in one call."""
         for arguments in launches:
-            self.launch(*arguments)
+            self.launch(*(settled(argument) for argument in arguments))
 
     def stream(self) -> Stream:
         """A new stream, whose work is in order among itself only."""

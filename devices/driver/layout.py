@@ -15,7 +15,7 @@ from zlib import crc32
 from emu.devices.driver.stream import DEEPEST, LARGEST, NUMBERED, Reader, Writer
 from emu.ir.body import Body, BodyNode
 from emu.ir.errors import ContainerError
-from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Wait
+from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Replay, Wait
 from emu.ir.tile import (
     Axis,
     Buffer,
@@ -37,7 +37,7 @@ CLASSES: tuple[type[Any], ...] = (
     *(TensorType, BodyNode, Body),
     *(Axis, Loop, Buffer, Operand, View, TileProgram),
     *(Load, Gather, Store, Fill, Compute, Nest),
-    *(Keep, Drop),
+    *(Keep, Drop, Replay),
 )
 TAGS = {kind: tag for tag, kind in enumerate(CLASSES)}
 # Stored once each and named by number where a command holds them.

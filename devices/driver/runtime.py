@@ -15,6 +15,7 @@ from emu.devices.driver.handles import (
     CLOSE,
     COPY,
     FREE,
+    GRAPH,
     LAUNCH,
     LOAD,
     OPEN,
@@ -24,7 +25,7 @@ from emu.devices.driver.handles import (
 )
 from emu.devices.driver.linker import Handle
 from emu.ir.errors import AbiMismatch, Unsupported
-from emu.ir.program import Alloc, Copy, Free, HostCall, Keep, Launch, Program
+from emu.ir.program import Alloc, Copy, Free, HostCall, Keep, Launch, Program, Replay
 
 
 @dataclass
@@ -74,6 +75,38 @@ Host = Callable[[HostCall, Sequence[Contents]], Sequence[Contents]]
 
 
 @dataclass
+class Graph:
+    """The launches of a graph so far, by whom they are, and the memory that goes after it."""
+
+    launches: int
+    caller: Caller | None = None
+    found: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    freed: list[Request] = field(default_factory=list[Request])
+
+    def add(self, caller: Caller, arguments: tuple[Any, ...]) -> bool:
+        """Take one more launch; whether it was the last.
+
+        Raises AbiMismatch if it is not by the one who launches the others, or who has no function
+        that launches a graph.
+        """
+        if GRAPH not in caller.roles:
+            have = ", ".join(sorted(caller.roles))
+            raise AbiMismatch("a graph of launches", have, "a function that launches a graph")
+        if self.caller not in (None, caller):
+            raise AbiMismatch("a graph of launches", "launches of two libraries", "of one")
+        self.caller = caller
+        self.found.append(arguments)
+        return len(self.found) == self.launches
+
+    def call(self, first: Caller) -> None:
+        """Launch all by one call, and give back what they used."""
+        assert self.caller is not None  # a graph has launches
+        self.caller.ask(GRAPH, *self.found)
+        for memory in self.freed:
+            first.ask(FREE, memory)
+
+
+@dataclass
 class Player:
     """Plays the commands of a program; ``callers`` says who launches what, the first does the rest.
 
@@ -91,6 +124,7 @@ class Player:
     at_host: dict[str, Contents] = field(default_factory=dict[str, Contents])
     on_device: dict[str, Request] = field(default_factory=dict[str, Request])
     modules: dict[int, Request] = field(default_factory=dict[int, Request])
+    graph: Graph | None = None
 
     def run(self) -> None:
         """Load the binary and run all commands in the context that is open."""
@@ -113,7 +147,7 @@ class Player:
             case Alloc():
                 self._alloc(command)
             case Free():
-                self.first.ask(FREE, self.on_device.pop(command.value))
+                self._free(self.on_device.pop(command.value))
             case Keep(value):
                 raise Unsupported(
                     f"driver: value '{value}': no function of a driver keeps a value on chip "
@@ -123,6 +157,8 @@ class Player:
                 self._copy(command)
             case Launch():
                 self._launch(position, command)
+            case Replay():
+                self.graph = Graph(command.launches)
             case HostCall():
                 made = self.host(command, [self._held(v) for v in command.ins])
                 self.at_host.update(zip(command.outs, made, strict=True))
@@ -140,6 +176,13 @@ class Player:
         memory = self.on_device[command.value] = self.first.ask(role, command.size)
         if command.value in self.given or command.value in self.handed:
             self.first.ask(COPY, "device", memory, self._held(command.value))
+
+    def _free(self, memory: Request) -> None:
+        """Give memory back; what a graph to come still uses goes when it was called."""
+        if self.graph is None:
+            self.first.ask(FREE, memory)
+        else:
+            self.graph.freed.append(memory)
 
     def _copy(self, command: Copy) -> None:
         if command.to == "host":
@@ -160,13 +203,19 @@ class Player:
 
     def _launch(self, position: int, command: Launch) -> None:
         caller = self.callers(command)
-        if caller is not self.first:
+        follows = self.graph is not None and self.graph.found
+        if caller is not self.first and not follows:
             self.first.ask(WAIT)  # what still rides with the first must come before
         if id(caller) not in self.modules:
             self.modules[id(caller)] = caller.ask(LOAD, self.data)
         ins = [self.on_device.get(v) or self._held(v) for v in command.ins]
         outs = [self.on_device[v] for v in command.outs]
-        caller.ask(LAUNCH, self.modules[id(caller)], position, ins, outs)
+        arguments = (self.modules[id(caller)], position, ins, outs)
+        if self.graph is None:
+            caller.ask(LAUNCH, *arguments)
+        elif self.graph.add(caller, arguments):
+            called, self.graph = self.graph, None
+            called.call(self.first)
 
 
 def play(players: Sequence[Player], outputs: Iterable[str]) -> dict[str, Contents]:

@@ -1,6 +1,17 @@
 """The device level: the commands of one stream, in the dialect ``dev``."""
 
-from emu.ir.program import Alloc, Command, Copy, Drop, Free, HostCall, Keep, Launch, Program
+from emu.ir.program import (
+    Alloc,
+    Command,
+    Copy,
+    Drop,
+    Free,
+    HostCall,
+    Keep,
+    Launch,
+    Program,
+    Replay,
+)
 from emu.ir.text.syntax import Function, Values, integer, module, operation, quoted, strings
 
 
@@ -37,6 +48,8 @@ def _parts(command: Command) -> tuple[str, dict[str, str]]:
             return "dev.copy", {"value": quoted(value), "to": quoted(to), "size": integer(size)}
         case Launch():
             return "dev.launch", _call(command) | {"program": quoted(command.program.name)}
+        case Replay(index, launches):
+            return "dev.replay", {"index": integer(index), "launches": integer(launches)}
         case HostCall():
             return "dev.host_call", _call(command)
         case _:

@@ -17,6 +17,7 @@ from emu.devices.driver.container import (
     ENTRIES,
     HEADER,
     HOST_CALLS,
+    KEPT,
     decode,
     named,
     open_binary,
@@ -25,7 +26,7 @@ from emu.devices.driver.layout import CLASSES, PLAIN, fingerprint, form
 from emu.devices.driver.stream import Damage
 from emu.ir.body import Body, BodyNode
 from emu.ir.errors import ContainerError, ContractError
-from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Wait
+from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Replay, Wait
 from emu.ir.tile import (
     WHOLE,
     Axis,
@@ -279,6 +280,13 @@ def test_values_on_chip_pass_to_drivers_that_have_the_feature() -> None:
         load(portable, Loader(CHIP, portable=1, compile=lambda _: TILE))
 
 
+def test_graphs_pass_to_drivers_that_have_the_feature() -> None:
+    made = with_commands(Replay(0, 2), LAUNCH, LAUNCH)
+    assert load(encode(made), Loader(CHIP)) == made
+    with pytest.raises(ContractError, match="wants features on: have features 0x3, need 0x4"):
+        load(encode(made), Loader(CHIP, features=HOST_CALLS | KEPT))
+
+
 def test_nesting_without_end_is_refused() -> None:
     steps: tuple[Any, ...] = ()
     for _ in range(80):
@@ -304,6 +312,9 @@ UNSOUND: list[tuple[Program, str]] = [
     (with_commands(Drop("t")), "command 0: %'t' is not kept"),
     (with_commands(Keep("t", 1, 1), LAUNCH), "command 1: %'t' is kept on chip by one of launch"),
     (with_commands(KEEPING), "command 0: %'t' is kept on chip by one of launch and commands"),
+    (with_commands(Replay(0, 0), LAUNCH), "command 0: a graph of 0 launches, of which 1 follow"),
+    (with_commands(Replay(0, 2), LAUNCH, Wait(), LAUNCH), "2 launches, of which 1 follow"),
+    (with_commands(Replay(3, 1), LAUNCH), "command 0: graph 3 begins with launch 0"),
     (with_commands(HostCall(0, "k", (), (), BODY)), "values that its body does not have"),
     (with_body(outputs=(4,)), "the body refers to a value that it does not have"),
     (with_body(types=(BAD_TYPE,) * 4), "the body has a value of type"),

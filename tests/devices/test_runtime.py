@@ -21,8 +21,8 @@ from emu.ir.errors import (
     StaleHandle,
     Unsupported,
 )
-from emu.ir.program import Copy, HostCall, Keep, Launch
-from tests.devices.test_container import CHIP, COMMANDS, DATA, PROGRAM
+from emu.ir.program import Alloc, Copy, Free, HostCall, Keep, Launch, Program, Replay, Wait
+from tests.devices.test_container import CHIP, COMMANDS, DATA, PROGRAM, encode
 
 LAUNCHES = 3  # position of the launch in the program
 
@@ -217,6 +217,41 @@ def test_no_function_of_a_driver_keeps_a_value_on_chip() -> None:
     player = Player(program, DATA, lambda launch: library, library, {}, on_host)
     with pytest.raises(Unsupported, match="driver: value 't': no function of a driver keeps"):
         play([player], program.outputs)
+
+
+GRAPH_OF_TWO = (
+    *(Alloc("x", 0, 8), Alloc("t", 256, 8), Replay(0, 2)),
+    replace(COMMANDS[LAUNCHES], ins=("x", "x"), outs=("t",)),
+    *(Free("x"), Alloc("y", 512, 8)),
+    replace(COMMANDS[LAUNCHES], index=1, ins=("t", "t"), outs=("y",)),
+    *(Free("t"), Wait()),
+)
+
+
+def replayed(context: Context, *callers: Caller) -> Mapping[str, Any]:
+    """Two launches in one graph, of which the last caller makes the second."""
+    program = Program("net", "chip", ("x",), ("y",), GRAPH_OF_TWO, 16)
+    player = Player(program, lambda c: callers[c.index], callers[0], {"x": "X"}, on_host)
+    return player.play(encode(program))
+
+
+def test_a_graph_is_launched_by_one_call_and_frees_its_memory_after_it() -> None:
+    context = Context((4096, 256), Loader(CHIP), named)
+    library = caller(context.submit, *ROLES)
+    assert replayed(context, library, library) == {
+        "y": "deep.matmul(deep.matmul(X, X), deep.matmul(X, X))"
+    }
+    calls = library.handle.calls
+    assert (calls["f_graph"], calls["f_free"], "f_launch" in calls) == (1, 2, False)
+
+
+def test_a_graph_needs_a_function_and_one_library_for_all_of_it() -> None:
+    context = Context((4096, 256), Loader(CHIP), named)
+    without = caller(context.submit, "launch", "alloc")
+    with pytest.raises(AbiMismatch, match="have alloc, launch, need a function that launches a"):
+        replayed(context, without, without)
+    with pytest.raises(AbiMismatch, match="have launches of two libraries, need of one"):
+        replayed(opened(), caller(opened().submit, *ROLES), caller(opened().submit, *ROLES))
 
 
 def test_what_was_called_is_counted_by_function() -> None:

@@ -94,6 +94,7 @@ def test_the_stack_has_its_six_slots() -> None:
             "tiling": "exhaustive",
             "fallback": "generated",
             "residency": "off",
+            "graph_replay": "off",
         },
         "kernels": "deep",
         "driver": "emu",

@@ -8,7 +8,7 @@ import pytest
 
 from emu.ir.graph import Graph, Node
 from emu.ir.group import Fused
-from emu.ir.program import Drop, Keep, Program
+from emu.ir.program import Drop, Keep, Program, Replay
 from emu.ir.schedule import Schedule
 from emu.ir.text import (
     print_fused,
@@ -63,6 +63,8 @@ def test_values_on_chip_print_their_cores_and_their_room(
     text = print_program(replace(program, commands=(Keep("z", 16, 64), Drop("z"))))
     assert '"dev.keep"() {value = "z", cores = 16 : i64, size = 64 : i64}' in text
     assert '"dev.drop"() {value = "z"}' in text
+    text = print_program(replace(program, commands=(Replay(3, 2),)))
+    assert '"dev.replay"() {index = 3 : i64, launches = 2 : i64}' in text
     views = tuple(replace(v, kept_cores=4, own=v.role == "output") for v in tiles.views)
     text = print_tile(replace(tiles, views=views), "conv")
     assert 'role = "input", value = 0 : i64, kept = "any", kept_cores = 4 : i64' in text
