@@ -231,8 +231,9 @@ GRAPH_OF_TWO = (
 def replayed(context: Context, *callers: Caller) -> Mapping[str, Any]:
     """Two launches in one graph, of which the last caller makes the second."""
     program = Program("net", "chip", ("x",), ("y",), GRAPH_OF_TWO, 16)
-    player = Player(program, lambda c: callers[c.index], callers[0], {"x": "X"}, on_host)
-    return player.play(encode(program))
+    data, given = encode(program), {"x": "X"}
+    player = Player(program, data, lambda c: callers[c.index], callers[0], given, on_host)
+    return play([player], program.outputs)
 
 
 def test_a_graph_is_launched_by_one_call_and_frees_its_memory_after_it() -> None:
