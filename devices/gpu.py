@@ -6,6 +6,7 @@ from emu.devices.datasheet import Datasheet
 from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.holds import waved
 from emu.devices.marks import START, later
+from emu.devices.occupancy import occupancy
 from emu.devices.power import capped, least_ps
 from emu.devices.raster import raster
 from emu.devices.terms import Settled, settle
@@ -45,9 +46,10 @@ class GpuDevice(Device):
         )
 
     def residency(self, program: TileProgram) -> Residency:
-        """The largest blocks of neighbouring tiles whose loads fit the shared cache."""
+        """The largest blocks of neighbouring tiles that share what the cache fetches."""
         l2 = self.sheet.memory.l2
-        return raster(program, 0 if l2 is None else int(l2.capacity_mib * KIB**2))
+        at_once = self.sheet.compute.cores * occupancy(program, self.sheet)
+        return raster(program, 0 if l2 is None else int(l2.capacity_mib * KIB**2), at_once)
 
     def waves(self, program: TileProgram, shares: Shares) -> Waves:
         """The wave model of a program; made once for each."""

@@ -13,10 +13,12 @@ from emu.ir.tile import TileProgram
 
 
 @lru_cache(maxsize=16384)
-def raster(program: TileProgram, capacity_bytes: int) -> Residency:
-    """The largest blocks of neighbouring tiles whose loads fit a shared cache.
+def raster(program: TileProgram, capacity_bytes: int, at_once: int) -> Residency:
+    """The largest blocks of neighbouring tiles that find each other's loads in a shared cache.
 
-    Blocks grow by doubling, the loop that grows the loads least first.
+    A block does if all its loads fit the cache, or if its tiles are among the ``at_once`` that run
+    side by side: these go through their loops in step, so that only what their steps load has to
+    fit. Blocks grow by doubling, the loop that grows the loads least first.
     """
     loops = [i for i, loop in enumerate(program.loops) if loop.parallel]
     block = dict.fromkeys(loops, 1)
@@ -28,11 +30,26 @@ def raster(program: TileProgram, capacity_bytes: int) -> Residency:
             for i in loops
             if block[i] < trips(program.loops[i], {})
         ]
-        fitting = [(held_bytes(program, b), n, b) for n, b in enumerate(grown)]
-        fitting = [f for f in fitting if f[0] <= capacity_bytes]
+        sized = [(held_bytes(program, b), n, b) for n, b in enumerate(grown)]
+        fitting = [f for f in sized if _shares(program, f[2], f[0], capacity_bytes, at_once)]
         if not fitting:
             return Residency(block)
         block = min(fitting, key=lambda f: f[:2])[2]
+
+
+def _shares(
+    program: TileProgram, block: dict[int, int], size: int, capacity_bytes: int, at_once: int
+) -> bool:
+    """Whether the tiles of a block, which load ``size`` bytes, find each other's in the cache."""
+    if size <= capacity_bytes:
+        return True
+    return prod(block.values()) <= at_once and step_bytes(program, block) <= capacity_bytes
+
+
+def step_bytes(program: TileProgram, block: dict[int, int]) -> int:
+    """Bytes that a block of tiles loads in one step of their loops, in all versions of buffers."""
+    inner = {i: 1 for i, loop in enumerate(program.loops) if not loop.parallel}
+    return max(b.depth for b in program.buffers) * held_bytes(program, {**block, **inner})
 
 
 def held_bytes(program: TileProgram, block: dict[int, int]) -> int:

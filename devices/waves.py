@@ -12,13 +12,14 @@ from functools import cached_property
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.full_tile import FullCompute, full_tile
+from emu.devices.occupancy import occupancy
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, positive
 from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
 from emu.ir.count import Counts, count
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
-from emu.ir.regions import footprint_bytes, room_bytes
+from emu.ir.regions import room_bytes
 from emu.ir.tile import Compute, Gather, Load, Placed, Statement, Store, TileProgram
 from emu.ir.types import NARROW, TensorType
 from emu.ir.work import gemm_shape, shapes
@@ -55,13 +56,7 @@ class Waves:
     @cached_property
     def occupancy(self) -> int:
         """Tiles that one core holds at once, by on-chip memory and threads."""
-        limits = self.sheet.limits
-        if limits is None:
-            return 1
-        onchip = self.sheet.memory.onchip.capacity_kib + limits.registers_kib_per_core
-        by_memory = int(onchip * 1024) // max(1, footprint_bytes(self.program))
-        by_threads = limits.max_threads_per_core // self.program.threads
-        return max(1, min(by_memory, by_threads, limits.max_tiles_per_core))
+        return occupancy(self.program, self.sheet)
 
     def best(self) -> tuple[int, int]:
         """The duration of the launch in ps, and how many cores are used for it.

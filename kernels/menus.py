@@ -38,6 +38,8 @@ FULL_GRID_TILES = (
     (32, 8, 128, 3),
     (8, 4, 256, 3),
     (64, 64, 32, 3),
+    (128, 256, 16, 2),
+    (256, 128, 16, 2),
 )
 # The same in units of the matrix array; 0 is the whole dimension; the last says which is outer.
 CORE_TILES = (

@@ -66,7 +66,7 @@ def test_an_assumed_figure_is_one_for_all_chips_of_a_kind() -> None:
     ("old", "new", "said"),
     [
         ("^cores .*$", "cores = 90", "compute.units.vector.peak_tflops.f32: 19.5 is not the 16.24"),
-        ("^power_w .*$", "power_w = 50", "board.power_w: 50 is not over energy.static_w, 50"),
+        ("^power_w .*$", "power_w = 50", "board.power_w: 50 is not over energy.static_w, 70.4"),
         ('^"launch.start_us"', '"launch.strt_us"', "did you mean 'launch.start_us'?"),
         ("^bandwidth_gb_s .*$", "bandwidth_tb_s = 2", "bandwidth_tb_s: unknown key"),
         ("^latency_ns .*$", "latency_ns = 0", "memory.dram.latency_ns: must be a number over 0"),
