@@ -7,9 +7,11 @@ import pytest
 
 from emu.devices.datasheet import load_datasheet
 from emu.devices.gpu import GpuDevice
+from emu.devices.raster import raster, step_bytes
 from emu.devices.terms import settle
 from emu.devices.tile_cost import Shares
 from emu.ir.body import Body, BodyNode
+from emu.ir.count import count
 from emu.kernels.tiling import Tiling
 from tests.devices.programs import add_body, matmul_body, program_of, tensor
 
@@ -94,16 +96,43 @@ def test_narrow_loads_keep_too_few_bytes_in_flight() -> None:
 
 def test_blocks_of_tiles_cover_what_fits_the_shared_cache() -> None:
     small = program_of(matmul_body(1024, 1024, 1024), Tiling((128, 128), 16, cores=0))
-    large = program_of(matmul_body(16384, 16384, 4096), Tiling((128, 128), 16, cores=0))
-
     assert dict(GPU.residency(small).block) == {0: 8, 1: 8}
-    block = dict(GPU.residency(large).block)
-    rows, columns = block[0] * 128, block[1] * 128
+
+    large = program_of(matmul_body(16384, 16384, 4096), Tiling((128, 128), 16, cores=0))
+    alone = raster(large, 40 * 2**20, at_once=1).block
+    rows, columns = alone[0] * 128, alone[1] * 128
     assert (
         (rows + columns) * 4096 * 4
         <= 40 * 2**20
         < (2 * min(rows, columns) + max(rows, columns)) * 4096 * 4
     )
+
+
+def test_tiles_in_step_share_what_no_cache_holds_at_a_time() -> None:
+    large = program_of(matmul_body(16384, 16384, 4096), Tiling((128, 128), 16, cores=0))
+
+    # 2 tiles a core on 108 cores are 216 at once; blocks double, so 16 x 8 of them go in step.
+    block = dict(GPU.residency(large).block)
+    assert GPU.waves(large, Shares()).occupancy == 2
+    assert block == {0: 16, 1: 8}
+    # Two versions of 16 columns of 16 x 128 rows, and of 16 rows of 8 x 128 columns, of 4 bytes.
+    assert step_bytes(large, block) == 2 * 16 * (16 * 128 + 8 * 128) * 4
+    # Every block loads its rows and columns once: 64 blocks of the 128 x 128 tiles.
+    fetched = sum(count(large, tuple(block.items())).fetched.values())
+    assert fetched == 128 * (16 * 128 + 8 * 128) * 4096 * 4
+    # A cache that cannot hold a step of them shares less.
+    assert sum(raster(large, 2**17, at_once=216).block.values()) < 24
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 8, 64, 512])
+def test_more_tiles_in_step_never_fetch_more(at_once: int) -> None:
+    large = program_of(matmul_body(4096, 8192, 16384), Tiling((128, 128), 16, cores=0))
+
+    def fetched(tiles: int) -> int:
+        block = raster(large, 10 * 2**20, at_once=tiles).block
+        return sum(count(large, tuple(block.items())).fetched.values())
+
+    assert fetched(2 * at_once) <= fetched(at_once)
 
 
 def test_lanes_that_only_move_elements_are_charged_to_layout() -> None:

@@ -1,5 +1,6 @@
 """emu validate: its schema, its tables, and errors that may not get worse unnoticed."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,7 @@ def mine(tmp_path: Path) -> Path:
     path = tmp_path / "mine.csv"
     rows = (
         "softmax,fp16,M=64 N=128,h100_sxm,5.0,mine,my bench,profiled\n",
-        "matmul,fp16,M=64 N=64 K=64,h100_sxm,3.0,mine,my bench,eager-call\n",
+        "matmul,fp16,M=64 N=64 K=64,h100_sxm,3.0,mine,my bench,eager-product\n",
         "matmul,fp32,M=64 N=64 K=64,warboy,3.0,mine,my bench,profiled\n",
         "softmax,fp16,M=64 N=128,no such chip,5.0,mine,my bench,profiled\n",
     )
@@ -69,9 +70,9 @@ def test_rows_of_others_are_priced_in_json_with_their_assumptions(
     assert softmax["status"] == matmul["status"] == "conditioned"
     assert softmax["error"] == pytest.approx(softmax["predicted"] / softmax["measured"] - 1)
     assert "launch.start_us" in softmax["assumed"]
-    assert matmul["assumed"][0] == "eager-call"
+    assert matmul["assumed"][0] == "eager-product"
     assert (unknown["status"], unknown["predicted"]) == ("not_priced", None)
-    assert {one["name"] for one in found["assumptions"]} >= {"eager-call", "launch.start_us"}
+    assert {one["name"] for one in found["assumptions"]} >= {"eager-product", "launch.start_us"}
 
 
 def test_the_tables_show_misses_reasons_and_assumptions(
@@ -80,7 +81,7 @@ def test_the_tables_show_misses_reasons_and_assumptions(
     assert main(["validate", "--rows", str(mine), "--device", "h100_sxm"]) == 0
     shown = capsys.readouterr().out
     assert "Largest errors, and what emu says the time was spent on:" in shown
-    assert "| eager-call" in shown
+    assert "| eager-product" in shown
     assert "no such chip" not in shown
 
 
@@ -109,3 +110,18 @@ def test_cards_that_set_nothing_in_emu_are_met(card: str) -> None:
     assert found.median_abs_error < 0.105
     assert found.pairs_right is not None
     assert found.pairs_right > 0.97
+
+
+@pytest.mark.checkout
+def test_a_product_that_power_binds_runs_at_the_rate_that_was_measured() -> None:
+    measured = Path(__file__).parents[3] / "benches" / "measured"
+    with (measured / "h100_facts.csv").open(newline="") as rows:
+        facts = {row["what"]: float(row["value"]) for row in csv.DictReader(rows)}
+    cases = cases_of(read_rows(measured / "h100_gemm.csv"), device_names())
+    case = next(case for case in cases if case.workload == ("matmul", (8192, 8192, 8192)))
+    predicted = predict(case)
+
+    assert predicted.ledger is not None
+    assert predicted.ledger["throttle"] > 0
+    rate = 2 * 8192**3 / predicted.ps * 1e12
+    assert rate == pytest.approx(facts["f16 product of normal rate"], rel=0.05)
