@@ -67,9 +67,7 @@ class Device(ABC):
     def bound_ps(self, program: TileProgram) -> int:
         """Less than the price of a tile program: its bytes at the rate of the memory."""
         counts = count(program, tuple(self.residency(program).block.items()))
-        views = (*counts.fetched.items(), *counts.stored.items())
-        moved = sum(size for view, size in views if not program.views[view].kept)
-        return int(moved / self.rates.dram)
+        return int(counts.memory_bytes / self.rates.dram)
 
     def least_ps(self, program: TileProgram) -> int:
         """The closest bound below the price of a tile program that costs less than the price."""

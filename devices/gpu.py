@@ -65,7 +65,9 @@ class GpuDevice(Device):
         key = (program, shares, free)
         _, cores = self.fastest(program)
         if key not in self.settled:
-            settled = settle(self.waves(program, shares).phases(cores), free)
+            # Which resource is slowest is known as long as nothing is free.
+            phases = self.waves(program, shares).phases(cores, every=bool(free))
+            settled = settle(phases, free)
             self.settled[key] = capped(settled, self.powered_ps(program, cores), free)
         return self.settled[key], cores
 

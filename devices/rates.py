@@ -152,6 +152,8 @@ class Rates:
 
     def simple(self, work: Work) -> Fraction:
         """Work in simple operations."""
+        if not (work.transcendentals or work.divisions):
+            return Fraction(work.flops)
         rare = work.transcendentals * self.transcendental + work.divisions * self.division
         return work.flops + rare
 

@@ -8,14 +8,16 @@ tiles that fits the cache come from device memory.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
+from math import ceil
 
-from emu.devices.datasheet import Datasheet
+from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.full_tile import FullCompute, full_tile
 from emu.devices.occupancy import occupancy
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, positive
 from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
+from emu.devices.wave_times import ROUGHNESS, Number, WaveTimes
 from emu.ir.count import Counts, count
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
@@ -68,9 +70,9 @@ class Waves:
         for cores in self.candidates():
             if found is not None and self.at_least(cores) >= found[0]:
                 break
-            ps = self.ps(cores)
-            if found is None or ps < found[0]:
-                found = ps, cores
+            if found is None or _below(self.rough.ps(cores, self.dealt(cores))) < found[0]:
+                timed = self.ps(cores), cores
+                found = timed if found is None or timed[0] < found[0] else found
         assert found is not None
         return found
 
@@ -87,51 +89,39 @@ class Waves:
             cores -= 1
 
     def at_least(self, cores: int) -> int:
-        """A bound on the time with ``cores`` or fewer, whatever the waves are.
-
-        Each resource alone: the operations, the memory with all the requests that the cores can
-        have in flight, the shared cache, the ports.
-        """
-        sustained = self.in_flight(cores * self.occupancy, cores)
-        slowest = self.slowest(self.tiles, Fraction(self.tiles, cores), sustained)
-        return _whole(slowest + self.rates.dram_latency.ps)
+        """A bound on the time with ``cores`` or fewer; it only decides what need not be timed."""
+        return _below(self.rough.at_least(cores))
 
     def ps(self, cores: int) -> int:
         """The duration of ``phases``, from what their terms sum to."""
-        wide, waves, last, exposed = self.dealt(cores)
-        full = (waves - 1) * self.wave_ps(wide, cores) if waves > 1 else Fraction()
-        latency = exposed * self.rates.dram_latency.ps
-        return _whole(latency + full + self.wave_ps(last, min(cores, last)))
+        ps = self.exact.ps(cores, self.dealt(cores))
+        return -(-ps.numerator // ps.denominator)
 
-    def wave_ps(self, tiles: int, cores: int) -> Fraction:
-        """The duration of ``wave``, from what its terms sum to."""
-        per_core = Fraction(-(-tiles // cores))
-        return self.slowest(tiles, per_core, self.in_flight(tiles, cores))
+    @cached_property
+    def exact(self) -> WaveTimes[Fraction]:
+        """The times of waves."""
+        return self.times(Fraction)
 
-    def slowest(self, tiles: int, per_core: Fraction, sustained: Fraction) -> Fraction:
-        """Picoseconds of the resource that takes longest for ``tiles`` tiles."""
-        fetched, through = self.sizes
-        share = Fraction(tiles, self.tiles)
-        return max(
-            per_core * self.tile_ps,
-            fetched * share / min(self.rates.dram, sustained),
-            through * share / self.rates.l2,
-            through * per_core / self.tiles / self.rates.port,
+    @cached_property
+    def rough(self) -> WaveTimes[float]:
+        """The times of waves, nearly."""
+        return self.times(float)
+
+    def times(self, number: type[Number]) -> WaveTimes[Number]:
+        """The times of waves, worked out in such numbers."""
+        rates, counts = self.rates, self.counts
+        return WaveTimes(
+            number(self.tiles),
+            self.occupancy,
+            counts.fetched_bytes,
+            counts.moved_bytes,
+            number(self.full_tile.cycles / rates.clock),
+            number(self.tile_in_flight),
+            number(rates.dram),
+            number(rates.l2),
+            number(rates.port),
+            number(rates.dram_latency.ps),
         )
-
-    @cached_property
-    def tile_ps(self) -> Fraction:
-        """Picoseconds that a core computes on one full tile: all terms of ``operations``."""
-        parts = ((placed.statement, full) for placed, full in self.full_tile)
-        times = (full / self.rate(s) for s, full in parts if isinstance(s, Compute))
-        return sum(times, Fraction())
-
-    @cached_property
-    def sizes(self) -> tuple[int, int]:
-        """Bytes between cache and device memory, and between cores and cache."""
-        stored = sum(self.counts.stored.values())
-        fetched, loaded = self.counts.fetched.values(), self.counts.loaded.values()
-        return sum(fetched) + stored, sum(loaded) + stored
 
     def dealt(self, cores: int) -> tuple[int, int, int, int]:
         """Tiles in a full wave, waves, tiles in the last one, and exposed latencies.
@@ -142,28 +132,29 @@ class Waves:
         waves = -(-self.tiles // wide)
         return wide, waves, self.tiles - (waves - 1) * wide, waves if self.occupancy == 1 else 1
 
-    def phases(self, cores: int) -> tuple[Phase, ...]:
-        """Full waves, then the last one."""
+    def phases(self, cores: int, every: bool = True) -> tuple[Phase, ...]:
+        """Full waves, then the last one; with ``every`` resource, or only the slowest of a wave."""
         wide, waves, last, exposed = self.dealt(cores)
-        full = (self.wave(wide, cores, times=waves - 1),) if waves > 1 else ()
+        full = (self.wave(wide, cores, waves - 1, every),) if waves > 1 else ()
         return (
             Phase(((self.rates.dram_latency,),), exposed),
             *full,
-            self.wave(last, min(cores, last), times=1),
+            self.wave(last, min(cores, last), 1, every),
         )
 
-    def wave(self, tiles: int, cores: int, times: int) -> Phase:
-        """One wave of ``tiles`` on ``cores``: compute, shared cache, core ports, or memory."""
+    def wave(self, tiles: int, cores: int, times: int, every: bool = True) -> Phase:
+        """One wave of ``tiles`` on ``cores``: compute, memory, shared cache, or core ports."""
         per_core = Fraction(-(-tiles // cores))
-        return Phase(
-            (
-                positive(self.computed(tiles, per_core)),
-                positive(self.fetched(tiles, self.in_flight(tiles, cores))),
-                positive(self.through(tiles, self.rates.l2)),
-                positive(self.through(per_core, self.rates.port)),
-            ),
-            times,
+        resources = (
+            lambda: self.computed(tiles, per_core),
+            lambda: self.fetched(tiles, self.in_flight(tiles, cores)),
+            lambda: self.through(tiles, self.rates.l2),
+            lambda: self.through(per_core, self.rates.port),
         )
+        if not every:
+            alone = self.exact.in_a_wave(tiles, cores)
+            resources = (resources[alone.index(max(alone))],)
+        return Phase(tuple(positive(terms()) for terms in resources), times)
 
     def in_flight(self, tiles: int, cores: int) -> Fraction:
         """Bytes per ps that requests in flight sustain: bytes in flight / latency (Little's law).
@@ -177,14 +168,7 @@ class Waves:
     @cached_property
     def tile_in_flight(self) -> Fraction:
         """Bytes per ps that the requests of one tile sustain."""
-        staged = sum(
-            (b.depth - 1) * room_bytes(self.program, b)
-            for b in self.program.buffers
-            if self.program.views[b.value].loaded
-        )
-        lanes = self.program.threads * self.program.load_width_bytes
-        in_turn = 2 if any(isinstance(p.statement, Gather) for p in self.program.statements) else 1
-        return Fraction(max(lanes, staged), in_turn) / self.rates.dram_latency.ps
+        return in_flight_bytes(self.program) / self.rates.dram_latency.ps
 
     def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
         """Bytes between cache and device memory that belong to a number of tiles."""
@@ -236,7 +220,7 @@ class Waves:
     def computed(self, tiles: int, per_core: Fraction) -> tuple[Term, ...]:
         """Operations of ``tiles`` tiles; every core takes its time for ``per_core`` full ones."""
         terms: list[Term] = []
-        for number, (placed, full) in enumerate(self.full_tile):
+        for number, (placed, full) in enumerate(self.full_tile.slots):
             if isinstance(placed.statement, Compute):
                 terms += self.operations(number, placed.statement, full, tiles, per_core)
         return tuple(terms)
@@ -265,10 +249,16 @@ class Waves:
         )
 
     @cached_property
-    def full_tile(self) -> tuple[tuple[Placed, Fraction], ...]:
-        """Each statement with the lane slots of all its executions in a tile away from edges."""
-        full = zip(self.program.statements, full_tile(self.program), strict=True)
-        return tuple((placed, self.slots(placed.statement, each)) for placed, each in full)
+    def full_tile(self) -> "FullTile":
+        """What one full tile takes of the units; chips with equal ones work it out once."""
+        known = full_tiles(self.sheet.compute.units)
+        if self.program not in known:
+            full = zip(self.program.statements, full_tile(self.program), strict=True)
+            slots = tuple((placed, self.slots(placed.statement, each)) for placed, each in full)
+            timed = ((p.statement, n) for p, n in slots)
+            cycles = (n / self.rate(s) for s, n in timed if isinstance(s, Compute))
+            known[self.program] = FullTile(slots, sum(cycles, Fraction()) * self.rates.clock)
+        return known[self.program]
 
     def slots(self, statement: Statement, full: FullCompute | None) -> Fraction:
         """Lane slots of the executions of a statement in one full tile; moving takes them too."""
@@ -304,6 +294,37 @@ class Waves:
         return 2 * batch * (whole - m * n * k)
 
 
-def _whole(ps: Fraction) -> int:
-    """Picoseconds, rounded up."""
-    return -(-ps.numerator // ps.denominator)
+@dataclass(frozen=True)
+class FullTile:
+    """Each statement with the lane slots of all its executions in a tile away from edges.
+
+    ``cycles`` are those of a core that computes all of them.
+    """
+
+    slots: tuple[tuple[Placed, Fraction], ...]
+    cycles: Fraction
+
+
+@lru_cache(maxsize=64)
+def full_tiles(units: tuple[Unit, ...]) -> dict[TileProgram, FullTile]:
+    """What is known of full tiles on cores with such units."""
+    del units
+    return {}
+
+
+@lru_cache(maxsize=16384)
+def in_flight_bytes(program: TileProgram) -> Fraction:
+    """The bytes that the requests of one tile ask for at once: see ``Waves.in_flight``."""
+    staged = sum(
+        (b.depth - 1) * room_bytes(program, b)
+        for b in program.buffers
+        if program.views[b.value].loaded
+    )
+    lanes = program.threads * program.load_width_bytes
+    in_turn = 2 if any(isinstance(p.statement, Gather) for p in program.statements) else 1
+    return Fraction(max(lanes, staged), in_turn)
+
+
+def _below(ps: float) -> int:
+    """Whole picoseconds: surely not more than the exact figure that ``ps`` is near, rounded up."""
+    return ceil(ps * (1 - ROUGHNESS))

@@ -65,6 +65,22 @@ class Counts:
         """Bytes of buffers that computes read and write."""
         return sum(touched for _, touched in self.computed)
 
+    @cached_property
+    def fetched_bytes(self) -> int:
+        """Bytes between the shared cache and device memory."""
+        return sum(self.fetched.values()) + sum(self.stored.values())
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        """Bytes of device memory: those of ``fetched_bytes`` that are not kept on chip."""
+        views = (*self.fetched.items(), *self.stored.items())
+        return sum(size for view, size in views if not self.program.views[view].kept)
+
+    @cached_property
+    def moved_bytes(self) -> int:
+        """Bytes into and out of cores."""
+        return sum(self.loaded.values()) + sum(self.stored.values())
+
     @property
     def total_work(self) -> Work:
         """The work of all statements."""

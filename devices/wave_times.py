@@ -1,0 +1,66 @@
+"""How long the waves of a launch take, in whatever numbers: exactly, or roughly and quickly."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, TypeVar
+
+Number = TypeVar("Number", Fraction, float)
+ROUGHNESS = 1e-12  # far over the relative error of some twenty operations on floats, 2^-53 each
+
+
+@dataclass(frozen=True)
+class WaveTimes(Generic[Number]):
+    """What the time of a launch follows from: its tiles, their bytes and operations, and rates.
+
+    All times are in ps and all rates in bytes per ps; ``tile_ps`` is what a core computes on a full
+    tile, ``in_flight`` what the requests of one tile sustain of device memory, ``through`` the
+    bytes between cores and the shared cache, of which ``fetched`` go on to device memory.
+    """
+
+    tiles: Number
+    occupancy: int
+    fetched: int
+    through: int
+    tile_ps: Number
+    in_flight: Number
+    dram: Number
+    l2: Number
+    port: Number
+    latency_ps: Number
+
+    def at_least(self, cores: int) -> Number:
+        """A bound on the time with ``cores`` or fewer, whatever the waves are.
+
+        Each resource alone: the operations, the memory with all the requests that the cores can
+        have in flight, the shared cache, the ports.
+        """
+        sustained = cores * self.occupancy * self.in_flight
+        return max(self.alone(self.tiles, self.tiles / cores, sustained)) + self.latency_ps
+
+    def ps(self, cores: int, dealt: tuple[int, int, int, int]) -> Number:
+        """All waves of a launch on ``cores``, ``dealt`` as ``Waves.dealt`` says."""
+        wide, waves, last, exposed = dealt
+        ps = exposed * self.latency_ps + self.wave_ps(last, min(cores, last))
+        return ps + (waves - 1) * self.wave_ps(wide, cores) if waves > 1 else ps
+
+    def wave_ps(self, tiles: int, cores: int) -> Number:
+        """One wave of ``tiles`` on ``cores``."""
+        return max(self.in_a_wave(tiles, cores))
+
+    def in_a_wave(self, tiles: int, cores: int) -> tuple[Number, ...]:
+        """What each resource takes for one wave of ``tiles`` on ``cores``."""
+        per_core = -(-tiles // cores)
+        sustained = cores * min(per_core, self.occupancy) * self.in_flight
+        return self.alone(tiles, per_core, sustained)
+
+    def alone(
+        self, tiles: Number | int, per_core: Number | int, sustained: Number
+    ) -> tuple[Number, ...]:
+        """What units of cores, memory, shared cache and ports take for ``tiles`` tiles."""
+        share = tiles / self.tiles
+        return (
+            per_core * self.tile_ps,
+            self.fetched * share / min(self.dram, sustained),
+            self.through * share / self.l2,
+            self.through * per_core / self.tiles / self.port,
+        )
