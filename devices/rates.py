@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.network import Network, Transfer, hops, loads
@@ -14,6 +15,18 @@ from emu.ir.ops import Work
 from emu.ir.types import TensorType
 
 ZERO = Fraction()
+Number = TypeVar("Number", Fraction, float)
+
+
+@dataclass(frozen=True)
+class Speeds(Generic[Number]):
+    """What bounds a wave of tiles: cycles and bytes per ps, and the ps until a byte comes."""
+
+    clock: Number
+    dram: Number
+    l2: Number
+    port: Number
+    latency_ps: Number
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,28 @@ class Rates:
     @cached_property
     def dram_latency(self) -> Term:
         """The time from asking device memory to the first byte."""
-        return Term("wait", exact(self.sheet.memory.dram.latency_ns) * 1000, Fraction(1))
+        return Term("wait", self.latency_ps, Fraction(1))
+
+    @cached_property
+    def latency_ps(self) -> Fraction:
+        """Picoseconds from asking device memory to the first byte."""
+        return exact(self.sheet.memory.dram.latency_ns) * 1000
+
+    @cached_property
+    def exactly(self) -> Speeds[Fraction]:
+        """What bounds a wave of tiles."""
+        return Speeds(self.clock, self.dram, self.l2, self.port, self.latency_ps)
+
+    @cached_property
+    def roughly(self) -> Speeds[float]:
+        """The same, nearly."""
+        return Speeds(
+            float(self.clock),
+            float(self.dram),
+            float(self.l2),
+            float(self.port),
+            float(self.latency_ps),
+        )
 
     @cached_property
     def network(self) -> Network:

@@ -1,10 +1,10 @@
 """How long the waves of a launch take, in whatever numbers: exactly, or roughly and quickly."""
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Generic, TypeVar
+from typing import Generic
 
-Number = TypeVar("Number", Fraction, float)
+from emu.devices.rates import Number, Speeds
+
 ROUGHNESS = 1e-12  # far over the relative error of some twenty operations on floats, 2^-53 each
 
 
@@ -12,9 +12,9 @@ ROUGHNESS = 1e-12  # far over the relative error of some twenty operations on fl
 class WaveTimes(Generic[Number]):
     """What the time of a launch follows from: its tiles, their bytes and operations, and rates.
 
-    All times are in ps and all rates in bytes per ps; ``tile_ps`` is what a core computes on a full
-    tile, ``in_flight`` what the requests of one tile sustain of device memory, ``through`` the
-    bytes between cores and the shared cache, of which ``fetched`` go on to device memory.
+    ``tile_ps`` is what a core computes on a full tile, ``in_flight`` the bytes per ps that the
+    requests of one tile sustain, ``through`` the bytes between cores and the shared cache, of which
+    ``fetched`` go on to device memory.
     """
 
     tiles: Number
@@ -23,10 +23,7 @@ class WaveTimes(Generic[Number]):
     through: int
     tile_ps: Number
     in_flight: Number
-    dram: Number
-    l2: Number
-    port: Number
-    latency_ps: Number
+    speeds: Speeds[Number]
 
     def at_least(self, cores: int) -> Number:
         """A bound on the time with ``cores`` or fewer, whatever the waves are.
@@ -35,12 +32,12 @@ class WaveTimes(Generic[Number]):
         have in flight, the shared cache, the ports.
         """
         sustained = cores * self.occupancy * self.in_flight
-        return max(self.alone(self.tiles, self.tiles / cores, sustained)) + self.latency_ps
+        return max(self.alone(self.tiles, self.tiles / cores, sustained)) + self.speeds.latency_ps
 
     def ps(self, cores: int, dealt: tuple[int, int, int, int]) -> Number:
         """All waves of a launch on ``cores``, ``dealt`` as ``Waves.dealt`` says."""
         wide, waves, last, exposed = dealt
-        ps = exposed * self.latency_ps + self.wave_ps(last, min(cores, last))
+        ps = exposed * self.speeds.latency_ps + self.wave_ps(last, min(cores, last))
         return ps + (waves - 1) * self.wave_ps(wide, cores) if waves > 1 else ps
 
     def wave_ps(self, tiles: int, cores: int) -> Number:
@@ -60,7 +57,7 @@ class WaveTimes(Generic[Number]):
         share = tiles / self.tiles
         return (
             per_core * self.tile_ps,
-            self.fetched * share / min(self.dram, sustained),
-            self.through * share / self.l2,
-            self.through * per_core / self.tiles / self.port,
+            self.fetched * share / min(self.speeds.dram, sustained),
+            self.through * share / self.speeds.l2,
+            self.through * per_core / self.tiles / self.speeds.port,
         )

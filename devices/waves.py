@@ -14,10 +14,10 @@ from math import ceil
 from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.full_tile import FullCompute, full_tile
 from emu.devices.occupancy import occupancy
-from emu.devices.rates import Rates
+from emu.devices.rates import Number, Rates, Speeds
 from emu.devices.terms import Phase, Term, positive
 from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
-from emu.devices.wave_times import ROUGHNESS, Number, WaveTimes
+from emu.devices.wave_times import ROUGHNESS, WaveTimes
 from emu.ir.count import Counts, count
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
@@ -100,27 +100,24 @@ class Waves:
     @cached_property
     def exact(self) -> WaveTimes[Fraction]:
         """The times of waves."""
-        return self.times(Fraction)
+        return self.times(Fraction, self.rates.exactly)
 
     @cached_property
     def rough(self) -> WaveTimes[float]:
         """The times of waves, nearly."""
-        return self.times(float)
+        return self.times(float, self.rates.roughly)
 
-    def times(self, number: type[Number]) -> WaveTimes[Number]:
+    def times(self, number: type[Number], speeds: Speeds[Number]) -> WaveTimes[Number]:
         """The times of waves, worked out in such numbers."""
-        rates, counts = self.rates, self.counts
+        counts = self.counts
         return WaveTimes(
             number(self.tiles),
             self.occupancy,
             counts.fetched_bytes,
             counts.moved_bytes,
-            number(self.full_tile.cycles / rates.clock),
-            number(self.tile_in_flight),
-            number(rates.dram),
-            number(rates.l2),
-            number(rates.port),
-            number(rates.dram_latency.ps),
+            number(self.full_tile.cycles) / speeds.clock,
+            number(in_flight_bytes(self.program)) / speeds.latency_ps,
+            speeds,
         )
 
     def dealt(self, cores: int) -> tuple[int, int, int, int]:
@@ -168,7 +165,7 @@ class Waves:
     @cached_property
     def tile_in_flight(self) -> Fraction:
         """Bytes per ps that the requests of one tile sustain."""
-        return in_flight_bytes(self.program) / self.rates.dram_latency.ps
+        return in_flight_bytes(self.program) / self.rates.latency_ps
 
     def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
         """Bytes between cache and device memory that belong to a number of tiles."""

@@ -92,7 +92,7 @@ class Tiler:
     ) -> Sequence[tuple[Tiling, TileProgram]]:
         """The programs to choose from, with their tilings: one by the rule, or the whole menu."""
         if self.how != "heuristic":
-            return tuple(library.programs(kernel, body, self.machine))
+            return library.programs(kernel, body, self.machine)
         tiling = heuristic(kernel, body, self.machine, library.menu_length)
         program = None if tiling is None else library.program(kernel, body, tiling)
         return () if tiling is None or program is None else ((tiling, program),)

@@ -1,7 +1,8 @@
 """What a kernel and a library are: a claim with a reason, a template, and a menu of tilings."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from emu.ir.body import Body
@@ -82,22 +83,13 @@ class Library:
 
     def programs(
         self, kernel: Kernel, body: Body, machine: Machine
-    ) -> Iterator[tuple[Tiling, TileProgram]]:
+    ) -> Sequence[tuple[Tiling, TileProgram]]:
         """The tile programs of ``kernel`` for a body that it claims, each with its tiling.
 
         There are none if the body cannot be cut. Where two versions of every streamed buffer do not
-        fit on chip, there is only one of each.
+        fit on chip, there is only one of each. Equal machines share them.
         """
-        seen: set[TileProgram] = set()
-        menu = kernel.menu(body, machine, self.menu_length)
-        for tiling in (way for asked in menu for way in reductions(body, asked)):
-            program = self.program(kernel, body, tiling)
-            if program is not None and footprint_bytes(program) > machine.onchip_bytes:
-                tiling = replace(tiling, depth=1)
-                program = self.program(kernel, body, tiling)
-            if program is not None and program not in seen:
-                seen.add(program)
-                yield tiling, program
+        return _programs(self, kernel, body, machine)
 
     def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
         """One tile program of the menu, None if the body cannot be cut that way."""
@@ -108,3 +100,19 @@ class Library:
             return kernel.template(body, tiling, f"{self.name}.{kernel.name}")
         except Untileable:
             return None
+
+
+@lru_cache(maxsize=4096)
+def _programs(
+    library: Library, kernel: Kernel, body: Body, machine: Machine
+) -> Sequence[tuple[Tiling, TileProgram]]:
+    found: dict[TileProgram, Tiling] = {}
+    menu = kernel.menu(body, machine, library.menu_length)
+    for tiling in (way for asked in menu for way in reductions(body, asked)):
+        program = library.program(kernel, body, tiling)
+        if program is not None and footprint_bytes(program) > machine.onchip_bytes:
+            tiling = replace(tiling, depth=1)
+            program = library.program(kernel, body, tiling)
+        if program is not None:
+            found.setdefault(program, tiling)
+    return tuple((tiling, program) for program, tiling in found.items())
