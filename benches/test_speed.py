@@ -6,6 +6,7 @@ Commands are timed in fresh processes, after one that fills the cache of compile
 import os
 import sys
 from collections.abc import Callable, Mapping
+from itertools import count
 from subprocess import DEVNULL, Popen
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import pytest
 
 import emu
 from emu.ir.fusion import decide
+from emu.sweep_point import price
 from tests.ir.fusion.graph_text import numbered
 
 MAIN_JOB = ("-m", "emu", "run", "resnet50", "--device", "systolic", "--fusion", "global")
@@ -71,6 +73,31 @@ def test_compiling_and_simulating_resnet50_once_more_takes_sixty_milliseconds(
 
     benchmark.pedantic(compile_and_simulate, rounds=5, warmup_rounds=1)
     assert benchmark.stats["median"] <= 0.06
+
+
+@pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])
+def test_simulating_a_compiled_resnet50_once_more_takes_ten_milliseconds(
+    benchmark: Benchmark, device: str
+) -> None:
+    made = emu.compile("resnet50", device=device)
+    benchmark.pedantic(
+        lambda: made.chip.simulate(made.compiled.program), rounds=20, warmup_rounds=2
+    )
+    assert benchmark.stats["median"] <= 0.01
+
+
+@pytest.mark.parametrize(("reprice", "a_minute"), [(True, 2000), (False, 1000)])
+def test_a_core_prices_points_of_a_sweep_of_resnet50_as_fast_as_promised(
+    benchmark: Benchmark, reprice: bool, a_minute: int
+) -> None:
+    rates = count(500)
+
+    def one_point() -> object:
+        changed = {"device.memory.dram.bandwidth_gb_s": str(next(rates))}
+        return price("resnet50", {"device": "gpu", **changed}, reprice)
+
+    benchmark.pedantic(one_point, rounds=30, warmup_rounds=3)
+    assert benchmark.stats["median"] <= 60 / a_minute
 
 
 def test_forty_thousand_nodes_with_long_skips_are_fused_in_ten_seconds(

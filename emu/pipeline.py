@@ -80,12 +80,14 @@ def bring_down(
     calibration: Mapping[str, Array] | None = None,
     database: TuningDatabase | None = None,
     library: Library | None = None,
+    passed: Graph | None = None,
 ) -> "Executable":
     """Compile a graph that stands for ``opened``: passes, fusion, kernels, commands, binary.
 
-    A ``library`` stands for the one that the stack names.
+    A ``library`` stands for the one that the stack names; ``passed`` is what the stack's passes
+    made of the graph before.
     """
-    lowered = run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
+    lowered = passed or run_passes(graph, stack.compiler.passes, watch)  # graph -> graph
     lowered = in_dtype(lowered, stack.compiler.dtype, chip, watch, calibration)  # graph -> graph
     _must_have_elements(lowered)
     lowered = lay_out(

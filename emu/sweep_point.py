@@ -10,6 +10,7 @@ from emu.commands import numbers
 from emu.dump import Watch
 from emu.ir.errors import CapacityError, ContractError, Unsupported
 from emu.ir.graph import Graph
+from emu.ir.passes import run_passes
 from emu.ir.program import Drop, Keep, Launch
 from emu.models.model import Model
 from emu.models.reader import to_graph
@@ -50,9 +51,11 @@ def _figures(compiled: Compiled) -> Result:
 
 
 def _anew(model: str, settings: Settings) -> Compiled:
-    opened, graph = _imported(model, _pairs(settings, "set."), _pairs(settings, "dim."))
+    read = model, _pairs(settings, "set."), _pairs(settings, "dim.")
+    opened, graph = _imported(*read)
     stack = make_stack(**_choices(settings))
-    return bring_down(opened, graph, stack, stack.device.make(), Watch()).compiled
+    passed = _passed(*read, stack.compiler.passes)
+    return bring_down(opened, graph, stack, stack.device.make(), Watch(), passed=passed).compiled
 
 
 def _repriced(model: str, settings: Settings) -> Compiled:
@@ -86,6 +89,12 @@ def _imported(model: str, settings: Pairs, dims: Pairs) -> tuple[Model, Graph]:
     """A model and its graph, read once by each process."""
     opened = open_model(model, dict(settings))
     return opened, to_graph(opened, dict(dims))
+
+
+@lru_cache(maxsize=8)
+def _passed(model: str, settings: Pairs, dims: Pairs, passes: tuple[str, ...]) -> Graph:
+    """What passes make of a graph, whatever the rest of a stack; run once by each process."""
+    return run_passes(_imported(model, settings, dims)[1], passes)
 
 
 def _pairs(settings: Settings, prefix: str) -> Pairs:
