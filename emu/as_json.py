@@ -6,6 +6,7 @@ from typing import Any
 
 from emu.account import Account, GroupAccount
 from emu.capacity import Excess, excess_of
+from emu.digest import digest
 from emu.energy import Energy
 from emu.ir.trace import Traffic
 from emu.run import Check, Run
@@ -47,6 +48,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "per_source": dict(account.per_source),
         "array_cycles": trace.did.array_cycles,
         "assumed": list(account.chip.sheet.assumed),
+        "datasheet_digest": digest(account.chip.sheet),
         **capacity_json(excess_of(compiled)),
     }
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from emu.account import Account, GroupAccount
 from emu.capacity import Excess, excess_of
+from emu.digest import digest
 from emu.ir.group import Decision
 from emu.ir.trace import CAUSES, Traffic
 from emu.run import Compiled
@@ -49,8 +50,9 @@ class KeptGroup:
 class KeptRun:
     """A run: model, stack, latency, its groups with their charges, and every decision.
 
-    ``sources`` are all nodes of the model as given; ``container`` is the device binary;
-    ``values_ok`` is None if no values were checked, ``over_capacity`` if it fits the device.
+    ``sources`` are all nodes of the model as given; ``container`` is the device binary, and
+    ``datasheet_digest`` is of the facts that the run was timed with; ``values_ok`` is None if no
+    values were checked, ``over_capacity`` if it fits the device.
     """
 
     model: KeptModel
@@ -61,6 +63,7 @@ class KeptRun:
     decisions: tuple[Decision, ...]
     peak_device_bytes: int
     container: bytes
+    datasheet_digest: str
     values_ok: bool | None = None
     over_capacity: Excess | None = None
 
@@ -105,6 +108,7 @@ def keep(compiled: Compiled, model: KeptModel | None = None, ok: bool | None = N
         decisions=compiled.schedule.decisions,
         peak_device_bytes=compiled.trace.peak_device_bytes,
         container=compiled.container,
+        datasheet_digest=digest(account.chip.sheet),
         values_ok=ok,
         over_capacity=excess_of(compiled),
     )

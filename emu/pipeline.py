@@ -31,7 +31,7 @@ from emu.models.model import Model
 from emu.models.reader import read_model, to_graph
 from emu.models.zoo import build
 from emu.run import Compiled, Run
-from emu.stack import Chip, Choices, Compiler, Stack
+from emu.stack import DEVICE, Chip, Choices, Compiler, Stack
 from emu.tuning_db import TuningDatabase, open_tunings
 from emu.values import compute
 
@@ -121,7 +121,7 @@ def make_stack(**choices: Unpack[Choices]) -> Stack:
     )
     kernels = _known("kernel library", choices.get("kernels", "deep"), LIBRARIES)
     facts = tuple(choices.get("facts", ()))
-    chip = Chip(str(choices.get("device", "gpu")), choices.get("array_model", "native"), facts)
+    chip = Chip(str(choices.get("device", DEVICE)), choices.get("array_model", "native"), facts)
     return Stack(compiler, kernels, chip)
 
 

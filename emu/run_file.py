@@ -16,7 +16,7 @@ from emu.kept import KeptRun
 from emu.records import from_json, to_json
 
 SUFFIX = ".emurun"
-VERSION = 1
+VERSION = 2
 MAGIC = b"emurun "
 HEADER = re.compile(rb"emurun (\d{1,9}) ([0-9a-f]{64}) (\d{1,12})\n")
 LONGEST_HEADER = 96

@@ -9,6 +9,8 @@ from emu.devices.device import Device
 from emu.devices.facts import parse_changes
 from emu.devices.make import make_device
 
+DEVICE = "gpu"  # of the neutral stack
+
 
 @dataclass(frozen=True)
 class Compiler:
@@ -56,7 +58,7 @@ class Stack:
 
     compiler: Compiler
     kernels: str
-    device: Chip = field(default_factory=lambda: Chip("gpu"))
+    device: Chip = field(default_factory=lambda: Chip(DEVICE))
     front_end: str = "graph-capture"
     driver: str = "emu"
     orchestrator: str = "none"

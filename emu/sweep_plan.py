@@ -11,7 +11,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from emu.devices.datasheet import load_datasheet
+from emu.digest import digest
 from emu.ir.errors import BadOption, UnknownName
+from emu.stack import DEVICE
 
 Point: TypeAlias = Mapping[str, str]
 Axes: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -37,9 +40,14 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """What the sweep is: model, points, the files that they name, and the version of emu."""
-        files = sorted({self.model, *(point.get("device", "") for point in self.points)})
-        seen = [hashlib.sha256(Path(f).read_bytes()).hexdigest() for f in files if _is_file(f)]
+        """What the sweep is: model, points, the facts of their devices, and the version of emu.
+
+        Raises UnknownName or DatasheetError for a device that there is not.
+        """
+        file = Path(self.model)
+        seen = [hashlib.sha256(file.read_bytes()).hexdigest()] if file.is_file() else []
+        devices = sorted({point.get("device", DEVICE) for point in self.points})
+        seen += [digest(load_datasheet(device)) for device in devices]
         told = [self.model, [key_of(p) for p in self.points], self.reprice, seen, version("emu")]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
@@ -121,7 +129,3 @@ def _known(key: str) -> str:
     if key not in SLOTS and not is_part:
         raise UnknownName("key of a sweep", key, (*SLOTS, *(f"{p}KEY" for p in PREFIXES)))
     return key
-
-
-def _is_file(name: str) -> bool:
-    return Path(name).is_file()

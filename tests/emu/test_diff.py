@@ -51,7 +51,7 @@ def run(*groups: KeptGroup) -> KeptRun:
     sources = tuple(dict.fromkeys(s for g in groups for s in g.sources))
     total = sum(g.ps for g in groups)
     stack = Stack(Compiler((), "none", "first-match"), "deep")
-    return KeptRun(KeptModel("m", "m"), stack, total, sources, groups, (), 0, b"")
+    return KeptRun(KeptModel("m", "m"), stack, total, sources, groups, (), 0, b"", "")
 
 
 def sums(gap: Gap) -> set[int]:

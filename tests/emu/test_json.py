@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+import emu
 from emu.as_json import run_json
+from emu.devices.datasheet import load_datasheet
+from emu.digest import digest
 from emu.ir.trace import CAUSES
 from emu.run import Run
 from tests.emu import by_hand
@@ -33,6 +36,7 @@ KEYS = {
     "per_source",
     "array_cycles",
     "assumed",
+    "datasheet_digest",
 }
 GROUP_KEYS = {
     "name",
@@ -101,6 +105,15 @@ def test_the_stack_has_its_six_slots() -> None:
         "device": {"name": "systolic", "array_model": "native", "facts": []},
         "orchestrator": "none",
     }
+
+
+def test_a_run_on_a_chip_with_other_facts_has_another_digest_of_its_datasheet() -> None:
+    def told(*facts: str) -> str:
+        run = emu.compile("mlp", device="npu", facts=facts).run(values=False)
+        return str(run_json(run)["datasheet_digest"])
+
+    assert told() == told() == digest(load_datasheet("npu"))
+    assert told("launch.issue_us=77") != told()
 
 
 def test_boundaries_are_counted_by_definition_whatever_the_device_moved() -> None:

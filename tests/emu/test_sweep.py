@@ -3,16 +3,19 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emu import sweep as sweeping
+from emu.devices.datasheet import datasheet_path, load_datasheet
 from emu.ir.errors import BadOption, DatasheetError, UnknownName
 from emu.pipeline import compile
 from emu.sweep_journal import LINES, journal
@@ -130,6 +133,32 @@ def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="cannot be written"):
         with journal(tmp_path / "mine" / "letter.txt", grid()):
             pass
+
+
+def test_a_sweep_on_a_chip_with_other_facts_is_another_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = grid()
+    assert asked.digest == grid().digest
+    with journal(tmp_path / "s", asked):
+        pass
+    sheet = load_datasheet("gpu")
+    other = replace(sheet, launch=replace(sheet.launch, start_us=sheet.launch.start_us + 1))
+    monkeypatch.setattr("emu.sweep_plan.load_datasheet", lambda _: other)
+    with pytest.raises(BadOption, match="another sweep"), journal(tmp_path / "s", grid()):
+        pass
+
+
+def test_a_sweep_of_a_datasheet_file_that_was_changed_is_another_sweep(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = datasheet_path("npu").read_text("utf-8")
+    path.write_text(text)
+    asked = plan("mlp", {"device": (str(path),)}, (), None, 0, False)
+    before = asked.digest
+    path.write_text(text + "# a remark\n")
+    assert asked.digest == before
+    path.write_text(re.sub(r"issue_us = \S+", "issue_us = 77.0", text))
+    assert asked.digest != before
 
 
 def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_number_that_no_chip_has_is_refused(key: str, number: str, tmp_path: P
 
 def kept(body: bytes) -> bytes:
     """A run file whose first line is right, whatever the body."""
-    return f"emurun 1 {sha256(body).hexdigest()} {len(body)}\n".encode() + body
+    return f"emurun 2 {sha256(body).hexdigest()} {len(body)}\n".encode() + body
 
 
 RUNS = {
@@ -147,7 +147,7 @@ RUNS = {
     "a-list": kept(b"[]"),
     "no-json": kept(b"\xff\xfe"),
     "a-long-header": b"emurun " + b"1" * 100_000,
-    "a-length-that-lies": b"emurun 1 " + b"0" * 64 + b" 999999999999\n{}",
+    "a-length-that-lies": b"emurun 2 " + b"0" * 64 + b" 999999999999\n{}",
 }
 
 
