@@ -26,6 +26,7 @@ from emu.ir.types import Array
 from emu.models.dims import input_types
 from emu.models.reader import read_model
 from emu.models.tensors import inline
+from emu.run import Run
 from emu.shapes import Shapes
 
 RUNNERS_DEVICE = "CPU"  # the name by which ONNX's test runner asks for any device
@@ -39,7 +40,7 @@ class Prepared(BackendRep):
     """A model that is ready to run, compiled once for each shape of its inputs.
 
     Shapes, axes and the like may be inputs too: they lie with the host, which reads them before
-    it compiles, so there is one program for each of their values.
+    it compiles, so there is one program for each of their values. ``ran`` is the last run.
     """
 
     def __init__(self, model: ModelProto, device: str) -> None:
@@ -55,6 +56,7 @@ class Prepared(BackendRep):
             raise NotSupported(str(error)) from error
         self._outputs = [value.name for value in model.graph.output]
         self._device = device
+        self.ran: Run | None = None
         self._structural: set[str] = set()  # inputs whose values decide shapes
         self._shapes: dict[tuple[tuple[str, str], ...], Shapes] = {}
 
@@ -64,18 +66,19 @@ class Prepared(BackendRep):
         Raises NotSupported for what emu refuses.
         """
         try:
-            outputs = self._computed(self._named(inputs))
+            self.ran = self._computed(self._named(inputs))
         except EmuError as error:
             raise NotSupported(str(error)) from error
+        outputs = self.ran.outputs or {}
         found = [outputs[name] for name in self._outputs]
         return namedtupledict("Outputs", self._outputs)(*found)
 
-    def _computed(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    def _computed(self, arrays: Mapping[str, Array]) -> Run:
         """Run; each value that a rule asks for and an input gives becomes part of the model."""
         known = {n: a for n, a in arrays.items() if n in self._structural}
         rest = {n: a for n, a in arrays.items() if n not in known}
         try:
-            return self._with(known).run(rest).outputs or {}
+            return self._with(known).run(rest)
         except NotConstant as error:
             if error.value not in rest:
                 raise

@@ -316,6 +316,7 @@ def doctor() -> None:
 
 
 app.command("show-device", epilog=_examples("show-device a100_sxm80"))(cli_chips.show_device)
+app.command(epilog=_examples("ops Mod TopK", "ops -d gpu --why", "ops --json"))(cli_chips.ops)
 app.command(epilog=_examples("validate", "validate --device a100_sxm80 --json"))(cli_chips.validate)
 app.command(
     epilog=_examples(

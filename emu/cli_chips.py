@@ -1,4 +1,4 @@
-"""The commands about chips and how far to trust them; cli.py gives them their names."""
+"""The commands about chips, what they run, how far to trust them; cli.py names them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,3 +29,21 @@ def show_device(
     from emu import chips
 
     chips.show(name, json)
+
+
+def ops(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Ops of ONNX; all with node tests if none is named.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", "-d", help="One or more of `emu list devices`, with commas.")
+    ] = "gpu,systolic,npu",
+    why: Annotated[
+        bool, typer.Option("--why", help="A line for each test that a device does not run alone.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say who computes each op of ONNX, by running ONNX's own node tests on each device."""
+    from emu import node_tests_report as telling
+
+    telling.show(names or (), device, why, json)

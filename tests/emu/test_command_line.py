@@ -44,7 +44,8 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "show", "explain", "perturb", "coverage", "list", "export", "doctor"]
+    "command",
+    ["run", "show", "explain", "perturb", "coverage", "ops", "list", "export", "doctor"],
 )
 def test_help_of_every_command_ends_with_examples(run: Call, command: str) -> None:
     code, out, _ = run(command, "--help")
