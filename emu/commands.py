@@ -9,7 +9,6 @@ from pathlib import Path
 from emu.as_json import run_json
 from emu.capacity import excess_of
 from emu.dump import Watch, time_table, watch
-from emu.execute import EXECUTORS
 from emu.files import check_writable, read_arrays, write_arrays
 from emu.flags import LookFlags, Request, StackFlags, is_limit, limits_of, numbers
 from emu.foreign import is_path
@@ -37,6 +36,7 @@ from emu.run import Run
 from emu.run_file import write_run
 from emu.stack import Choices
 from emu.trace_events import write_trace
+from emu.values import EXECUTORS
 
 LEVELS = ("graph", "fused", "kernel", "tile", "device")
 

@@ -1,12 +1,10 @@
-"""Compute the values: walk the commands of the program that the driver loaded."""
+"""The literal executor: interpret the tile programs of a loaded program, and count what moves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from emu.ir.body import Body, FrozenAttrs
-from emu.ir.errors import BadOption
 from emu.ir.graph import Graph
 from emu.ir.machine import Residency
 from emu.ir.place import at
@@ -14,9 +12,7 @@ from emu.ir.program import Copy, Free, HostCall, Launch, Program
 from emu.ir.run_tiles import Moved, plain_meaning, program_outputs, run_tiles, view_arrays
 from emu.ir.tile import TileProgram
 from emu.ir.types import Array
-from emu.kernels.fast import fast_body, fast_op
-
-EXECUTORS = ("fast", "tiles")
+from emu.kernels.fast import fast_body
 
 
 @dataclass
@@ -56,24 +52,18 @@ def execute(
     program: Program,
     graph: Graph,
     inputs: Mapping[str, Array],
-    executor: str,
-    tilewise: frozenset[int],
     residency: Callable[[TileProgram], Residency],
 ) -> Execution:
-    """Run every launch and host call in order; the outputs are among the values that it returns.
+    """Interpret every tile program literally, and count what it moves under ``residency``.
 
-    ``fast`` computes whole groups, and those in ``tilewise`` in the order of their tiles; ``tiles``
-    interprets every tile program literally and counts what it moves, under ``residency``.
+    The outputs are among the values that are returned.
     """
-    if executor not in EXECUTORS:
-        raise BadOption(f"--executor {executor}: there are {' and '.join(EXECUTORS)}")
     state = Execution(graph, dict(inputs), dict(inputs))
     keep = {*program.inputs, *program.outputs}
     for command in program.commands:
         if isinstance(command, Launch):
             at("launch of", command.kernel, "for value", command.outs[0])
-            literal = executor == "tiles"
-            arrays = _launch(state, command, literal, command.index in tilewise, residency)
+            arrays = _launch(state, command, residency(command.program))
             state.values.update(zip(command.outs, arrays, strict=True))
         elif isinstance(command, HostCall):
             at("host call of", command.kernel, "for value", command.outs[0])
@@ -86,29 +76,11 @@ def execute(
     return state
 
 
-def _launch(
-    state: Execution,
-    command: Launch,
-    literal: bool,
-    tilewise: bool,
-    residency: Callable[[TileProgram], Residency],
-) -> tuple[Array, ...]:
-    ins = [state.read(v) for v in command.ins]
-    if not literal and not tilewise:
-        return fast_body(command.body, ins)
-    program = command.program
-    arrays = view_arrays(program, dict(enumerate(ins)))
-    if literal:
-        state.moved[command.index] = moved = Moved()
-        made = run_tiles(program, arrays, plain_meaning, moved, residency(program))
-    else:
-        made = run_tiles(program, arrays, _fast_meaning)
-    return _in_order(command.body, program_outputs(program, command.body, made))
-
-
-def _fast_meaning(op: str, attrs: FrozenAttrs, ins: Sequence[Array | None]) -> Array:
-    return fast_op(op, attrs, ins)[0]
-
-
-def _in_order(body: Body, made: Mapping[int, Array]) -> tuple[Array, ...]:
+def _launch(state: Execution, command: Launch, residency: Residency) -> tuple[Array, ...]:
+    program, body = command.program, command.body
+    arrays = view_arrays(program, {i: state.read(v) for i, v in enumerate(command.ins)})
+    state.moved[command.index] = moved = Moved()
+    made = program_outputs(
+        program, body, run_tiles(program, arrays, plain_meaning, moved, residency)
+    )
     return tuple(made[v] for v in body.outputs)

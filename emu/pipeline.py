@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
@@ -34,6 +35,7 @@ from emu.run import Compiled, Run
 from emu.stack import DEVICE, Chip, Choices, Compiler, Stack
 from emu.tuning_db import TuningDatabase, open_tunings
 from emu.values import compute
+from emu.walk import Walk, prepare
 
 TILINGS = ("heuristic", "exhaustive", "tuned")
 FALLBACKS = ("generated", "host")
@@ -201,6 +203,16 @@ class Executable:
     compiled: Compiled
     chip: Device
 
+    @cached_property
+    def _walk(self) -> Walk:
+        bindings = self.compiled.schedule.bindings
+        tilewise = frozenset(i for i, binding in enumerate(bindings) if binding.tilewise)
+        return prepare(self.compiled.program, self.compiled.lowered, tilewise)
+
+    def walk(self) -> Walk:
+        """The program made ready for the fast executor, once."""
+        return self._walk
+
     def run(
         self,
         inputs: Mapping[str, Array] | None = None,
@@ -218,7 +230,7 @@ class Executable:
             return Run(self.compiled, None, None, None)
         model = self.compiled.model
         if model.limits is UNLIMITED:
-            return compute(self.compiled, self.chip, inputs, seed, check, executor)
+            return compute(self.compiled, self.chip, self.walk, inputs, seed, check, executor)
         check_run(self.compiled.lowered, model.limits)
         with computing(model.origin):
-            return compute(self.compiled, self.chip, inputs, seed, check, executor)
+            return compute(self.compiled, self.chip, self.walk, inputs, seed, check, executor)

@@ -1,12 +1,13 @@
 """Values of a run, and their comparison with the oracle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 
 import numpy as np
 
 from emu.devices.device import Device
 from emu.execute import execute
+from emu.ir.errors import BadOption
 from emu.ir.passes.lower_precision import SCALE_AT
 from emu.ir.place import at
 from emu.ir.precision import DTYPES
@@ -14,25 +15,36 @@ from emu.ir.types import Array
 from emu.models.inputs import check_inputs, random_inputs
 from emu.reference import onnxruntime_outputs
 from emu.run import Check, Compiled, Run
+from emu.walk import Walk
+
+EXECUTORS = ("fast", "tiles")
 
 
 def compute(
     compiled: Compiled,
     chip: Device,
+    walk: Callable[[], Walk],
     inputs: Mapping[str, Array] | None,
     seed: int,
     check: bool,
     executor: str,
 ) -> Run:
-    """Execute the loaded program; raises BadValues for inputs that the model does not take."""
+    """Execute the loaded program; raises BadValues for inputs that the model does not take.
+
+    The executor is that of ``walk``, "fast", or the literal one, "tiles".
+    """
+    if executor not in EXECUTORS:
+        raise BadOption(f"--executor {executor}: there are {' and '.join(EXECUTORS)}")
     graph = compiled.graph
     if inputs is None:
         inputs = random_inputs(graph, seed)
     else:
         check_inputs(graph, inputs)
-    tilewise = frozenset(i for i, b in enumerate(compiled.schedule.bindings) if b.tilewise)
-    state = execute(compiled.program, compiled.lowered, inputs, executor, tilewise, chip.residency)
-    outputs = {name: state.read(name) for name in graph.outputs}
+    if executor == "fast":
+        outputs = walk().run(inputs)
+    else:
+        state = execute(compiled.program, compiled.lowered, inputs, chip.residency)
+        outputs = {name: state.read(name) for name in graph.outputs}
     return Run(compiled, inputs, outputs, checked(compiled, inputs, outputs) if check else None)
 
 

@@ -8,6 +8,7 @@ from emu.ir.ops.window import Window, window
 from emu.ir.types import Array
 from emu.kernels.fast.depthwise import depthwise
 from emu.kernels.fast.inputs import integer, integers
+from emu.kernels.fast.writer import Writer, copying
 
 # Large enough for full speed of the matrix multiplication, small enough to stay in a shared cache
 # and to keep big images from doubling the memory of a run (measured: 2 to 8 MiB are alike).
@@ -20,11 +21,15 @@ def window_of(attrs: Attrs, kernel: tuple[int, ...]) -> Window:
     return window(kernel, *lists, ceil_mode=integer(attrs, "ceil_mode", 0))
 
 
-def conv(ins: tuple[Array, ...], attrs: Attrs) -> Array | None:
-    """Return the convolution ``[N,M,OH,OW]``; None unless it is over two dimensions."""
+def is_flat(ins: tuple[Array, ...], attrs: Attrs) -> bool:
+    """Whether a convolution is over two dimensions of which none is empty."""
+    del attrs
+    return ins[0].ndim == 4 and ins[0].size > 0
+
+
+def conv(ins: tuple[Array, ...], attrs: Attrs) -> Array:
+    """Return the convolution ``[N,M,OH,OW]``."""
     x, w, *bias = ins
-    if x.ndim != 4 or x.size == 0:
-        return None
     out = _product(x, w, window_of(attrs, w.shape[2:]), integer(attrs, "group", 1))
     return _biased(out, bias)
 
@@ -81,18 +86,14 @@ def _columns(taken: Array, work: Array, groups: int) -> Array:
     return columns.reshape(groups, -1, taken.shape[3] * taken.shape[4])
 
 
-def conv_transpose(ins: tuple[Array, ...], attrs: Attrs) -> Array | None:
-    """Return ``[N,M,OH,OW]`` for ``w[C,M/g,kh,kw]``; None unless over two dimensions."""
+def conv_transpose(ins: tuple[Array, ...], attrs: Attrs) -> Array:
+    """Return ``[N,M,OH,OW]`` for ``w[C,M/g,kh,kw]``."""
     x, w, *bias = ins
-    if x.ndim != 4 or x.size == 0:
-        return None
     slid = window_of(attrs, w.shape[2:])
     canvas = _canvas(x, w, slid, integer(attrs, "group", 1), integers(attrs, "output_padding"))
     (top, left), (bottom, right) = slid.before, slid.behind
     high, wide = canvas.shape[2:]
-    return _biased(
-        np.ascontiguousarray(canvas[:, :, top : high - bottom, left : wide - right]), bias
-    )
+    return _biased(canvas[:, :, top : high - bottom, left : wide - right], bias)
 
 
 def _canvas(x: Array, w: Array, slid: Window, groups: int, extra: tuple[int, ...]) -> Array:
@@ -108,3 +109,9 @@ def _canvas(x: Array, w: Array, slid: Window, groups: int, extra: tuple[int, ...
     for tap, place in enumerate(slid.taps(canvas, (h, width))):
         np.add(place, parts[:, :, tap], out=place)
     return canvas
+
+
+CONVOLUTIONS: dict[str, Writer] = {
+    "Conv": copying(conv, is_flat),
+    "ConvTranspose": copying(conv_transpose, is_flat),
+}

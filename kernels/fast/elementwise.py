@@ -1,13 +1,14 @@
 """Elementwise ops as single numpy calls, or in steps on blocks that stay in a core's cache."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer, number
-from emu.kernels.fast.writer import Into, Writer
+from emu.kernels.fast.writer import ANY, FIRST, Call, Into, Writer, calling
 
 BLOCK = 2**14  # elements; 64 KiB, so that two or three arrays of a block stay in cache
 UFUNCS: dict[str, np.ufunc] = {
@@ -45,11 +46,8 @@ GELU_CUBIC = np.float32(0.044715)
 ONE = np.float32(1)
 
 
-def _calling(ufunc: np.ufunc) -> Into:
-    def into(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
-        ufunc(*ins, out=out)
-
-    return into
+def _ufunc(ufunc: np.ufunc) -> Writer:
+    return Writer(lambda ins, attrs, out: partial(ufunc, *ins, out=out), ANY)
 
 
 def _in_blocks(step: Callable[[Array, Attrs], None]) -> Into:
@@ -71,14 +69,14 @@ def _power(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
         np.power(x, exponent, out=out)
 
 
-def _relu(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
-    np.maximum(ins[0], np.float32(0), out=out)
+def _relu(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
+    return partial(np.maximum, ins[0], np.float32(0), out=out)
 
 
-def _bias_add(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
+def _bias_add(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
     """``x + b[C]`` along one dimension."""
     behind = out.ndim - 1 - integer(attrs, "axis", 1) % out.ndim
-    np.add(ins[0], ins[1].reshape(-1, *(1,) * behind), out=out)
+    return partial(np.add, ins[0], ins[1].reshape(-1, *(1,) * behind), out=out)
 
 
 def _clip(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
@@ -134,13 +132,13 @@ def _leaky_relu(x: Array, attrs: Attrs) -> None:
 
 
 ELEMENTWISE: dict[str, Writer] = {
-    **{name: Writer(_calling(ufunc), ufunc=True) for name, ufunc in UFUNCS.items()},
-    "Pow": Writer(_power, ufunc=True),
-    "BiasAdd": Writer(_bias_add),
-    "Relu": Writer(_relu),
-    "Clip": Writer(_clip),
-    "Erf": Writer(_in_blocks(_erf)),
-    "Sigmoid": Writer(_in_blocks(_sigmoid)),
-    "Gelu": Writer(_in_blocks(_gelu)),
-    "LeakyRelu": Writer(_in_blocks(_leaky_relu)),
+    **{name: _ufunc(ufunc) for name, ufunc in UFUNCS.items()},
+    "Pow": calling(_power, ANY),
+    "BiasAdd": Writer(_bias_add, FIRST),
+    "Relu": Writer(_relu, FIRST),
+    "Clip": calling(_clip, FIRST),
+    "Erf": calling(_in_blocks(_erf), FIRST),
+    "Sigmoid": calling(_in_blocks(_sigmoid), FIRST),
+    "Gelu": calling(_in_blocks(_gelu), FIRST),
+    "LeakyRelu": calling(_in_blocks(_leaky_relu), FIRST),
 }

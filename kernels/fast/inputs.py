@@ -1,6 +1,6 @@
 """What every fast implementation takes: arrays in f32 and typed attributes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -9,9 +9,6 @@ from emu.ir.graph import Attrs
 from emu.ir.types import Array
 
 Inputs: TypeAlias = Sequence[Array | None]
-# Takes the inputs that are present and returns the first output in memory that nobody else holds;
-# None for a case that it does not cover.
-Fast: TypeAlias = Callable[[tuple[Array, ...], Attrs], Array | None]
 F32 = np.dtype(np.float32)
 
 

@@ -1,20 +1,26 @@
 """Matrix products, arranged so that each is as few and as large BLAS calls as possible."""
 
+from functools import partial
+
 import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer, number
+from emu.kernels.fast.writer import Call, Writer, calling
 
 
-def matmul(ins: tuple[Array, ...], attrs: Attrs) -> Array | None:
-    """Return ``x[...,M,K] @ w[...,K,N]``; None for vectors."""
-    if min(a.ndim for a in ins) < 2:
-        return None
-    x, w = (_for_blas(a) for a in ins)
-    if w.ndim > 2 or x.size == 0 or not x.flags.c_contiguous:
-        return np.matmul(x, w)
-    return np.matmul(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
+def matmul(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
+    """``x[...,M,K] @ w[...,K,N]``; as one product of matrices where ``w`` is a matrix."""
+    del attrs
+    x, w = ins
+    if w.ndim != 2 or x.size == 0 or not x.flags.c_contiguous:
+        return partial(_product, x, w, out)
+    return partial(_product, x.reshape(-1, x.shape[-1]), w, out.reshape(-1, w.shape[1]))
+
+
+def _product(x: Array, w: Array, out: Array) -> None:
+    np.matmul(_for_blas(x), _for_blas(w), out=out)
 
 
 def _for_blas(x: Array) -> Array:
@@ -22,19 +28,21 @@ def _for_blas(x: Array) -> Array:
     return x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
 
 
-def gemm(ins: tuple[Array, ...], attrs: Attrs) -> Array:
-    """Return ``alpha * a[M,K] @ b[K,N] + beta * c``, with a and b transposed first if asked."""
+def gemm(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
+    """``alpha * a[M,K] @ b[K,N] + beta * c``, with a and b transposed first if asked."""
     a, b, *bias = ins
     a = a.T if integer(attrs, "transA", 0) else a
     b = b.T if integer(attrs, "transB", 0) else b
-    out = np.matmul(_for_blas(a), _for_blas(b))
+    _product(a, b, out)
     _scale(out, number(attrs, "alpha", 1.0))
     beta = np.float32(number(attrs, "beta", 1.0))
     for c in bias:
         np.add(out, c if beta == 1 else c * beta, out=out)
-    return out
 
 
 def _scale(x: Array, factor: float) -> None:
     if factor != 1:
         np.multiply(x, np.float32(factor), out=x)
+
+
+PRODUCTS: dict[str, Writer] = {"MatMul": Writer(matmul), "Gemm": calling(gemm)}

@@ -8,7 +8,7 @@ import numpy as np
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer, number
-from emu.kernels.fast.writer import Writer
+from emu.kernels.fast.writer import FIRST, Writer, calling
 
 BLOCK = 2**16  # elements; 256 KiB, a quarter of a core's own cache
 
@@ -58,7 +58,7 @@ def _batch_norm(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
 
 
 NORMALISE: dict[str, Writer] = {
-    "Softmax": Writer(_softmax),
-    "LayerNormalization": Writer(_layer_norm),
-    "BatchNormalization": Writer(_batch_norm),
+    "Softmax": calling(_softmax, FIRST),
+    "LayerNormalization": calling(_layer_norm, FIRST),
+    "BatchNormalization": calling(_batch_norm, FIRST),
 }

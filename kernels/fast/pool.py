@@ -8,6 +8,7 @@ from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.conv import window_of
 from emu.kernels.fast.inputs import integers
+from emu.kernels.fast.writer import Writer, copying
 
 
 def max_pool(ins: tuple[Array, ...], attrs: Attrs) -> Array:
@@ -39,3 +40,9 @@ def global_average_pool(ins: tuple[Array, ...], attrs: Attrs) -> Array:
     (x,) = ins
     means = x.reshape(*x.shape[:2], -1).mean(axis=-1)
     return means.reshape(*x.shape[:2], *(1 for _ in x.shape[2:]))
+
+
+POOLS: dict[str, Writer] = {
+    "MaxPool": copying(max_pool),
+    "GlobalAveragePool": copying(global_average_pool),
+}

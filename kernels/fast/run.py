@@ -1,6 +1,6 @@
 """One node at a time: a fast implementation where one covers the case, else the op table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -9,69 +9,77 @@ from emu.ir.body import FrozenAttrs
 from emu.ir.graph import Attrs
 from emu.ir.ops import find_op
 from emu.ir.ops.table import result_dtype, widened
-from emu.ir.types import Array, narrowed
-from emu.kernels.fast.conv import conv, conv_transpose
+from emu.ir.types import Array, narrowed, type_of
+from emu.kernels.fast.conv import CONVOLUTIONS
 from emu.kernels.fast.elementwise import ELEMENTWISE
-from emu.kernels.fast.inputs import Fast, Inputs, present
-from emu.kernels.fast.integer import conv_integer, matmul_integer
-from emu.kernels.fast.matmul import gemm, matmul
+from emu.kernels.fast.inputs import Inputs, present
+from emu.kernels.fast.integer import INTEGER
+from emu.kernels.fast.matmul import PRODUCTS
+from emu.kernels.fast.memory import new
 from emu.kernels.fast.normalise import NORMALISE
-from emu.kernels.fast.pool import global_average_pool, max_pool
+from emu.kernels.fast.pool import POOLS
+from emu.kernels.fast.writer import Call, Writer
 
-FAST: dict[str, Fast] = {
-    "Conv": conv,
-    "ConvTranspose": conv_transpose,
-    "MaxPool": max_pool,
-    "GlobalAveragePool": global_average_pool,
-    "MatMul": matmul,
-    "Gemm": gemm,
-}
-INTEGER: dict[str, Fast] = {"ConvInteger": conv_integer, "MatMulInteger": matmul_integer}
-WRITERS = ELEMENTWISE | NORMALISE
+WRITERS: dict[str, Writer] = ELEMENTWISE | NORMALISE | PRODUCTS | CONVOLUTIONS | POOLS
+Results = tuple[Array, ...]
 
 
-def fast_op(op: str, attrs: FrozenAttrs, ins: Inputs, outs: int = 1) -> tuple[Array, ...]:
+def fast_op(op: str, attrs: FrozenAttrs, ins: Inputs, outs: int = 1) -> Results:
     """Return the ``outs`` results of one node; absent optional inputs are None.
 
     Inputs are never written, and infinities and NaN are values, not warnings. Raises UnsupportedOp
     for an op without an entry in the op table.
     """
-    named = dict(attrs)
-    found = computed(op, named, ins) if outs == 1 else None
-    return (found,) if found is not None else meaning(op, named, ins)
+    with np.errstate(all="ignore"):
+        return results(op, dict(attrs), ins, outs)
 
 
-def computed(op: str, attrs: Attrs, ins: Inputs, spares: Sequence[Array] = ()) -> Array | None:
-    """Return the first output, in one of ``spares`` if that is possible.
+def bound(op: str, attrs: Attrs, ins: Inputs, room: Callable[[], Array]) -> Call | None:
+    """Return the step that computes an op of f32 into what ``room`` returns.
 
-    None where no fast implementation covers the case. The result shares no memory but its spare's.
+    None, and no room is asked for, where no fast implementation covers the case.
+    """
+    writer, given = WRITERS.get(op), present(ins)
+    if writer is None or given is None or not writer.covers(given, attrs):
+        return None
+    return writer.bind(given, attrs, room())
+
+
+def results(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Results:
+    """Return what ``fast_op`` does, where warnings are off already.
+
     Narrow real numbers are computed in f32 and rounded, as the op table says.
     """
+    if outs > 1:
+        return meaning(op, attrs, ins)
     if op in INTEGER:
-        return INTEGER[op](tuple(a for a in ins if a is not None), attrs)
-    if op not in WRITERS and op not in FAST:
+        exact = INTEGER[op](tuple(a for a in ins if a is not None), attrs)
+        return meaning(op, attrs, ins) if exact is None else (exact,)
+    dtype = result_dtype(ins, attrs)
+    wide = {name: value for name, value in attrs.items() if name != "out_dtype"}
+    found = _in_f32(op, wide, [widened(a) for a in ins])
+    if found is None:
+        return meaning(op, attrs, ins)
+    return (found if dtype is None else narrowed(found, dtype),)
+
+
+def _in_f32(op: str, attrs: Attrs, ins: Inputs) -> Array | None:
+    made: list[Array] = []
+
+    def room() -> Array:
+        types = [None if a is None else type_of(a) for a in ins]
+        made.append(new(find_op(op, "fast executor").infer(types, attrs)[0]))
+        return made[0]
+
+    call = bound(op, attrs, ins, room)
+    if call is None:
         return None
-    if (dtype := result_dtype(ins, attrs)) is not None:
-        wide = {name: value for name, value in attrs.items() if name != "out_dtype"}
-        found = _in_f32(op, wide, [widened(a) for a in ins], spares)
-        return None if found is None else narrowed(found, dtype)
-    return _in_f32(op, attrs, ins, spares)
+    call()
+    return made[0]
 
 
-def _in_f32(op: str, attrs: Attrs, ins: Inputs, spares: Sequence[Array]) -> Array | None:
-    given = present(ins)
-    if given is None:
-        return None
-    with np.errstate(all="ignore"):
-        if op in WRITERS:
-            return WRITERS[op].run(given, attrs, spares)
-        return FAST[op](given, attrs)
-
-
-def meaning(op: str, attrs: Attrs, ins: Inputs) -> tuple[Array, ...]:
+def meaning(op: str, attrs: Attrs, ins: Inputs) -> Results:
     """Return what the op table says; a result may be a view of an input."""
-    entry = find_op(op, "fast executor")
-    with np.errstate(all="ignore"):
-        found = entry.run(*ins, **attrs)
-    results = cast(tuple[Any, ...], found) if isinstance(found, tuple) else (found,)
-    return tuple(np.asarray(a) for a in results)
+    found = find_op(op, "fast executor").run(*ins, **attrs)
+    several = cast(tuple[Any, ...], found) if isinstance(found, tuple) else (found,)
+    return tuple(np.asarray(a) for a in several)

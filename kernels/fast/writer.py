@@ -1,7 +1,8 @@
-"""Ops that write their result where they are told, so that a chain of them needs one array."""
+"""Ops bound to memory: what they read and where they write is known before they run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -9,26 +10,46 @@ import numpy as np
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 
-# Computes into the last argument, which is dense, has the result's shape, and may be input 0.
-Into: TypeAlias = Callable[[tuple[Array, ...], Attrs, Array], None]
+# Does one step of a run; whatever it reads and writes is bound.
+Call: TypeAlias = Callable[[], object]
+# Returns the step that computes an op of the given inputs into the last argument.
+Bind: TypeAlias = Callable[[tuple[Array, ...], Attrs, Array], Call]
+Into: TypeAlias = Callable[[tuple[Array, ...], Attrs, Array], object]
+Result: TypeAlias = Callable[[tuple[Array, ...], Attrs], Array]
+Covers: TypeAlias = Callable[[tuple[Array, ...], Attrs], bool]
+NONE, FIRST, ANY = range(3)
+
+
+def _always(ins: Sequence[Array], attrs: Attrs) -> bool:
+    del ins, attrs
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """How to compute an op of f32 inputs into a given array.
+    """How to compute an op of f32 inputs, which are never written, into a given dense array.
 
-    ``ufunc`` marks a single call of an elementwise numpy function: its inputs are broadcast, and
-    its result may overwrite any of them. Other ops may only overwrite input 0, whose shape is the
-    result's.
+    ``over`` says over which inputs of the result's shape the result may be written: NONE, the
+    FIRST if it is no other input too, or ANY. ``covers`` says whether shapes and attributes are
+    those that ``bind`` is made for.
     """
 
-    into: Into
-    ufunc: bool = False
+    bind: Bind
+    over: int = NONE
+    covers: Covers = _always
 
-    def run(self, ins: tuple[Array, ...], attrs: Attrs, spares: Sequence[Array] = ()) -> Array:
-        """Return the result, written into the first of ``spares`` that has its shape, if any."""
-        shape = np.broadcast_shapes(*(a.shape for a in ins)) if self.ufunc else ins[0].shape
-        out = next((s for s in spares if s.shape == shape), None)
-        out = np.empty(shape, np.float32) if out is None else out
-        self.into(ins, attrs, out)
-        return out
+
+def calling(into: Into, over: int = NONE) -> Writer:
+    """Return the writer that calls ``into`` with inputs, attributes and the result's memory."""
+    return Writer(lambda ins, attrs, out: partial(into, ins, attrs, out), over)
+
+
+def copying(
+    result: Callable[[tuple[Array, ...], Attrs], Array], covers: Covers = _always
+) -> Writer:
+    """Return the writer that copies what ``result`` returns."""
+
+    def into(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
+        np.copyto(out, result(ins, attrs))
+
+    return replace(calling(into), covers=covers)

@@ -11,6 +11,7 @@ from emu.execute import Execution, execute
 from emu.ir.fusion.cut import cut
 from emu.ir.run_tiles import Moved
 from emu.ir.trace import Footprint
+from emu.ir.types import Array
 from emu.kernels.libraries import LIBRARIES
 from emu.models.inputs import random_inputs
 from emu.pipeline import Executable, compile
@@ -69,18 +70,13 @@ def as_one_group(model: str, device: str, kernels: str) -> Executable:
     return Executable(found, chip)
 
 
-def executed(made: Executable, executor: str) -> Execution:
+def in_tiles(made: Executable) -> Execution:
     inputs = random_inputs(made.compiled.graph, seed=1)
-    bindings = made.compiled.schedule.bindings
-    tilewise = frozenset(i for i, binding in enumerate(bindings) if binding.tilewise)
-    return execute(
-        made.compiled.program,
-        made.compiled.lowered,
-        inputs,
-        executor,
-        tilewise,
-        made.chip.residency,
-    )
+    return execute(made.compiled.program, made.compiled.lowered, inputs, made.chip.residency)
+
+
+def walked(made: Executable) -> dict[str, Array]:
+    return made.walk().run(random_inputs(made.compiled.graph, seed=1))
 
 
 def assert_charged(moved: Moved, did: Footprint) -> None:
@@ -102,15 +98,14 @@ def test_executors_agree_and_counts_are_the_charges(
 ) -> None:
     made = compiled(model, device, fusion, kernels)
 
-    fast, tiles = executed(made, "fast"), executed(made, "tiles")
-    again = executed(made, "fast")
+    fast, tiles, again = walked(made), in_tiles(made), walked(made)
 
     for name in made.compiled.graph.outputs:
-        reference = fast.read(name)
+        reference = fast[name]
         largest = float(np.max(np.abs(reference)))
         assert 0 < largest < np.inf
         assert float(np.max(np.abs(reference - tiles.read(name)))) <= 1e-5 * largest
-        assert np.array_equal(reference, again.read(name))
+        assert np.array_equal(reference, again[name])
     bindings, launches = made.compiled.schedule.bindings, made.compiled.trace.launches
     assert set(tiles.moved) == {i for i, b in enumerate(bindings) if b.program is not None}
     did = {launched.index: launched.did for launched in launches}
@@ -158,7 +153,7 @@ def test_the_cases_meet_every_kernel_of_every_library_on_every_device(device: st
 @pytest.mark.parametrize("model", ["transformer", "conv_block", "attention"])
 def test_tiles_are_bit_equal_when_repeated(model: str, device: str) -> None:
     made = compiled(model, device, "global", "deep")
-    first, second = executed(made, "tiles"), executed(made, "tiles")
+    first, second = in_tiles(made), in_tiles(made)
 
     for name in made.compiled.graph.outputs:
         assert np.array_equal(first.read(name), second.read(name))
@@ -168,7 +163,7 @@ def test_tiles_are_bit_equal_when_repeated(model: str, device: str) -> None:
 def test_what_tiles_load_and_store_on_a_gpu_goes_through_the_shared_cache(model: str) -> None:
     made = compiled(model, "gpu", "vertical", "deep")
 
-    tiles = executed(made, "tiles")
+    tiles = in_tiles(made)
 
     did = {launched.index: launched.did for launched in made.compiled.trace.launches}
     assert tiles.moved

@@ -15,6 +15,7 @@ from emu.ir.errors import NoKernel, UnknownName
 from emu.ir.layout import LAYOUTS, ROW_MAJOR
 from emu.ir.passes import DEFAULT_PASSES, run_passes
 from emu.ir.trace import Trace
+from emu.ir.types import Array
 from emu.kernels.libraries.epilogue import EPILOGUE
 from emu.layouts import LAYOUT_PASS, lay_out
 from emu.models.inputs import random_inputs
@@ -43,12 +44,13 @@ def conversions(made: Executable) -> list[int]:
     return [i for i, body in enumerate(bodies) if body.nodes[0].op == "Relayout"]
 
 
-def executed(made: Executable, executor: str) -> Execution:
+def in_tiles(made: Executable) -> Execution:
     inputs = random_inputs(made.compiled.graph, seed=1)
-    compiled = made.compiled
-    return execute(
-        compiled.program, compiled.lowered, inputs, executor, frozenset(), made.chip.residency
-    )
+    return execute(made.compiled.program, made.compiled.lowered, inputs, made.chip.residency)
+
+
+def walked(made: Executable) -> dict[str, Array]:
+    return made.walk().run(random_inputs(made.compiled.graph, seed=1))
 
 
 @pytest.mark.parametrize(("model", "layout", "device"), CASES)
@@ -59,11 +61,11 @@ def test_values_are_those_of_row_major_and_both_executors_and_counts_agree(
     assert conversions(made)
     assert not conversions(plain)
 
-    wanted, fast, tiles = executed(plain, "fast"), executed(made, "fast"), executed(made, "tiles")
+    wanted, fast, tiles = walked(plain), walked(made), in_tiles(made)
     for name in made.compiled.graph.outputs:
-        assert np.array_equal(wanted.read(name), fast.read(name))
-        limit = 1e-5 * float(np.max(np.abs(wanted.read(name))))
-        np.testing.assert_allclose(tiles.read(name), wanted.read(name), rtol=0, atol=limit)
+        assert np.array_equal(wanted[name], fast[name])
+        limit = 1e-5 * float(np.max(np.abs(wanted[name])))
+        np.testing.assert_allclose(tiles.read(name), wanted[name], rtol=0, atol=limit)
     did = {launched.index: launched.did for launched in made.compiled.trace.launches}
     for index, moved in tiles.moved.items():
         crossed = sum(moved.fetched.values()) + sum(moved.stored.values())
