@@ -22,8 +22,9 @@ from onnx.numpy_helper import from_array
 
 from emu.devices.datasheet import device_names
 from emu.ir.errors import EmuError, NotConstant, UnknownName
+from emu.ir.held import canonical
 from emu.ir.types import Array
-from emu.models.dims import input_types
+from emu.models.dims import inputs_of
 from emu.models.reader import read_model
 from emu.models.tensors import inline
 from emu.run import Run
@@ -51,7 +52,7 @@ class Prepared(BackendRep):
         path.write_bytes(model.SerializeToString())
         try:
             self._model = replace(read_model(path), origin=model.graph.name or path.name)
-            self._declared = input_types(self._model)
+            self._declared = inputs_of(self._model)
         except EmuError as error:
             raise NotSupported(str(error)) from error
         self._outputs = [value.name for value in model.graph.output]
@@ -99,11 +100,11 @@ class Prepared(BackendRep):
     def _named(self, inputs: Any) -> dict[str, Array]:
         if isinstance(inputs, Mapping):
             by_name = cast(Mapping[str, Any], inputs)
-            return {name: np.asarray(array) for name, array in by_name.items()}
+            return {name: canonical(array) for name, array in by_name.items()}
         given = cast(Sequence[Any], inputs)
         if len(given) > len(self._declared):
             raise NotSupported(f"{len(given)} inputs for {len(self._declared)} of the model")
-        return dict(zip(self._declared, map(np.asarray, given), strict=False))
+        return dict(zip(self._declared, map(canonical, given), strict=False))
 
 
 class Backend(Protocol):

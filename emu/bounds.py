@@ -60,7 +60,7 @@ def computing(origin: str) -> Generator[None, None, None]:
             yield
         except BadValues as error:
             where = f"{places[0]}: " if places[0].startswith(COMMANDS) else ""
-            raise BadValues(f"{where}{error}") from error
+            raise type(error)(f"{where}{error}") from error
         except UNFORESEEN as error:
             why = f"cannot be computed: {type(error).__name__}: {error}"
             raise ModelError(f"{origin}: {places[0]}: {why}") from error

@@ -13,7 +13,8 @@ from emu.files import check_writable, read_arrays, write_arrays
 from emu.flags import LookFlags, Request, StackFlags, is_limit, limits_of, numbers
 from emu.foreign import is_path
 from emu.free import Freed, free, freed_json, freed_report, parse_causes
-from emu.ir.errors import BadOption, EmuError, UnknownName
+from emu.ir.errors import BadOption, DataDependent, EmuError, UnknownName
+from emu.ir.graph import Graph
 from emu.ir.passes import PASSES
 from emu.ir.precision import PRECISION_PASSES
 from emu.ir.text import (
@@ -26,7 +27,9 @@ from emu.ir.text import (
 from emu.ir.types import Array
 from emu.kept import KeptModel, KeptRun, keep
 from emu.layouts import LAYOUT_PASS
+from emu.models.dims import bind_inputs
 from emu.models.export import export as export_model
+from emu.models.inputs import random_inputs
 from emu.models.limits import Limits
 from emu.models.zoo import zoo_models
 from emu.pipeline import Executable, compile, open_model
@@ -74,8 +77,13 @@ def compiled(
     return (bring or compile_asked)(asked, looking), looking
 
 
-def compile_asked(asked: Request, looking: Watch) -> Executable:
-    """Compile a model on a stack, both as flags name them; say on stderr what does not fit."""
+def compile_asked(
+    asked: Request, looking: Watch, samples: Mapping[str, Array] | None = None
+) -> Executable:
+    """Compile a model on a stack, both as flags name them; say on stderr what does not fit.
+
+    The inputs ``samples`` say which shapes occur where only values can.
+    """
     settings, dims = shape_of(asked)
     executable = compile(
         asked.model,
@@ -85,6 +93,7 @@ def compile_asked(asked: Request, looking: Watch) -> Executable:
         calibration=calibration(asked.stack),
         tuning_db=asked.stack.tuning_db,
         limits=limits_of(asked.shape.limits, asked.shape.more),
+        samples=samples,
         **choices(asked.stack),
     )
     if excess := excess_of(executable.compiled):
@@ -147,7 +156,13 @@ def run(
     if after.trace is not None:
         check_writable("--trace", after.trace)
     given = None if values.inputs is None else read_arrays(values.inputs)
-    executable, looking = compiled(asked, look, bring)
+    try:
+        executable, looking = compiled(asked, look, bring)
+    except DataDependent:
+        if bring is not None or not values.values:
+            raise
+        given = given or sampled(asked, values.seed)
+        executable, looking = compiled(asked, look, lambda a, w: compile_asked(a, w, given))
     with looking.timed("values and check"):
         result = executable.run(
             given,
@@ -167,6 +182,14 @@ def run(
     _tell_times(look, looking)
     if result.check is not None and not result.check.ok:
         raise EmuError(f"the values are not as {result.check}")
+
+
+def sampled(asked: Request, seed: int) -> Mapping[str, Array]:
+    """Random inputs of a model whose graph is not known yet, as the shapes follow from values."""
+    settings, dims = shape_of(asked)
+    model = open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more))
+    types = bind_inputs(model, dims)
+    return random_inputs(Graph(model.name, tuple(types), (), (), types, {}), seed)
 
 
 def kept(result: Run, asked: Request) -> KeptRun:

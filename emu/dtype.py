@@ -7,6 +7,7 @@ from emu.devices.device import Device
 from emu.dump import Watch
 from emu.ir.errors import BadOption, Unsupported
 from emu.ir.graph import Graph
+from emu.ir.ops.onnx_node import ONNX_NODE
 from emu.ir.passes import run_passes
 from emu.ir.precision import DTYPES, passes_of
 from emu.ir.types import Array
@@ -24,10 +25,19 @@ def in_dtype(
     if not computes(chip, dtype):
         known = ", ".join(name for name in DTYPES if computes(chip, name))
         raise Unsupported(f"device '{chip.name}' does not compute in {dtype}; it has {known}")
+    _must_compute(graph, dtype)
     if given is not None:
         _must_calibrate(graph, dtype, given)
     passes = passes_of(dtype, calibration(given))
     return run_passes(graph, tuple(passes), watch, passes)
+
+
+def _must_compute(graph: Graph, dtype: str) -> None:
+    """Raise Unsupported for another dtype than the model's own where the host computes a node."""
+    hosted = (n for n in graph.nodes if n.op == ONNX_NODE)
+    if dtype != "fp32" and (node := next(hosted, None)):
+        own = "the host computes it in the model's own element types"
+        raise Unsupported(f"node '{node.id}': {own}; --dtype {dtype} is not supported with it")
 
 
 def _must_calibrate(graph: Graph, dtype: str, given: Mapping[str, Array]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from emu.bounds import check_run, computing
 from emu.devices.device import Device
@@ -18,6 +18,7 @@ from emu.ir.fusion import SCOPES, decider_of
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
 from emu.ir.layout import LAYOUTS
+from emu.ir.ops.onnx_node import ONNX_NODE
 from emu.ir.passes import DEFAULT_PASSES, run_passes
 from emu.ir.precision import DTYPES
 from emu.ir.program import Program
@@ -51,6 +52,7 @@ def compile(
     calibration: Mapping[str, Array] | None = None,
     tuning_db: Path | None = None,
     limits: Limits = LIMITS,
+    samples: Mapping[str, Any] | None = None,
     **choices: Unpack[Choices],
 ) -> "Executable":
     """Bring a model (a zoo name, a path to an .onnx file, or a Model) down to a device binary.
@@ -59,7 +61,8 @@ def compile(
     ``choices`` replace those of the neutral stack. ``calibration`` are inputs that int8 and fp8
     take their scales from when values are computed, random ones if None. ``tuning_db`` is the file
     that tilings are looked up in and kept in; it goes with ``tiling`` "tuned". ``limits`` bound
-    what a file may be and ask for.
+    what a file may be and ask for. Where only values say which shapes there are, those that occur
+    for the inputs ``samples`` are compiled for; raises DataDependent if there are none.
     """
     watch = watch or Watch()
     stack = make_stack(**choices)
@@ -69,7 +72,7 @@ def compile(
     with watch.timed("read"):
         opened = open_model(model, settings or {}, limits)  # name or file -> model
     with watch.timed("import"):
-        graph = to_graph(opened, dims or {})  # model -> graph
+        graph = to_graph(opened, dims or {}, samples)  # model -> graph
     return bring_down(opened, graph, stack, chip, watch, calibration, database)
 
 
@@ -161,10 +164,13 @@ def open_model(
 
 
 def _must_have_elements(graph: Graph) -> None:
-    """Raise NoKernel for a node that computes, or computes from, no elements at all."""
+    """Raise NoKernel for a node that computes, or computes from, no elements at all.
+
+    The host knows what to do with nothing.
+    """
     computed = {*graph.inputs, *graph.producer}
     empty = {value for value in computed if not graph.types[value].elements}
-    for node in graph.nodes:
+    for node in (n for n in graph.nodes if n.op != ONNX_NODE):
         for value in sorted(empty.intersection((*node.inputs, *node.outputs))):
             kind = f"{graph.types[value]}, which has no elements"
             raise NoKernel(f"node '{node.id}' ({node.op}): no kernel for '{value}', {kind}")

@@ -1,9 +1,11 @@
 """A model with symbolic dimensions, compiled once for each shape that it meets."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Unpack
 
+from emu.ir.errors import DataDependent, OtherTypes
 from emu.ir.types import Array
 from emu.models.dims import dims_of, input_types
 from emu.models.limits import LIMITS, Limits
@@ -23,6 +25,7 @@ class Shapes:
         self.model = open_model(model, {}, limits)
         self.choices = choices
         self.compiled: dict[tuple[tuple[str, int], ...], Executable] = {}
+        self.recorded: dict[tuple[tuple[str, int], ...], list[Executable]] = {}
 
     def executable(self, dims: Mapping[str, int]) -> Executable:
         """What is compiled for these dimensions, the first time that they are asked for.
@@ -37,7 +40,23 @@ class Shapes:
     def run(self, inputs: Mapping[str, Array]) -> Run:
         """Compute the values of inputs of any shape that the model allows, without a check.
 
-        Raises BadValues for inputs that do not fit it.
+        Where only values say which shapes there are, there is one executable for all inputs that
+        lead to the same ones. Raises BadValues for inputs that do not fit the model.
         """
-        dims = dims_of(input_types(self.model), inputs)
-        return self.executable(dims).run(inputs, check=False)
+        dims = dims_of(input_types(self.model, inputs), inputs)
+        if tuple(sorted(dims.items())) in self.recorded or 0 in dims.values():
+            return self._run_recorded(dims, inputs)
+        try:
+            executable = self.executable(dims)
+        except DataDependent:
+            return self._run_recorded(dims, inputs)
+        return executable.run(inputs, check=False)
+
+    def _run_recorded(self, dims: Mapping[str, int], inputs: Mapping[str, Array]) -> Run:
+        """Run what was compiled for the shapes that these inputs lead to; compile it if none is."""
+        known = self.recorded.setdefault(tuple(sorted(dims.items())), [])
+        for executable in known:
+            with suppress(OtherTypes):
+                return executable.run(inputs, check=False)
+        known.append(compile(self.model, dims=dims, samples=inputs, **self.choices))
+        return known[-1].run(inputs, check=False)

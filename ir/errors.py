@@ -6,8 +6,10 @@ EmuError                    1
 │   ├── UnknownName         2  no model, device, scope, library or pass has this name
 │   ├── BadOption           2  a flag has an impossible value, or two flags exclude each other
 │   ├── ModelError          2  the file is not a model that emu can read
+│   │   └── WrongElement    2  an op does not take this element type
 │   ├── UnboundDimension    2  a symbolic dimension has no number
 │   ├── BadValues           2  input values have a wrong name, shape or dtype
+│   │   └── OtherTypes      2  values lead to other shapes than the program was compiled for
 │   ├── DatasheetError      2  a device file lacks a field or has an impossible number
 │   ├── CatalogueError      2  a file of a stack, a part or an interface cannot be used
 │   ├── RunFileError        2  the file is not a run that emu kept, or not a whole one
@@ -38,6 +40,7 @@ EmuError                    1
 │   ├── NotSupported        4  K8 admit    the placement table has no such partition
 │   └── TelemetryMissing    4  K8 admit    a figure that the policy demands is not measured
 └── Unsupported             4  something in the model is outside what the stack can do
+    ├── DataDependent       4  only values say which shapes there are, and there are none
     ├── UnsupportedOp       4  an op (named with its node) has no rule
     │   └── NotConstant     4  a rule has to know a value that the model computes or is given
     ├── NoKernel            4  no library, generator or host can compute a group
@@ -84,12 +87,20 @@ class ModelError(InputError):
     """The file is not a model that emu can read."""
 
 
+class WrongElement(ModelError):
+    """An op does not take this element type."""
+
+
 class UnboundDimension(InputError):
     """A symbolic dimension has no number."""
 
 
 class BadValues(InputError):
     """Input values have a wrong name, shape or dtype."""
+
+
+class OtherTypes(BadValues):
+    """Values lead to other shapes than those that the program was compiled for."""
 
 
 class DatasheetError(InputError):
@@ -264,6 +275,10 @@ class Unsupported(EmuError):
     """Something in the model is outside what the stack can do."""
 
     exit_code = 4
+
+
+class DataDependent(Unsupported):
+    """Only values say which shapes there are, and the import was given none."""
 
 
 class UnsupportedOp(Unsupported):

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-import numpy as np
-
 from emu.ir.errors import BadValues
 from emu.ir.graph import Graph, Node
+from emu.ir.held import canonical, value_type
 from emu.ir.ops import find_op
-from emu.ir.types import NAMES, Array
+from emu.ir.types import HELD, NAMES, Array
 
 
 def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -35,9 +34,9 @@ def run_node(node: Node, arrays: Sequence[Array | None]) -> tuple[Array, ...]:
     try:
         result = meaning(*arrays, **node.attrs)
     except BadValues as error:
-        raise BadValues(f"node '{node.id}' ({node}): {error}") from error
+        raise type(error)(f"node '{node.id}' ({node}): {error}") from error
     several = cast(tuple[Array, ...], result if isinstance(result, tuple) else (result,))
-    return tuple(np.asarray(array) for array in several)
+    return tuple(canonical(array) for array in several)
 
 
 def check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> None:
@@ -53,6 +52,8 @@ def check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> None:
 
 def _check_input(graph: Graph, name: str, array: Array) -> None:
     declared = graph.types[name]
+    if declared.dtype in HELD and value_type(array) == declared:
+        return
     dtype = NAMES.get(array.dtype, str(array.dtype))
     if dtype != declared.dtype or tuple(array.shape) != declared.shape:
         given = f"{'x'.join(str(d) for d in array.shape)} of {dtype}"

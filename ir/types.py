@@ -26,7 +26,28 @@ NUMPY = {
     "i8": np.dtype(np.int8),
     "ui8": np.dtype(np.uint8),
     "i1": np.dtype(np.bool_),
+    "ui16": np.dtype(np.uint16),
+    "ui32": np.dtype(np.uint32),
+    "ui64": np.dtype(np.uint64),
+    "f8E5M2": np.dtype(ml_dtypes.float8_e5m2),
+    "f8E4M3FNUZ": np.dtype(ml_dtypes.float8_e4m3fnuz),
+    "f8E5M2FNUZ": np.dtype(ml_dtypes.float8_e5m2fnuz),
+    "f8E8M0FNU": np.dtype(ml_dtypes.float8_e8m0fnu),
+    "f4E2M1FN": np.dtype(ml_dtypes.float4_e2m1fn),
+    "f6E2M3FN": np.dtype(ml_dtypes.float6_e2m3fn),
+    "f6E3M2FN": np.dtype(ml_dtypes.float6_e3m2fn),
+    "i4": np.dtype(ml_dtypes.int4),
+    "ui4": np.dtype(ml_dtypes.uint4),
+    "i2": np.dtype(ml_dtypes.int2),
+    "ui2": np.dtype(ml_dtypes.uint2),
+    "complex<f32>": np.dtype(np.complex64),
+    "complex<f64>": np.dtype(np.complex128),
 }
+# Element types that emu's own ops compute with; the others are known to the host only.
+COMPUTED = (*("f64", "f32", "f16", "bf16", "f8E4M3FN"), *("i64", "i32", "i16", "i8", "ui8", "i1"))
+# What is no number: one offset an element, and what these point to (UTF-8, other values).
+HELD = ("string", "sequence", "optional", "map")
+OFFSET_BYTES = 8
 NAMES = {dtype: name for name, dtype in NUMPY.items()}
 REALS = ("f64", "f32", "f16", "bf16", "f8E4M3FN")
 # Real numbers that are kept in few bits: units compute with them in f32 and round the result.
@@ -65,12 +86,14 @@ def narrowed(array: Array, dtype: str) -> Array:
 class TensorType:
     """Element type and shape of one value; a dimension is a number or, until bound, a symbol.
 
-    ``layout`` is a name of ``layout.STORED``: how the elements lie in memory.
+    ``layout`` is a name of ``layout.STORED``: how the elements lie in memory. ``payload_bytes`` is
+    what the offsets of strings, sequences, optionals and maps point to.
     """
 
     dtype: str
     shape: tuple[Dim, ...]
     layout: str = ROW_MAJOR
+    payload_bytes: int = 0
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -86,8 +109,8 @@ class TensorType:
 
     @property
     def itemsize(self) -> int:
-        """Bytes of one element."""
-        return NUMPY[self.dtype].itemsize
+        """Bytes of one element; of what is no number those of its offset."""
+        return OFFSET_BYTES if self.dtype in HELD else NUMPY[self.dtype].itemsize
 
     @property
     def granule(self) -> tuple[int, ...]:
@@ -98,13 +121,14 @@ class TensorType:
     def bytes(self) -> int:
         """Size in memory, whole granules, in bytes."""
         if self.layout == ROW_MAJOR:
-            return self.elements * self.itemsize
+            return self.elements * self.itemsize + self.payload_bytes
         return self.itemsize * prod(map(padded, self.dims, self.granule))
 
     def __str__(self) -> str:
         dims = "".join(f"{d}x" if isinstance(d, int) else "?x" for d in self.shape)
         encoding = "" if self.layout == ROW_MAJOR else f', "{self.layout}"'
-        return f"tensor<{dims}{self.dtype}{encoding}>"
+        element = f"!emu.{self.dtype}" if self.dtype in HELD else self.dtype
+        return f"tensor<{dims}{element}{encoding}>"
 
 
 def type_of(array: Array) -> TensorType:

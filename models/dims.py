@@ -1,38 +1,64 @@
 """The inputs of a model, and numbers for their symbolic dimensions."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from emu.ir.errors import (
     BadOption,
     BadValues,
+    DataDependent,
     ModelError,
     UnboundDimension,
     UnknownName,
     Unsupported,
 )
-from emu.ir.types import Array, Dim, TensorType
+from emu.ir.held import value_type
+from emu.ir.types import HELD, Array, Dim, TensorType
 from emu.models.model import Model
 from emu.models.tensors import dtype_of
 
 if TYPE_CHECKING:
     import onnx
 
+TEXT = 8  # TensorProto.DataType
 
-def input_types(model: Model) -> dict[str, TensorType]:
+
+def input_types(model: Model, samples: Mapping[str, Any] | None = None) -> dict[str, TensorType]:
     """Return the declared types of the inputs, symbols included; initializers are no inputs.
 
-    A dimension without a name gets one from its place: ``x_0`` is the first of input ``x``.
+    A dimension without a name gets one from its place: ``x_0`` is the first of input ``x``. Text,
+    sequences, optionals and what has no rank have the types of their ``samples``; raises
+    DataDependent if there are none.
     """
+    return {name: _input_type(model, value, samples) for name, value in inputs_of(model).items()}
+
+
+def inputs_of(model: Model) -> dict[str, "onnx.ValueInfoProto"]:
+    """Return what the model declares of each input, in order; initializers are no inputs."""
     graph = model.proto.graph
     known = {tensor.name for tensor in graph.initializer}
-    found: dict[str, TensorType] = {}
+    found: dict[str, onnx.ValueInfoProto] = {}
     for value in graph.input:
         if value.name in found or value.name == "":
             raise ModelError(f"{model.origin}: input '{value.name}' is defined twice or unnamed")
         if value.name not in known:
-            found[value.name] = declared_type(value, model.origin)
+            found[value.name] = value
     return found
+
+
+def _input_type(
+    model: Model, value: "onnx.ValueInfoProto", samples: Mapping[str, Any] | None
+) -> TensorType:
+    tensor = value.type.tensor_type
+    if tensor.HasField("shape") and tensor.elem_type != TEXT:
+        return declared_type(value, model.origin)
+    if samples is None or value.name not in samples:
+        what = "text" if tensor.elem_type == TEXT else "no tensor with a rank"
+        raise DataDependent(
+            f"{model.origin}: input '{value.name}' is {what}; only its value says how large it is"
+        )
+    return value_type(samples[value.name])
 
 
 def declared_type(value: "onnx.ValueInfoProto", origin: str) -> TensorType:
@@ -56,18 +82,20 @@ def _dim(dim: "onnx.TensorShapeProto.Dimension", unnamed: str, where: str) -> Di
     return dim.dim_value
 
 
-def bind_inputs(model: Model, dims: Mapping[str, int]) -> dict[str, TensorType]:
+def bind_inputs(
+    model: Model, dims: Mapping[str, int], samples: Mapping[str, Any] | None = None
+) -> dict[str, TensorType]:
     """Return the input types with every symbol replaced by its number of ``dims``.
 
     Raises UnboundDimension for a symbol without a number, UnknownName for a name that no input
-    has, BadOption for a number below 1.
+    has, BadOption for a number below 1, or below 0 where there are ``samples``.
     """
-    declared = input_types(model)
+    declared = input_types(model, samples)
     symbols = {d for type in declared.values() for d in type.shape if isinstance(d, str)}
     for name, number in dims.items():
         if name not in symbols:
             raise UnknownName(f"dimension of {model.name}", name, symbols)
-        if number < 1:
+        if number < (1 if samples is None else 0):
             raise BadOption(f"dimension '{name}' must be at least 1, not {number}")
     _must_bind(model, declared, dims)
     return {name: _bound(type, dims) for name, type in declared.items()}
@@ -95,7 +123,7 @@ def _shape(type: TensorType) -> str:
 
 
 def _bound(type: TensorType, dims: Mapping[str, int]) -> TensorType:
-    return TensorType(type.dtype, tuple(dims[d] if isinstance(d, str) else d for d in type.shape))
+    return replace(type, shape=tuple(dims[d] if isinstance(d, str) else d for d in type.shape))
 
 
 def dims_of(declared: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dict[str, int]:
@@ -105,6 +133,8 @@ def dims_of(declared: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> 
     """
     found: dict[str, int] = {}
     for name, type in declared.items():
+        if type.dtype in HELD:
+            continue
         if name not in arrays or arrays[name].ndim != len(type.shape):
             given = "nothing" if name not in arrays else f"the shape {arrays[name].shape}"
             raise BadValues(f"input '{name}' must have the shape {_shape(type)}, not {given}")

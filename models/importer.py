@@ -3,68 +3,65 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emu.ir.errors import ModelError, NotConstant, UnsupportedOp
+from emu.ir.errors import (
+    DataDependent,
+    EmuError,
+    ModelError,
+    NotConstant,
+    UnsupportedOp,
+    WrongElement,
+)
 from emu.ir.graph import Attrs, Constant, Graph, Node
 from emu.ir.ops import find_op
+from emu.ir.ops.onnx_node import ONNX_NODE
+from emu.ir.ops.table import Types
 from emu.ir.place import at
-from emu.ir.types import NUMPY, Array, TensorType
+from emu.ir.types import COMPUTED, NUMPY, Array, TensorType
+from emu.models.attributes import READ, attributes
 from emu.models.control import READERS
 from emu.models.dims import declared_type
 from emu.models.functions import NESTED, Functions, call_scope, schema_body
+from emu.models.hosted import LISTED, host_call
 from emu.models.model import Model
-from emu.models.rules import (
-    attention,
-    constant,
-    einsum,
-    elementwise,
-    expanding,
-    indexing,
-    norm,
-    quantisation,
-    recurrent,
-    resize,
-    shape,
-    window,
-)
-from emu.models.rules.site import Call, Calls, Given, OnnxAttr, Rule, Site
+from emu.models.occurred import Occurred
+from emu.models.rules.heeded import ReadAttrs, unheeded
+from emu.models.rules.site import Call, Calls, Given, Site
+from emu.models.rules.table import RULES, is_known
 from emu.models.scope import GRAPH, Scope, domain_of, scope_of
-from emu.models.tensors import array_of, inline
+from emu.models.tensors import array_as, array_of, inline
 
 if TYPE_CHECKING:
     import onnx
 
-FAMILIES = (
-    *(elementwise, shape, indexing, norm, window),
-    *(attention, expanding, einsum, recurrent, quantisation, resize, constant),
-)
-RULES: Mapping[str, Rule] = {
-    name: rule for family in FAMILIES for name, rule in family.RULES.items()
-}
-
 # Arithmetic on shapes is small; anything larger is left to the passes.
 FOLD_ELEMENTS = 1024
-
-# AttributeProto.AttributeType as numbers.
-FLOAT, INT, STRING, TENSOR, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 6, 7, 8
 
 
 class Importer:
     """The graph of a model while it grows node by node."""
 
-    def __init__(self, model: Model, opset: int, inputs: Mapping[str, TensorType]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        opset: int,
+        inputs: Mapping[str, TensorType],
+        samples: Mapping[str, Any] | None = None,
+    ) -> None:
         """Start with the inputs and constants; raise ModelError if a value is defined twice."""
         self.model, self.limits, self.inputs = model, model.limits, tuple(inputs)
         self.constants = _initializers(model)
         self.types = {**{n: c.type for n, c in self.constants.items()}, **inputs}
         self.nodes: list[Node] = []
         self.folded: list[str] = []
+        self.hosted: set[str] = set()  # values that the host makes
         self.ids: set[str] = set()
         self.copies: dict[str, int] = {}
         self.folded_bytes = self.trips = 0
+        self.occurred = None if samples is None else self._occurring(samples)
         for name, type in inputs.items():
             self.limits.check_type(type, f"{model.origin}: input '{name}'")
         opsets = {domain_of(o.domain): o.version for o in model.proto.opset_import}
@@ -82,20 +79,18 @@ class Importer:
         self._check(site)
         if not domain_of(node.domain) and node.op_type in READERS:
             return READERS[node.op_type](self, site, node)
+        before = len(self.types), len(self.constants), len(self.nodes), len(self.folded)
         try:
-            answer = self._ruled(site, node)
-        except NotConstant:
-            raise
-        except UnsupportedOp:
-            body = self._body(site, node)
-            if body is None:
-                raise
-            return self._call(site, node, body)
-        self._take(site, answer)
+            self._take(site, self._ruled(site, node))
+        except (WrongElement, UnsupportedOp) as error:
+            if isinstance(error, NotConstant) and error.value in self.inputs:
+                raise  # who gives the inputs can say it
+            self._forget(*before)
+            self._otherwise(site, node, error)
 
     def _ruled(self, site: Site, node: "onnx.NodeProto") -> Calls | Constant:
-        """What the rule of an op answers; raise UnsupportedOp where there is none."""
-        if not _is_known(node.domain, node.op_type):
+        """What the rule of an op answers; raise UnsupportedOp where there is none for this node."""
+        if not is_known(node.domain, node.op_type):
             domain = node.domain or "ai.onnx"
             raise UnsupportedOp(
                 f"node '{site.id}': op '{node.op_type}' of domain '{domain}',"
@@ -104,7 +99,32 @@ class Importer:
         for attr in node.attribute:
             if attr.type == GRAPH:
                 raise ModelError(f"{site.where}: attribute '{attr.name}' is a graph; it has none")
-        return RULES[site.op](site)
+            if attr.type not in READ:
+                raise site.refuse(f"attribute '{attr.name}' of type {attr.type} is not supported")
+        for value in site.inputs:
+            if value and self.types[value].dtype not in COMPUTED:
+                raise site.refuse(f"emu has no rule for {self.types[value]}")
+        read = ReadAttrs(site.attrs)
+        answer = RULES[site.op](replace(site, attrs=read))
+        if name := unheeded(node, site.opset, read):
+            raise site.refuse(f"attribute '{name}' is not supported")
+        return answer
+
+    def _otherwise(self, site: Site, node: "onnx.NodeProto", refused: EmuError) -> None:
+        """A node that no rule reads: the function that it is, else a call of the host.
+
+        Raises what emu's rule said where ONNX knows no better.
+        """
+        body = None if isinstance(refused, NotConstant) else self._body(site, node)
+        if body is not None:
+            return self._call(site, node, body)
+        try:
+            answer = host_call(site, node, self.occurred)
+        except DataDependent as error:
+            raise DataDependent(f"{refused}; {error}") from error
+        except (ModelError, UnsupportedOp) as error:
+            raise refused from error
+        self._take(site, answer)
 
     def _body(self, site: Site, node: "onnx.NodeProto") -> "onnx.FunctionProto | None":
         """The function that a node calls: of the model, else of ONNX itself."""
@@ -125,8 +145,8 @@ class Importer:
         with self.inside(scope, site.where):
             for place, inner in enumerate(body.node):
                 self.add(inner, f"{inner.op_type}_{place}")
-        for name in body.output[: len(node.output)]:
-            if scope.find(name) not in self.types:
+        for name, wanted in zip(body.output, node.output, strict=False):
+            if wanted and scope.find(name) not in self.types:
                 raise ModelError(
                     f"{site.where}: output '{name}' of its function is defined nowhere"
                 )
@@ -161,6 +181,16 @@ class Importer:
         """List a node of the model whose result is known; a call stands for all inside it."""
         if self.scope.source is None:
             self.folded.append(site.source)
+
+    def _forget(self, types: int, constants: int, nodes: int, folded: int) -> None:
+        """Take back what came after these counts: a rule refused its node half-way."""
+        for known, count in ((self.types, types), (self.constants, constants)):
+            while len(known) > count:
+                known.popitem()
+        del self.nodes[nodes:], self.folded[folded:]
+
+    def _occurring(self, samples: Mapping[str, Any]) -> Occurred:
+        return Occurred(samples, self.constants, self.nodes, self.types, self.limits)
 
     def known(self, site: Site, value: str, what: str) -> Array:
         """Return what the host decides by; raises NotConstant where nothing says it."""
@@ -221,7 +251,7 @@ class Importer:
             self._opset(proto),
             _trimmed(tuple(proto.input)),
             _named(_trimmed(tuple(proto.output)), id),
-            {a.name: _attr(a, id) for a in proto.attribute if a.type != GRAPH},
+            attributes(proto),
             self.types,
             self.constants,
             self.scope.used_values,
@@ -264,30 +294,42 @@ class Importer:
         try:
             results = op.infer(types, call.attrs)
         except ModelError as error:
-            raise ModelError(f"{site.where}: {error}") from error
+            raise type(error)(f"{site.where}: {error}") from error
         if len(results) != len(call.outputs):
             raise ModelError(f"{site.where}: makes {len(results)} outputs, not {len(call.outputs)}")
-        for type in results:
-            self.limits.check_type(type, site.where)
+        for made in results:
+            self.limits.check_type(made, site.where)
+            if made.dtype not in COMPUTED and call.op != ONNX_NODE:
+                raise site.refuse(f"emu has no rule that makes {made}")
+        if call.op != ONNX_NODE and self._reads_nothing(call, types, results):
+            raise site.refuse("emu has no rule for values with no elements")
         self.types.update(zip(call.outputs, results, strict=True))
         if self._is_shape_arithmetic(call, results):
             return self._fold(call)
-        if not any(type.elements for type in results):
+        if call.op != ONNX_NODE and not any(type.elements for type in results):
             return self._define_empty(call, results)
         id = site.id if part == parts - 1 else self._fresh(f"{site.id}#{part}")
         self.nodes.append(Node(id, call.op, call.inputs, call.outputs, call.attrs, (site.source,)))
+        if call.op == ONNX_NODE:
+            self.hosted.update(call.outputs)
 
     def _is_shape_arithmetic(self, call: Call, results: tuple[TensorType, ...]) -> bool:
         known = [self.constants.get(v) for v in call.inputs if v]
-        small = all(type.elements <= FOLD_ELEMENTS for type in results)
+        small = all(t.elements <= FOLD_ELEMENTS and t.dtype not in LISTED for t in results)
         return small and bool(known) and all(c and c.inline is not None for c in known)
+
+    def _reads_nothing(self, call: Call, types: Types, results: tuple[TensorType, ...]) -> bool:
+        """Whether something is computed from no elements, or of what the host may find none of."""
+        if any(v in self.hosted and not self.types[v].elements for v in call.inputs):
+            return True
+        return _is_partly_empty(types, results)
 
     def _fold(self, call: Call) -> None:
         arrays = [self.constants[v].inline if v else None for v in call.inputs]
         result: Array | tuple[Array, ...] = find_op(call.op, call.op).run(*arrays, **call.attrs)
         made = result if isinstance(result, tuple) else (result,)
         for name, array in zip(call.outputs, made, strict=True):
-            self.define(name, inline(np.array(array, NUMPY[self.types[name].dtype])))
+            self.define(name, inline(array_as(array, self.types[name].dtype)))
 
     def _define_empty(self, call: Call, results: tuple[TensorType, ...]) -> None:
         """What has no elements is known, whatever it is computed from."""
@@ -317,11 +359,11 @@ class Importer:
             raise ModelError(f"{where} is declared as {declared} but the nodes make {made}")
 
 
-def _is_known(domain: str, op: str) -> bool:
-    """Whether there is a rule for the op of this domain."""
-    if domain == "com.microsoft":
-        return op in quantisation.MICROSOFT
-    return not domain_of(domain) and op in RULES and op not in quantisation.MICROSOFT
+def _is_partly_empty(types: Types, results: tuple[TensorType, ...]) -> bool:
+    """Whether something is computed from no elements, or beside results that have none."""
+    if not any(type.elements for type in results):
+        return False
+    return not all(type.elements for type in (*results, *(t for t in types if t is not None)))
 
 
 def _initializers(model: Model) -> dict[str, Constant]:
@@ -344,18 +386,3 @@ def _trimmed(names: tuple[str, ...]) -> tuple[str, ...]:
 def _named(outputs: tuple[str, ...], id: str) -> tuple[str, ...]:
     """Outputs that the model leaves out before others get a name that nothing reads."""
     return tuple(name or f"{id}#absent{i}" for i, name in enumerate(outputs))
-
-
-def _attr(attr: "onnx.AttributeProto", id: str) -> OnnxAttr:
-    simple = {FLOAT: attr.f, INT: attr.i, TENSOR: attr.t}
-    if attr.type in simple:
-        return simple[attr.type]
-    if attr.type == STRING:
-        return attr.s.decode("utf-8", "replace")
-    if attr.type == STRINGS:
-        return tuple(s.decode("utf-8", "replace") for s in attr.strings)
-    if attr.type in (FLOATS, INTS):
-        return tuple(attr.floats if attr.type == FLOATS else attr.ints)
-    raise UnsupportedOp(
-        f"node '{id}': attribute '{attr.name}' of type {attr.type} is not supported"
-    )

@@ -6,10 +6,11 @@ from hashlib import blake2b
 
 import numpy as np
 
-from emu.ir.errors import BadValues
+from emu.ir.errors import BadValues, OtherTypes
 from emu.ir.graph import Graph, Node
+from emu.ir.held import value_type
 from emu.ir.ops.attributes import integer
-from emu.ir.types import NUMPY, REALS, Array, TensorType
+from emu.ir.types import HELD, NUMPY, REALS, Array, TensorType
 
 INDICES = ("i64", "i32")
 DEFAULT_BOUND = 10  # integers are 0 to 9 where nothing says how many there are
@@ -86,6 +87,10 @@ def _hint(name: str, known: tuple[str, ...]) -> str:
 
 
 def _check_array(name: str, array: Array, type: TensorType) -> None:
+    if type.dtype in HELD:
+        if (given := value_type(array)) != type:
+            raise OtherTypes(f"input '{name}' is {given}, not {type} as when it was compiled")
+        return
     if array.dtype != NUMPY[type.dtype]:
         raise BadValues(
             f"input '{name}' must be {type.dtype} ({NUMPY[type.dtype]}), not {array.dtype}"

@@ -61,7 +61,8 @@ class Limits:
         if len(type.shape) > MOST_RANK:
             raise OverLimit(f"{where}: has {len(type.shape)} dimensions; {MOST_RANK} is the most")
         sizes = (max(d, 1) for d in type.shape if isinstance(d, int))
-        self.check("tensor_bytes", prod(sizes) * type.itemsize, where, "bytes")
+        found = prod(sizes) * type.itemsize + type.payload_bytes
+        self.check("tensor_bytes", found, where, "bytes")
 
 
 LIMITS = Limits()

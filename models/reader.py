@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emu.ir.errors import ModelError, OverLimit, Unsupported
 from emu.ir.graph import Graph
@@ -66,8 +66,10 @@ def _check_proto(proto: "onnx.ModelProto", path: Path) -> None:
 def opset_of(model: Model) -> int:
     """Return the version of ONNX's own ops; raise Unsupported outside 1 to 28."""
     found = [o.version for o in model.proto.opset_import if not domain_of(o.domain)]
-    if not found:
+    if not found and any(not domain_of(node.domain) for node in model.proto.graph.node):
         raise ModelError(f"{model.origin}: the model imports no opset of ONNX itself")
+    if not found:  # all nodes are of other domains
+        return NEWEST_OPSET
     if not OLDEST_OPSET <= max(found) <= NEWEST_OPSET:
         raise Unsupported(
             f"{model.origin}: opset {max(found)} is not supported;"
@@ -76,15 +78,19 @@ def opset_of(model: Model) -> int:
     return max(found)
 
 
-def to_graph(model: Model, dims: Mapping[str, int]) -> Graph:
+def to_graph(
+    model: Model, dims: Mapping[str, int], samples: Mapping[str, Any] | None = None
+) -> Graph:
     """Return the model as a typed graph in which every symbol has its number of ``dims``.
 
     Nothing is loaded. Nodes whose result is known once shapes are (Constant, Shape, arithmetic on
-    such results) become constants and stay listed in ``Graph.folded``. Raises UnboundDimension,
-    UnsupportedOp or ModelError with the node.
+    such results) become constants and stay listed in ``Graph.folded``. What emu has no rule for
+    becomes a node for the host; where only values say which types it makes, those of ``samples``,
+    which are a value for every input, are taken. Raises UnboundDimension, UnsupportedOp,
+    DataDependent or ModelError with the node.
     """
     opset = opset_of(model)
-    importer = Importer(model, opset, bind_inputs(model, dims))
+    importer = Importer(model, opset, bind_inputs(model, dims, samples), samples)
     for node in model.proto.graph.node:
         _add(importer, node)
     return importer.finish()

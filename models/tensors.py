@@ -9,7 +9,8 @@ import numpy as np
 
 from emu.ir.errors import ModelError, Unsupported
 from emu.ir.graph import Constant
-from emu.ir.types import NUMPY, REALS, Array, TensorType, type_of
+from emu.ir.held import canonical, value_type
+from emu.ir.types import HELD, NUMPY, REALS, Array, TensorType
 
 if TYPE_CHECKING:
     import onnx
@@ -19,16 +20,35 @@ DTYPES = {
     1: "f32",
     2: "ui8",
     3: "i8",
+    4: "ui16",
     5: "i16",
     6: "i32",
     7: "i64",
+    8: "string",
     9: "i1",
     10: "f16",
     11: "f64",
+    12: "ui32",
+    13: "ui64",
+    14: "complex<f32>",
+    15: "complex<f64>",
     16: "bf16",
     17: "f8E4M3FN",
+    18: "f8E4M3FNUZ",
+    19: "f8E5M2",
+    20: "f8E5M2FNUZ",
+    21: "ui4",
+    22: "i4",
+    23: "f4E2M1FN",
+    24: "f8E8M0FNU",
+    25: "ui2",
+    26: "i2",
+    27: "f6E2M3FN",
+    28: "f6E3M2FN",
 }
 ELEM_TYPES = {dtype: number for number, dtype in DTYPES.items()}
+# Files store several of these in a byte, or each with a length of its own; arrays do not.
+STORED_OTHERWISE = ("i4", "ui4", "i2", "ui2", "f4E2M1FN", "f6E2M3FN", "f6E3M2FN", "string")
 
 EXTERNAL = 1  # TensorProto.DataLocation
 
@@ -57,6 +77,8 @@ def dtype_named(name: str, where: str) -> str:
 
 def is_structural(type: TensorType) -> bool:
     """Whether a constant of this type belongs to the model text rather than to its weights."""
+    if type.dtype in HELD:
+        return True
     if type.dtype in REALS:
         return type.elements <= INLINE_FLOATS
     if type.dtype in ("i8", "ui8"):
@@ -78,15 +100,22 @@ def array_of(tensor: "onnx.TensorProto", where: str) -> Array:
 
     type = stub_type(tensor, where)
     try:
-        return np.array(numpy_helper.to_array(tensor), NUMPY[type.dtype])
+        return array_as(numpy_helper.to_array(tensor), type.dtype)
     except (ValueError, TypeError) as error:
         raise ModelError(f"{where}: tensor '{tensor.name}' has bad contents: {error}") from error
 
 
+def array_as(array: Array, dtype: str) -> Array:
+    """Return a copy of contents in an element type; text becomes Python strings."""
+    return canonical(array) if dtype in HELD else np.array(array, NUMPY[dtype])
+
+
 def inline(array: Array) -> Constant:
     """Return a constant that carries its contents; equal contents have equal keys."""
-    type = type_of(array)
-    digest = blake2b(np.ascontiguousarray(array).tobytes(), digest_size=12).hexdigest()
+    type = value_type(array)
+    is_text = type.dtype in HELD
+    raw = repr(array.tolist()).encode() if is_text else np.ascontiguousarray(array).tobytes()
+    digest = blake2b(raw, digest_size=12).hexdigest()
     return Constant(type, f"inline:{type}:{digest}", lambda: array, array)
 
 

@@ -12,7 +12,14 @@ from emu.ir.types import Array, TensorType
 from emu.models.limits import Limits
 from emu.models.scan import census
 from emu.models.stored import Span, external_span, stored
-from emu.models.tensors import EXTERNAL, array_of, is_structural, mark_external, stub_type
+from emu.models.tensors import (
+    EXTERNAL,
+    STORED_OTHERWISE,
+    array_of,
+    is_structural,
+    mark_external,
+    stub_type,
+)
 from emu.models.wire import (
     BYTES,
     GRAPH_INITIALIZER,
@@ -109,6 +116,10 @@ class _Reading:
         type = stub_type(tensor, self.where)
         where = f"{self.where}: tensor '{tensor.name}'"
         self.limits.check_type(type, where)
+        if type.dtype in STORED_OTHERWISE and tensor.data_location != EXTERNAL:
+            tensor.MergeFromString(b"" if large is None else self._kept(data, large))
+            array_of(tensor, self.where)  # now, so that what is wrong in it has a place
+            return tensor
         if tensor.data_location == EXTERNAL:
             return self._settle(
                 tensor, type, stored(tensor.name, type, external_span(tensor, type, self.path))

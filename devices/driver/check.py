@@ -19,7 +19,7 @@ from emu.ir.program import (
     Replay,
 )
 from emu.ir.tile import Axis, Compute, Fill, Gather, Load, Nest, Step, Store, TileProgram
-from emu.ir.types import NUMPY, TensorType
+from emu.ir.types import HELD, NUMPY, TensorType
 
 IN_GRAPH = (Alloc, Free, Keep, Drop, Launch)  # what may stand between the launches of a graph
 
@@ -120,7 +120,9 @@ def _problem_of_body(body: Body) -> str | None:
 
 
 def _sound(kind: TensorType) -> bool:
-    return kind.dtype in NUMPY and all(isinstance(d, int) and d >= 0 for d in kind.shape)
+    known = kind.dtype in NUMPY or kind.dtype in HELD
+    sizes = (kind.payload_bytes, *kind.shape)
+    return known and all(isinstance(size, int) and size >= 0 for size in sizes)
 
 
 @lru_cache(maxsize=4096)

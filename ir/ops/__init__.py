@@ -9,6 +9,7 @@ from emu.ir.ops import (
     matrix,
     movement,
     normalisation,
+    onnx_node,
     pooling,
     quantisation,
     reduction,
@@ -33,6 +34,7 @@ FAMILIES = (
     resize,
     selection,
     scatter,
+    onnx_node,
 )
 
 __all__ = ["FAMILIES", "OPS", "Fusion", "Op", "Work", "find_op"]

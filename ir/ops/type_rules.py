@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from emu.ir.errors import ModelError
+from emu.ir.errors import ModelError, WrongElement
 from emu.ir.graph import Attrs
 from emu.ir.ops.attributes import (
     integer,
@@ -143,15 +143,15 @@ def summed_dtype(x: TensorType, attrs: Attrs) -> str:
 
 
 def must_be(x: TensorType, dtype: str) -> None:
-    """Raise ModelError unless ``x`` has the element type ``dtype``."""
+    """Raise WrongElement unless ``x`` has the element type ``dtype``."""
     if x.dtype != dtype:
-        raise ModelError(f"takes {dtype} here, not {x}")
+        raise WrongElement(f"takes {dtype} here, not {x}")
 
 
 def must_be_float(x: TensorType) -> None:
-    """Raise ModelError unless ``x`` holds real numbers."""
+    """Raise WrongElement unless ``x`` holds real numbers."""
     if x.dtype not in REALS:
-        raise ModelError(f"takes {' or '.join(REALS)}, not {x}")
+        raise WrongElement(f"takes {' or '.join(REALS)}, not {x}")
 
 
 def must_have_shape(x: TensorType, shape: tuple[int, ...]) -> None:

@@ -1,6 +1,10 @@
-"""Drop what no output depends on: without a reader a value has no effect."""
+"""Drop what no output depends on: without a reader a value has no effect.
+
+A node whose types occurred stays: that they occur again is what the rest was compiled for.
+"""
 
 from emu.ir.graph import Graph, Node
+from emu.ir.ops.onnx_node import has_occurred
 from emu.ir.passes.rewriting import rebuilt
 
 
@@ -9,7 +13,7 @@ def remove_dead(graph: Graph) -> Graph:
     needed = set(graph.outputs)
     alive: list[Node] = []
     for node in reversed(graph.nodes):
-        if needed.intersection(node.outputs):
+        if needed.intersection(node.outputs) or has_occurred(node.attrs):
             alive.append(node)
             needed.update(node.inputs)
     return rebuilt(graph, reversed(alive))

@@ -7,6 +7,7 @@ import numpy as np
 
 from emu.ir.body import FrozenAttrs
 from emu.ir.graph import Attrs
+from emu.ir.held import canonical
 from emu.ir.ops import find_op
 from emu.ir.ops.table import result_dtype, widened
 from emu.ir.types import Array, narrowed, type_of
@@ -82,4 +83,4 @@ def meaning(op: str, attrs: Attrs, ins: Inputs) -> Results:
     """Return what the op table says; a result may be a view of an input."""
     found = find_op(op, "fast executor").run(*ins, **attrs)
     several = cast(tuple[Any, ...], found) if isinstance(found, tuple) else (found,)
-    return tuple(np.asarray(a) for a in several)
+    return tuple(canonical(a) for a in several)

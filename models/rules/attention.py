@@ -1,6 +1,7 @@
 """Attention as its products and its softmax: ONNX, operator Attention, opset 23 on."""
 
 from collections.abc import Mapping
+from math import inf
 from types import MappingProxyType
 
 import numpy as np
@@ -30,6 +31,9 @@ def attention(site: Site) -> Calls:
     sizes = _sizes(site)
     scores = _scores(write, q, k, sizes)
     weights = write("Softmax", scores, axis=-1)
+    if _may_see_nothing(site):
+        alive = write("Greater", write("ReduceMax", scores, axes=(-1,)), write.number(-inf))
+        weights = write("Where", alive, weights, write.number(0.0))
     batch, heads, kv_heads, seq, total, _, size = sizes
     grouped = write("Reshape", weights, shape=(batch, kv_heads, heads // kv_heads * seq, total))
     y = write("Reshape", write("MatMul", grouped, v), shape=(batch, heads, seq, size))
@@ -112,14 +116,27 @@ def _scores(write: Sketch, q: str, k: str, sizes: tuple[int, ...]) -> str:
         scores = _masked(write, scores, site.inputs[MASK])
     if site.integer("is_causal", 0):
         seen = write.given(np.tril(np.ones((seq, total), np.bool_), past))
-        scores = write("Where", seen, scores, write.number(float("-inf")))
+        scores = write("Where", seen, scores, write.number(-inf))
     return scores
+
+
+def _may_see_nothing(site: Site) -> bool:
+    """Whether a mask of truths may hide all keys from a query, whose weights are 0 then.
+
+    The softmax of nothing but minus infinity is not a number.
+    """
+    if not site.has(MASK) or site.type(MASK).dtype != "i1":
+        return False
+    known = site.constants.get(site.inputs[MASK])
+    if known is None or known.inline is None or site.integer("is_causal", 0):
+        return True
+    return not bool(known.inline.any(axis=-1).all())
 
 
 def _masked(write: Sketch, scores: str, mask: str) -> str:
     """What a mask of truths hides is minus infinity; one of numbers is added."""
     if write.site.type(MASK).dtype == "i1":
-        return write("Where", mask, scores, write.number(float("-inf")))
+        return write("Where", mask, scores, write.number(-inf))
     return write("Add", scores, mask)
 
 

@@ -52,7 +52,7 @@ def _auto_pads(site: Site, window: Window) -> Ints:
     if mode == "VALID":
         return (0,) * len(window.pads)
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
-        raise site.refuse(f"auto_pad '{mode}' is not supported")
+        raise ModelError(f"{site.where}: auto_pad '{mode}' is none of ONNX's")
     triples = zip(site.type().dims[2:], window.strides, window.reach, strict=True)
     totals = tuple(max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in triples)
     return _halves(totals, extra_at_end=mode == "SAME_UPPER")

@@ -46,7 +46,7 @@ def test_an_absent_input_is_none() -> None:
         ({"x": X, "y": X}, "planted has no input 'y'"),
         ({"x": X[:1]}, "input 'x' must be tensor<2xf32>, not 1 of f32"),
         ({"x": X.astype(np.float64)}, "not 2 of f64"),
-        ({"x": X.astype(np.complex64)}, "not 2 of complex64"),
+        ({"x": X.astype(np.complex64)}, "not 2 of complex<f32>"),
     ],
 )
 def test_wrong_inputs_are_refused(inputs: dict[str, Array], reason: str) -> None:

@@ -130,13 +130,9 @@ def test_a_foreign_op_is_known_in_its_own_domain_only(tmp_path: Path) -> None:
         to_graph(modelled(tmp_path, CASES[10], "com.microsoft")[0], {})
 
 
-MIXED = np.array([0, 1, 0], np.int8)
 REFUSED: list[tuple[Spec, str, str]] = [
-    (("QuantizeLinear", [real(2, 3)], [CHANNELS, MIXED], "i8", {}), "", "differ between places"),
-    (("DequantizeLinear", [X], [scale(1.0)], "f32", {"block_size": 2}), "", "scales of blocks"),
     ((*FOREIGN[3][:4], {"transA": 1}), "com.microsoft", "transA and alpha"),
     ((*FOREIGN[2][:4], {"channels_last": 1}), "com.microsoft", "channels_last"),
-    (("DynamicQuantizeLinear", [real(4)], [], "ui8", {}), "", "zero point"),
 ]
 
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emu.ir.errors import (
     BadOption,
+    DataDependent,
     EmuError,
     ModelError,
     OverLimit,
@@ -292,16 +293,17 @@ def test_an_attribute_that_is_a_graph_is_refused(tmp_path: Path) -> None:
         to_graph(model, {})
 
 
-def test_sparse_weights_sequences_and_unknown_ranks_are_refused(tmp_path: Path) -> None:
+def test_sparse_weights_are_refused_and_what_has_no_rank_wants_a_value(
+    tmp_path: Path,
+) -> None:
     sparse = proto(RELU, X, Y)
     sparse.graph.sparse_initializer.add()
     with pytest.raises(Unsupported, match="sparse"):
         opened(tmp_path, sparse)
     listed = helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, [4])
-    with pytest.raises(Unsupported, match="only tensors"):
-        to_graph(opened(tmp_path, proto(RELU, [listed], Y)), {})
-    with pytest.raises(ModelError, match="has no shape"):
-        to_graph(opened(tmp_path, proto(RELU, [unshaped("x")], Y)), {})
+    for told in (listed, unshaped("x")):
+        with pytest.raises(DataDependent, match=r"'x' is no tensor with a rank; only its value"):
+            to_graph(opened(tmp_path, proto(RELU, [told], Y)), {})
 
 
 def test_a_tensor_in_a_node_with_bad_contents_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""What emu has no rule for goes to the host, node by node, and is priced there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+import emu
+from emu import backend
+from emu.ir.errors import BadValues, DataDependent, OtherTypes, Unsupported, WrongElement
+from emu.ir.graph import Graph
+from emu.ir.held import canonical, value_type
+from emu.ir.ops import OPS
+from emu.ir.ops.onnx_node import ONNX_NODE, types_as_text, types_of_text
+from emu.ir.program import Copy, HostCall
+from emu.ir.types import TensorType
+from emu.models.reader import to_graph
+from tests.models.small_models import node, opened, proto, real, saved, unshaped, value
+
+X = real(2, 3)
+TEXT = np.array(["a", "für"], object)
+
+
+def reader(tmp_path: Path, op: str, samples: dict[str, Any] | None = None, **attrs: Any) -> Graph:
+    """Relu, then ``op``, as a graph."""
+    nodes = [node("Relu", ["x"], "r"), node(op, ["r"], "y", **attrs)]
+    model = proto(nodes, [value("x", [2, 2])], [unshaped("y")], opset=21)
+    return to_graph(opened(tmp_path, model), {}, samples)
+
+
+def test_a_node_without_a_rule_is_one_for_the_host_with_types_by_onnx(tmp_path: Path) -> None:
+    graph = reader(tmp_path, "Det")
+    assert [n.op for n in graph.nodes] == ["Relu", ONNX_NODE]
+    assert graph.types["y"] == TensorType("f32", ())
+
+
+def test_the_host_call_pays_for_the_link_both_ways(tmp_path: Path) -> None:
+    nodes = [
+        node("Relu", ["x"], "r"),
+        node("Det", ["r"], "m"),
+        node("Relu", ["m"], "y"),
+    ]
+    model = proto(nodes, [value("x", [2, 2])], [unshaped("y")], opset=21)
+    compiled = emu.compile(saved(tmp_path / "m.onnx", model), fusion="none").compiled
+    commands = compiled.program.commands
+    copies = [(c.value, c.to, c.size) for c in commands if isinstance(c, Copy)]
+    assert copies == [("r", "host", 16), ("m", "device", 4)]
+    assert sum(isinstance(c, HostCall) for c in commands) == 1
+    assert compiled.trace.ledger["host"] > 0
+    assert compiled.trace.ledger["link"] > 0
+
+
+def test_shapes_that_only_values_say_are_those_that_occur(tmp_path: Path) -> None:
+    with pytest.raises(DataDependent, match=r"'NonZero_1'.*only values say"):
+        reader(tmp_path, "NonZero")
+    graph = reader(tmp_path, "NonZero", {"x": X[:, :2]})
+    assert graph.types["y"] == TensorType("i64", (2, int((X[:, :2] > 0).sum())))
+
+
+def test_values_that_lead_to_other_shapes_need_a_program_of_their_own(tmp_path: Path) -> None:
+    model = proto([node("NonZero", ["x"], "y")], [value("x", [2, 3])], [unshaped("y")])
+    executable = emu.compile(saved(tmp_path / "m.onnx", model), samples={"x": X})
+    with pytest.raises(OtherTypes, match="where the program has"):
+        executable.run({"x": np.zeros_like(X)}, check=False)
+    prepared = backend.prepare(model)
+    for given in (np.zeros_like(X), X, np.zeros_like(X)):
+        np.testing.assert_array_equal(prepared.run([given])[0], np.array(np.nonzero(given)))
+
+
+def test_values_that_the_reference_does_not_take_are_named_with_the_node(tmp_path: Path) -> None:
+    model = proto(
+        [node("SequenceAt", ["s", "i"], "y")],
+        [
+            helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, [2]),
+            value("i", [], "i64"),
+        ],
+        [unshaped("y")],
+    )
+    samples = {"s": [X[0]], "i": np.array(5)}
+    with pytest.raises(BadValues, match=r"'SequenceAt_0'.*onnx\.reference"):
+        to_graph(opened(tmp_path, model), {}, samples)
+
+
+def test_an_attribute_that_no_rule_reads_is_left_to_the_host(tmp_path: Path) -> None:
+    nodes = [node("Cast", ["x"], "y", to=TensorProto.FLOAT, round_mode="nearest")]
+    model = proto(nodes, [value("x", [2, 3])], [unshaped("y")], opset=25)
+    assert [n.op for n in to_graph(opened(tmp_path, model), {}).nodes] in (["Cast"], [ONNX_NODE])
+
+
+def test_an_element_type_that_neither_emu_nor_onnx_takes_is_refused(tmp_path: Path) -> None:
+    model = proto([node("Sqrt", ["x"], "y")], [value("x", [2], "i64")], [unshaped("y")])
+    with pytest.raises(WrongElement, match=r"takes f64 or .*, not tensor<2xi64>"):
+        to_graph(opened(tmp_path, model), {})
+
+
+def test_a_narrower_dtype_does_not_reach_into_the_host(tmp_path: Path) -> None:
+    nodes = [node("Det", ["x"], "y")]
+    model = proto(nodes, [value("x", [2, 2])], [unshaped("y")], opset=21)
+    with pytest.raises(Unsupported, match="the host computes it in the model's own"):
+        emu.compile(saved(tmp_path / "m.onnx", model), dtype="bf16")
+
+
+def test_text_and_sequences_count_their_contents_and_an_offset_each() -> None:
+    assert value_type(TEXT).bytes == 2 * 8 + 1 + 4
+    assert value_type(canonical([X, X])).bytes == 2 * 8 + 2 * X.nbytes
+    assert value_type(canonical({1: 2.0})).bytes == 8 + 16
+    assert value_type(None).bytes == 8
+
+
+def test_types_are_read_back_from_their_text() -> None:
+    types = (TensorType("f32", (2, 3)), TensorType("string", (), payload_bytes=7))
+    assert types_of_text(types_as_text(types)) == types
+
+
+def test_text_runs_through_the_host() -> None:
+    made = helper.make_node("StringConcat", ["a", "b"], ["y"])
+    infos = [helper.make_tensor_value_info(n, TensorProto.STRING, [2]) for n in "ab"]
+    result = helper.make_tensor_value_info("y", TensorProto.STRING, [2])
+    model = helper.make_model(
+        helper.make_graph([made], "text", infos, [result]),
+        opset_imports=[helper.make_opsetid("", 20)],
+    )
+    (y,) = backend.run_model(model, [TEXT, TEXT])
+    assert y.tolist() == ["aa", "fürfür"]
+    assert OPS[ONNX_NODE].work([], [], {}).flops == 0
+
+
+def test_what_only_a_shape_is_read_of_still_runs_and_is_checked() -> None:
+    nodes = [node("NonZero", ["x"], "n"), node("Shape", ["n"], "y")]
+    model = proto(nodes, [value("x", [2, 3])], [value("y", [2], "i64")])
+    prepared = backend.prepare(model)
+    for given in (X, np.zeros_like(X)):
+        assert prepared.run([given])[0].tolist() == [2, np.count_nonzero(given)]
