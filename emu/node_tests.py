@@ -130,7 +130,7 @@ def computed_by(compiled: Compiled) -> tuple[str, str]:
 
 def counts(classes: Iterable[OpClass]) -> Mapping[str, int]:
     """How many ops are of each class."""
-    found = dict.fromkeys(CLASSES, 0)
+    found: dict[str, int] = dict.fromkeys(CLASSES, 0)
     for each in classes:
         found[each.kind] += 1
     return found

@@ -14,7 +14,18 @@ from emu.ir.errors import CapacityError
 from emu.ir.graph import Constant, Graph, Node
 from emu.ir.group import Group
 from emu.ir.machine import Machine
-from emu.ir.program import Alloc, Command, Copy, Drop, Free, HostCall, Keep, Launch, Wait
+from emu.ir.program import (
+    Alloc,
+    Command,
+    Copy,
+    Drop,
+    Free,
+    HostCall,
+    Keep,
+    Launch,
+    Replay,
+    Wait,
+)
 from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import TileProgram, View
 from emu.ir.types import TensorType
@@ -65,6 +76,8 @@ def _short(command: Command) -> str:
             return f"copy {command.value} to {command.to}"
         case Launch() | HostCall():
             return f"{type(command).__name__.lower()} {command.index}"
+        case Replay():
+            return f"replay {command.launches}"
         case Wait():
             return "wait"
 

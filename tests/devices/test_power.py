@@ -63,4 +63,3 @@ def test_energies_of_gpus_are_those_of_one_measured_chip_by_the_power_of_their_n
             assert each == pytest.approx(measured.pj_per_flop[dtype] * node, rel=0.02)
         assert sheet.board is not None
         assert energy.static_w == pytest.approx(0.176 * (sheet.board.power_w or 0), rel=0.01)
-

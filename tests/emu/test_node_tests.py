@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_values_that_differ_are_wrong(known: Mapping[str, tuple[Case, ...]]) -> 
     (case,) = known["Relu"]
     assert case.data_sets is not None
     ((inputs, _),) = case.data_sets
-    changed = Case(**{**vars(case), "data_sets": [(inputs, inputs)]})
+    changed = replace(case, data_sets=[(inputs, inputs)])
 
     assert verdict(case, "gpu").kind == "native"
     assert verdict(changed, "gpu").kind == "wrong"

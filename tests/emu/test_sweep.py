@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from emu import sweep as sweeping
-from emu.devices.datasheet import datasheet_path, load_datasheet
+from emu.devices.datasheet import Datasheet, datasheet_path, load_datasheet
 from emu.ir.errors import BadOption, DatasheetError, UnknownName
 from emu.pipeline import compile
 from emu.sweep_journal import LINES, journal
@@ -144,7 +144,11 @@ def test_a_sweep_on_a_chip_with_other_facts_is_another_sweep(
         pass
     sheet = load_datasheet("gpu")
     other = replace(sheet, launch=replace(sheet.launch, start_us=sheet.launch.start_us + 1))
-    monkeypatch.setattr("emu.sweep_plan.load_datasheet", lambda _: other)
+
+    def loaded(name: str) -> Datasheet:
+        return other
+
+    monkeypatch.setattr("emu.sweep_plan.load_datasheet", loaded)
     with pytest.raises(BadOption, match="another sweep"), journal(tmp_path / "s", grid()):
         pass
 

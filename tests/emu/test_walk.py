@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from emu.walk import prepare
 from tests.emu.tiny import TINY
 
 
-def executable(name: str, **choices: str) -> Executable:
+def executable(name: str, **choices: Any) -> Executable:
     return compile(TINY[name], **choices)
 
 
