@@ -50,30 +50,14 @@ class Tiler:
     tuner: Tuner | None = None
 
     def best(self, library: Library, kernel: Kernel, body: Body, worth_ps: int | None) -> Choice:
-        """The choice for a kernel that claims ``body``, made once whatever library has the kernel.
-
-        What is tuned depends on the trials that are left, and is not remembered here.
-        """
-        home = library.home(kernel)
-        if self.tuner is not None:
-            return self.choose(home, kernel, body, worth_ps)
-        key = "tiles", self.machine.cores, self.how, home, kernel, body, worth_ps
-        return self.device.memo(key, lambda: self.choose(home, kernel, body, worth_ps))
-
-    def choose(self, library: Library, kernel: Kernel, body: Body, worth_ps: int | None) -> Choice:
         """The program of a kernel that claims ``body``; one without a program if none fits.
 
         Programs are timed in the order of a bound on their time, until no other can be faster;
         with ``worth_ps``, those that cannot be faster than that are not timed.
         """
-        cut = tuple(self.cut(library, kernel, body))
-        ranked = sorted(
-            (self.device.bound_ps(p), i, t, p)
-            for i, (t, p) in enumerate(cut)
-            if self.device.fits(p)
-        )
+        library = library.home(kernel)
+        ranked, needs = self.ranked(library, kernel, body)
         if not ranked:
-            needs = min((footprint_bytes(p) for _, p in cut), default=0)
             have = self.machine.onchip_bytes
             why = f"needs {needs:,} bytes on chip, has {have:,}" if needs else "cannot be cut"
             return Choice(why=why)
@@ -86,6 +70,23 @@ class Tiler:
         return self.tuned(
             library, kernel, body, Choice(name, program, kernel.tilewise, ps, why, True, tiling)
         )
+
+    def ranked(self, library: Library, kernel: Kernel, body: Body) -> tuple[Sequence[Ranked], int]:
+        """The programs that fit in the order of a bound on their time, and the fewest bytes.
+
+        Worked out once on a chip, whatever else the library has and the kernel takes.
+        """
+        key = "ranked", self.machine.cores, self.how, library.cuts(kernel), body
+        return self.device.memo(key, lambda: self.rank(self.cut(library, kernel, body)))
+
+    def rank(self, cut: Sequence[tuple[Tiling, TileProgram]]) -> tuple[Sequence[Ranked], int]:
+        """The same for programs with their tilings, the first of equal bounds first."""
+        fitting = (
+            (self.device.bound_ps(p), i, t, p)
+            for i, (t, p) in enumerate(cut)
+            if self.device.fits(p)
+        )
+        return sorted(fitting), min((footprint_bytes(p) for _, p in cut), default=0)
 
     def cut(
         self, library: Library, kernel: Kernel, body: Body

@@ -1,6 +1,6 @@
 """What a kernel and a library are: a claim with a reason, a template, and a menu of tilings."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
@@ -80,6 +80,11 @@ class Library:
         """The library whose depth a kernel of this one has: its menu and its width of loads."""
         del kernel
         return self
+
+    def cuts(self, kernel: Kernel) -> Hashable:
+        """All that the programs of ``kernel`` follow from: neither what it takes, nor who else."""
+        way = kernel.name, kernel.template, kernel.menu, kernel.tilewise
+        return self.name, self.menu_length, self.load_width_bytes, *way
 
     def programs(
         self, kernel: Kernel, body: Body, machine: Machine

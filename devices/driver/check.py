@@ -107,7 +107,8 @@ def _problem_of_call(call: Launch | HostCall) -> str | None:
     problem = _problem_of_body(body)
     if problem or isinstance(call, HostCall):
         return problem
-    return _problem_of_program(call.program, len(body.types), len(body.nodes))
+    problem = _problem_of_program(call.program, len(body.types), len(body.nodes))
+    return problem and f"tile program {call.program.name!r}: {problem}"
 
 
 @lru_cache(maxsize=4096)
@@ -128,22 +129,21 @@ def _sound(kind: TensorType) -> bool:
 @lru_cache(maxsize=4096)
 def _problem_of_program(program: TileProgram, values: int, nodes: int) -> str | None:
     loops, views, buffers = len(program.loops), len(program.views), len(program.buffers)
-    name = f"tile program {program.name!r}"
     if not all(_sound(view.type) for view in program.views):
-        return f"{name}: a view has an impossible type"
+        return "a view has an impossible type"
     if not _within(values, (v.value for v in program.views if v.value is not None)):
-        return f"{name}: a view is of a value that the body does not have"
+        return "a view is of a value that the body does not have"
     if not _within(loops, (p.parent for p in program.loops if p.parent is not None)):
-        return f"{name}: a loop follows a loop that does not exist"
+        return "a loop follows a loop that does not exist"
     if any(loop.step < 1 or loop.extent < 0 for loop in program.loops):
-        return f"{name}: a loop never ends"
+        return "a loop never ends"
     if not _within(views, (buffer.value for buffer in program.buffers)):
-        return f"{name}: a buffer is of a view that does not exist"
+        return "a buffer is of a view that does not exist"
     axes = [axis for buffer in program.buffers for axis in buffer.axes]
     if not _within(loops, (a.of for a in axes if a.of is not None)) or not all(map(_divides, axes)):
-        return f"{name}: an axis of a buffer follows no loop"
+        return "an axis of a buffer follows no loop"
     problems = (_problem_of_step(s, (loops, views, buffers), nodes) for s in _all(program.steps))
-    return next((f"{name}: {problem}" for problem in problems if problem), None)
+    return next((problem for problem in problems if problem), None)
 
 
 def _problem_of_step(step: Step, counts: tuple[int, int, int], nodes: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -127,7 +128,14 @@ class Catalogue:
 
     def of_kind(self, kind: str) -> frozenset[str]:
         """Names of the interfaces of a kind."""
-        return frozenset(name for name, i in self.interfaces.items() if i.kind == kind)
+        return self._kinds[kind]
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, frozenset[str]]:
+        return {
+            kind: frozenset(name for name, i in self.interfaces.items() if i.kind == kind)
+            for kind in INTERFACES
+        }
 
     def options(self, slot: str) -> tuple[Bundle, ...]:
         """What can stand in a slot: each part alone, and each bundle that a stack has."""

@@ -6,7 +6,7 @@ the mask of a stack is the OR of what its projections say. A stack whose mask is
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import combinations
 
 import numpy as np
@@ -21,10 +21,14 @@ Options = Mapping[str, Sequence[Bundle]]
 
 @dataclass(frozen=True)
 class Masks:
-    """The mask of every stack that can be made of ``options``, an axis for each slot."""
+    """The mask of every stack that can be made of ``options``, an axis for each slot.
+
+    ``fits`` has the place of every stack that breaks no contract, a row for each slot.
+    """
 
     options: Options
     table: Array
+    fits: Array
 
     @property
     def stacks(self) -> int:
@@ -37,25 +41,21 @@ class Masks:
 
     def only(self, kept: Options) -> "Masks":
         """Those stacks that have in each slot one of these bundles; all of them must be known."""
-        table = self.table
+        table, fits = self.table, self.fits
         for axis, slot in enumerate(SLOTS):
             if list(kept[slot]) != list(self.options[slot]):
                 places = [self.options[slot].index(bundle) for bundle in kept[slot]]
                 table = _taken(table, axis, places)
-        return Masks(kept, table)
+                fits = _among(fits, axis, places, len(self.options[slot]))
+        return Masks(kept, table, fits)
 
     def knows(self, kept: Options) -> bool:
         """Whether the table has all stacks of some bundles."""
         return all(bundle in self.options[slot] for slot in SLOTS for bundle in kept[slot])
 
-    @cached_property
-    def fits(self) -> Array:
-        """The place of every stack that breaks no contract, a row each."""
-        return np.argwhere(self.table == 0)
-
     def fitting(self) -> list[Choice]:
         """Every stack that breaks no contract."""
-        return [self.choice([int(i) for i in place]) for place in self.fits]
+        return [self.choice([int(i) for i in place]) for place in self.fits.T]
 
     def distinct(self) -> frozenset[int]:
         """Every mask that occurs."""
@@ -69,6 +69,16 @@ def _taken(table: Array, axis: int, places: list[int]) -> Array:
         one[axis] = slice(places[0], places[0] + 1)
         return table[tuple(one)]
     return np.take(table, places, axis)
+
+
+def _among(fits: Array, axis: int, places: list[int], length: int) -> Array:
+    """Those that stand at some of the ``length`` places along an axis, which are numbered anew."""
+    numbers = np.full(length, -1)
+    numbers[places] = np.arange(len(places))
+    stays = numbers[fits[axis]] >= 0
+    left = fits[:, stays]
+    left[axis] = numbers[left[axis]]
+    return left
 
 
 @lru_cache(maxsize=8)
@@ -90,7 +100,8 @@ def masks(laboratory: Laboratory, options: Options) -> Masks:
     for contract in CONTRACTS:
         bit = np.uint8(NAMES.index(contract.name))
         table |= _projected(laboratory, contract, options) << bit
-    return Masks(options, table)
+    fits = np.stack(np.unravel_index(np.flatnonzero(table == 0), shape))
+    return Masks(options, table, fits)
 
 
 def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:
@@ -150,12 +161,12 @@ def least_changes(found: Masks, base: Choice, replaced: frozenset[str]) -> Itera
 
 def _changed(found: Masks, base: Choice, replaced: frozenset[str]) -> Array:
     """For each stack that fits, a bit for each further slot that is not as it was."""
-    changed = np.zeros(len(found.fits), dtype=np.uint8)
+    changed = np.zeros(found.fits.shape[1], dtype=np.uint8)
     for axis, slot in enumerate(SLOTS):
         if slot not in replaced:
             options = list(found.options[slot])
             own = options.index(base[slot]) if base[slot] in options else -1
-            changed |= (found.fits[:, axis] != own).astype(np.uint8) << np.uint8(axis)
+            changed |= (found.fits[axis] != own).astype(np.uint8) << np.uint8(axis)
     return changed
 
 
@@ -164,7 +175,7 @@ def _slots(bits: int) -> frozenset[str]:
 
 
 def _stacks(found: Masks, chosen: Array) -> list[Choice]:
-    return [found.choice([int(i) for i in place]) for place in found.fits[chosen]]
+    return [found.choice([int(i) for i in place]) for place in found.fits[:, chosen].T]
 
 
 def blocking_sets(found: Masks) -> list[tuple[str, ...]]:

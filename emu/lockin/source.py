@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
+from emu.ir.body import Body, body_of
 from emu.ir.errors import DynamicShape
 from emu.ir.graph import Graph
 from emu.lockin.ways import Ways, ways_of
@@ -27,6 +28,13 @@ class Source:
         if not self.symbols or self.bound is None:
             raise DynamicShape("the program is run", "shapes as numbers", f"a batch of {batch}")
         return replace(self, graph=self.bound(batch))
+
+    @cached_property
+    def bodies(self) -> Mapping[str, Body]:
+        """Each node as a body, by its id; equal ones are one object."""
+        same: dict[Body, Body] = {}
+        made = ((node.id, body_of(self.graph, [node]).body) for node in self.graph.nodes)
+        return {id: same.setdefault(body, body) for id, body in made}
 
     @cached_property
     def ways(self) -> Mapping[str, Ways]:

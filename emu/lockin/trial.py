@@ -89,7 +89,7 @@ class Laboratory:
         try:
             result = contract.check(choice, self.source, self.catalogue)
         except (ContractError, ContainerError) as error:
-            return error
+            return error.with_traceback(None)  # thousands are kept, but not where they came from
         took_part = frozenset(contract.parts(choice, result, self.catalogue))
         self.took_part[self._met_key(contract, choice)] = took_part
         return None

@@ -51,11 +51,12 @@ def print_tile(program: TileProgram, name: str) -> str:
 
 def print_schedule_tiles(schedule: Schedule) -> str:
     """Return every distinct tile program of a schedule once, with the groups that it serves."""
-    served: dict[TileProgram, list[str]] = {}
+    served: dict[tuple[str, TileProgram], list[str]] = {}
     for binding in schedule.bindings:
         if binding.program is not None:
-            served.setdefault(binding.program, []).append(binding.group.name)
-    functions = [_function(p, g[0], {"tile.groups": strings(g)}) for p, g in served.items()]
+            key = binding.program.name, binding.program
+            served.setdefault(key, []).append(binding.group.name)
+    functions = [_function(p, g[0], {"tile.groups": strings(g)}) for (_, p), g in served.items()]
     return module(schedule.graph.name, functions)
 
 

@@ -68,10 +68,14 @@ def _load(offers: tuple[Offer, ...], choice: Choice, catalogue: Catalogue) -> Pr
 def _decoded(interface: Interface, version: int, loader: Loader) -> Program:
     """The probe, encoded for an interface and loaded again."""
     if interface.kind == "portable":
-        data = encode(PROBE, loader.isa, Image(native=False, portable=version))
-    else:
-        data = encode(PROBE, isa_of(interface, version))
-    return load(data, loader)
+        return load(_probe(loader.isa, Image(native=False, portable=version)), loader)
+    return load(_probe(isa_of(interface, version), Image()), loader)
+
+
+@lru_cache(maxsize=1024)
+def _probe(isa: Isa, image: Image) -> bytes:
+    """The binary of the probe, which is the same for all drivers."""
+    return encode(PROBE, isa, image)
 
 
 def image_for(

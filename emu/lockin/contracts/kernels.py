@@ -5,12 +5,14 @@ if it exports the table in a version that has the op, and a kernel of its depth 
 its shapes, attributes and element types.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
-from emu.ir.body import Body, body_of
+from emu.ir.body import Body
 from emu.ir.errors import KernelNotRegistered, SymbolNotFound
-from emu.ir.graph import Graph, Node
+from emu.ir.graph import Node
 from emu.ir.precision import DTYPES
 from emu.kernels.libraries import LIBRARIES
 from emu.lockin.parts import Catalogue, Choice, Meeting, Part, meetings
@@ -90,8 +92,9 @@ def _resolve(
     missing: Callable[[Node, str], str],
 ) -> Resolved:
     by: dict[str, str] = {}
+    tables = [(m, catalogue.interfaces[m.interface].upto(m.version)) for m in found]
     for node in source.graph.nodes:
-        answers = list(_answers(source.graph, node, found, catalogue))
+        answers = list(_answers(node, source.bodies[node.id], tables))
         taken = next((name for name, why in answers if not why), None)
         if taken is None:
             reasons = "; ".join(dict.fromkeys(why for _, why in answers))
@@ -101,23 +104,22 @@ def _resolve(
 
 
 def _answers(
-    graph: Graph, node: Node, found: tuple[Meeting, ...], catalogue: Catalogue
+    node: Node, body: Body, tables: Iterable[tuple[Meeting, Mapping[str, Any]]]
 ) -> Iterator[tuple[str, str]]:
-    """For each library that was met, its name and why it has no kernel for a node."""
-    body = body_of(graph, [node]).body
-    for meeting in found:
-        table = catalogue.interfaces[meeting.interface].upto(meeting.version)
+    """For each library that was met, with a table of ops, why it has no kernel for a node."""
+    for meeting, table in tables:
         library = meeting.exporter
         if node.op not in table:
             yield library.name, f"{meeting.interface} {meeting.version} has no {node.op}"
         else:
-            wanted = _typed(body, library.fact("dtypes")[0])
-            yield library.name, _unclaimed(library.fact("depth"), wanted)
+            yield library.name, _unclaimed(library.fact("depth"), library.fact("dtypes")[0], body)
 
 
-def _unclaimed(depth: str, body: Body) -> str:
-    """Why no kernel of a depth takes a body, "" if one does."""
-    refusals = [kernel.refusal(body) for kernel in LIBRARIES[depth].kernels]
+@lru_cache(maxsize=65536)
+def _unclaimed(depth: str, dtype: str, body: Body) -> str:
+    """Why no kernel of a depth takes a body in an element type, "" if one does."""
+    wanted = _typed(body, dtype)
+    refusals = [kernel.refusal(wanted) for kernel in LIBRARIES[depth].kernels]
     if any(why is None for why in refusals):
         return ""
     return f"a {depth} library has no kernel for it"

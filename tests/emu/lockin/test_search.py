@@ -1,15 +1,18 @@
 """The search over all stacks of a small catalogue, against brute force that remembers nothing."""
 
 from itertools import chain, combinations, product
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emu.ir.errors import EmuError
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts import CONTRACTS, NAMES
 from emu.lockin.parts import SLOTS, Catalogue, Choice
-from emu.lockin.search import blocking_sets, co_substitutions, masks
+from emu.lockin.search import Masks, blocking_sets, co_substitutions, masks
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.reader import to_graph
@@ -41,6 +44,32 @@ def test_masks_are_those_of_brute_force(known: Catalogue) -> None:
     assert found.stacks == 3 * 2 * 2 * 2 * 2 * 3
     for place in np.ndindex(found.table.shape):
         assert found.table[place] == by_force(found.choice(place), known)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_what_fits_is_where_the_mask_is_zero_however_the_table_is_cut(data: st.DataObject) -> None:
+    """Stand-ins for bundles, so that any table can be planted."""
+    lengths = data.draw(st.tuples(*[st.integers(1, 3)] * len(SLOTS)))
+    options: Any = {s: [f"{s} {i}" for i in range(n)] for s, n in zip(SLOTS, lengths, strict=True)}
+    seed = data.draw(st.integers(0, 99))
+    table = np.random.default_rng(seed).integers(0, 3, lengths).astype(np.uint8)
+    kept: Any = {s: data.draw(st.permutations(o).map(_beginning)) for s, o in options.items()}
+    cut = Masks(options, table, np.stack(np.nonzero(table == 0))).only(kept)
+    places = [tuple(options[s].index(c) for s, c in choice.items()) for choice in cut.fitting()]
+    wanted = {
+        place
+        for place in np.ndindex(table.shape)
+        if not table[place]
+        and all(options[s][i] in kept[s] for s, i in zip(SLOTS, place, strict=True))
+    }
+    assert len(places) == len(wanted)
+    assert set(places) == wanted
+    assert all(cut.table[tuple(place)] == 0 for place in cut.fits.T)
+
+
+def _beginning(bundles: list[str]) -> list[str]:
+    return bundles[: -(-len(bundles) // 2)]
 
 
 def test_each_contract_is_executed_once_for_each_projection(known: Catalogue) -> None:

@@ -79,6 +79,16 @@ def test_groups_with_equal_tile_programs_share_one_text(schedule: Schedule) -> N
     assert 'tile.groups = ["conv_clip", "twin"]' in text
 
 
+def test_equal_tile_programs_of_two_kernels_are_printed_under_both_names(
+    schedule: Schedule, tiles: TileProgram
+) -> None:
+    other = replace(tiles, name="vendor.conv")
+    assert (other, hash(other)) == (tiles, hash(tiles))
+    twin = replace(schedule.bindings[0], program=other)
+    text = print_schedule_tiles(replace(schedule, bindings=(*schedule.bindings, twin)))
+    assert text.count('tile.kernel = "conv"') == text.count('tile.kernel = "vendor.conv"') == 1
+
+
 def test_a_gather_reads_a_table_by_an_index_buffer(tiles: TileProgram) -> None:
     steps = (Gather(table=1, index=0, buffer=2, node=3), Fill(2, float("-inf")))
     text = print_tile(replace(tiles, steps=steps), "take")
