@@ -16,6 +16,9 @@ from emu.ir.types import TensorType
 
 ZERO = Fraction()
 Number = TypeVar("Number", Fraction, float)
+# Integers that a datasheet has no rate for run in the lanes of wider ones, sign or zeros before
+# them, or as signed ones of their own width: the lanes add, shift and compare the same bits.
+LANES_OF = (("i16", "i32"), ("ui16", "i32"), ("ui32", "i32"), ("ui64", "i64"))
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,17 @@ class Rates:
     @cached_property
     def table(self) -> dict[tuple[str, str], Fraction]:
         """Operations by name of the unit and element type."""
-        return {
+        given = {
             (unit.name, dtype): exact(rate) * self.clock
             for unit in self.sheet.compute.units
             for dtype, rate in unit.flops_per_cycle_per_core.items()
         }
+        lanes = {
+            ("vector", dtype): given["vector", wide]
+            for dtype, wide in LANES_OF
+            if ("vector", wide) in given
+        }
+        return lanes | given
 
     def flops(self, unit: Unit, dtype: str) -> Fraction:
         """Operations of a unit, 0 if it cannot compute in ``dtype``."""

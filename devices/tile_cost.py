@@ -23,7 +23,12 @@ from emu.ir.types import TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
 
 Phases = tuple[Phase, ...]
-MOVES = frozenset(("Transpose", "Identity", "Expand", "Resize"))
+MOVES = frozenset(
+    (
+        *("Transpose", "Identity", "Expand", "Resize", "Pad"),
+        *("GatherElements", "GatherND", "ReverseSequence"),
+    )
+)
 
 
 @dataclass(frozen=True)

@@ -1,86 +1,33 @@
 """How a tile of an op's output determines the slices of its inputs: one rule per kind of op."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias, cast
 
 import numpy as np
 
 from emu.ir.body import ABSENT, Body, BodyNode, FrozenAttrs
-from emu.ir.graph import Attrs
 from emu.ir.ops import OPS, Fusion
 from emu.ir.ops.pooling import lowest
+from emu.ir.place_rules import PLACE_RULES
 from emu.ir.tile import WHOLE, Axes, Axis
-from emu.ir.types import NUMPY, TensorType
-
-
-@dataclass(frozen=True)
-class TileRule:
-    """What an op does on a tile: per input the axes (of output dimensions) and the fill.
-
-    ``whole`` are output dimensions that must not be cut; ``reduced`` the (input, dimension) pairs
-    that run over the reduction of an anchor and may be cut together; ``op`` and ``attrs`` compute
-    the tile.
-    """
-
-    op: str
-    attrs: FrozenAttrs
-    ins: tuple[Axes | None, ...]
-    fill: float = 0.0
-    whole: frozenset[int] = frozenset()
-    reduced: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A node with its types, as the rules see it."""
-
-    node: BodyNode
-    ins: tuple[TensorType | None, ...]
-    out: TensorType
-
-    @property
-    def attrs(self) -> Attrs:
-        return dict(self.node.attrs)
-
-    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        return cast(tuple[int, ...], self.attrs.get(name, default))
-
-    def integer(self, name: str, default: int) -> int:
-        return cast(int, self.attrs.get(name, default))
-
-    def shape(self, i: int) -> tuple[int, ...]:
-        found = self.ins[i]
-        assert found is not None
-        return found.dims
-
+from emu.ir.tile_rule import Case, Rule, TileRule, computed_whole
+from emu.ir.types import NUMPY
 
 Extents: TypeAlias = list[tuple[int, int]]  # (dimension, extent)
-Rule: TypeAlias = Callable[[_Case], TileRule]
 
 
 def tile_rule(body: Body, node: BodyNode) -> TileRule:
     """Return the tile rule of a node; an op without a rule of its own is computed whole."""
     ins = tuple(None if v == ABSENT else body.types[v] for v in node.ins)
-    case = _Case(node, ins, body.types[node.out])
+    case = Case(node, ins, body.types[node.out])
     if rule := RULES.get(node.op):
         return rule(case)
     if OPS[node.op].fusion <= Fusion.BROADCAST:
         return _pointwise(case)
-    return _whole(case)
+    return computed_whole(case)
 
 
-def _whole(case: _Case) -> TileRule:
-    ins = tuple(None if t is None else (WHOLE,) * len(t.shape) for t in case.ins)
-    return TileRule(case.node.op, case.node.attrs, ins, whole=_all(case))
-
-
-def _all(case: _Case) -> frozenset[int]:
-    return frozenset(range(len(case.out.shape)))
-
-
-def _pointwise(case: _Case) -> TileRule:
+def _pointwise(case: Case) -> TileRule:
     ins = tuple(None if t is None else broadcast_axes(t.dims, case.out.dims) for t in case.ins)
     return TileRule(case.node.op, case.node.attrs, ins)
 
@@ -94,7 +41,7 @@ def broadcast_axes(shape: tuple[int, ...], out: tuple[int, ...]) -> Axes:
     )
 
 
-def _channelwise(case: _Case) -> TileRule:
+def _channelwise(case: Case) -> TileRule:
     """BatchNormalization and BiasAdd: the first input as it is, the others along one axis."""
     axis = case.integer("axis", 1) % len(case.out.shape)
     first = tuple(Axis(d) for d in range(len(case.out.shape)))
@@ -102,7 +49,7 @@ def _channelwise(case: _Case) -> TileRule:
     return TileRule(case.node.op, case.node.attrs, (first, *others))
 
 
-def _scaled(case: _Case) -> TileRule:
+def _scaled(case: Case) -> TileRule:
     """The last input is a scale: one number, or one for each place along ``axis``."""
     rank = len(case.out.shape)
     pointwise = tuple(Axis(d) for d in range(rank))
@@ -111,7 +58,7 @@ def _scaled(case: _Case) -> TileRule:
     return TileRule(case.node.op, case.node.attrs, ins)
 
 
-def _transpose(case: _Case) -> TileRule:
+def _transpose(case: Case) -> TileRule:
     perm = case.integers("perm", tuple(reversed(range(len(case.out.shape)))))
     axes = [WHOLE] * len(perm)
     for d, source in enumerate(perm):
@@ -119,12 +66,12 @@ def _transpose(case: _Case) -> TileRule:
     return TileRule("Transpose", (("perm", perm),), (tuple(axes),))
 
 
-def _relayout(case: _Case) -> TileRule:
+def _relayout(case: Case) -> TileRule:
     axes = tuple(Axis(d) for d in range(len(case.out.shape)))
     return TileRule("Identity", (), (axes,))
 
 
-def _reshape(case: _Case) -> TileRule:
+def _reshape(case: Case) -> TileRule:
     """Cut both shapes into runs of equal product; in a run only the outermost dimension is cut."""
     axes: list[Axis] = []
     whole: set[int] = set()
@@ -168,7 +115,7 @@ def factors(a: tuple[int, ...], b: tuple[int, ...]) -> list[tuple[Extents, Exten
     return pairs
 
 
-def _slice(case: _Case) -> TileRule:
+def _slice(case: Case) -> TileRule:
     rank = len(case.out.shape)
     starts = case.integers("starts", ())
     axes = case.integers("axes", ()) or tuple(range(len(starts)))
@@ -176,23 +123,23 @@ def _slice(case: _Case) -> TileRule:
     found = [Axis(d) for d in range(rank)]
     for start, axis, stride in zip(starts, axes, strides, strict=True):
         if stride < 1:
-            return _whole(case)
+            return computed_whole(case)
         extent = case.shape(0)[axis]
         first = max(0, start + extent if start < 0 else min(start, extent))
         found[axis % rank] = Axis(axis % rank, stride, first)
     return TileRule("Identity", (), (tuple(found),))
 
 
-def _pad(case: _Case) -> TileRule:
+def _pad(case: Case) -> TileRule:
     pads = case.integers("pads", ())
     rank = len(case.out.shape)
     if case.attrs.get("mode", "constant") != "constant" or any(p < 0 for p in pads):
-        return _whole(case)
+        return computed_whole(case)
     axes = tuple(Axis(d, offset=-pads[d]) for d in range(rank))
     return TileRule("Identity", (), (axes,), fill=float(cast(float, case.attrs.get("value", 0.0))))
 
 
-def _reduce(case: _Case) -> TileRule:
+def _reduce(case: Case) -> TileRule:
     rank = len(case.shape(0))
     reduced = {a % rank for a in case.integers("axes", ()) or range(rank)}
     kept = iter(range(len(case.out.shape)))
@@ -207,7 +154,7 @@ def _reduce(case: _Case) -> TileRule:
     return TileRule(case.node.op, case.node.attrs, (tuple(axes),))
 
 
-def _along(case: _Case) -> TileRule:
+def _along(case: Case) -> TileRule:
     """Softmax and normalisations over the last dimensions: rows are whole."""
     rank = len(case.out.shape)
     axis = case.integer("axis", -1) % rank
@@ -217,12 +164,12 @@ def _along(case: _Case) -> TileRule:
     return TileRule(case.node.op, case.node.attrs, (first, *others), whole=frozenset(last))
 
 
-def _global_pool(case: _Case) -> TileRule:
+def _global_pool(case: Case) -> TileRule:
     spatial = (WHOLE,) * (len(case.out.shape) - 2)
     return TileRule(case.node.op, case.node.attrs, ((Axis(0), Axis(1), *spatial),))
 
 
-def _windows(case: _Case, kernel: tuple[int, ...]) -> tuple[Axes, FrozenAttrs]:
+def _windows(case: Case, kernel: tuple[int, ...]) -> tuple[Axes, FrozenAttrs]:
     """Axes of the spatial dimensions, and attributes without padding for a tile that has it."""
     n = len(kernel)
     strides, dilations = case.integers("strides", (1,) * n), case.integers("dilations", (1,) * n)
@@ -237,13 +184,13 @@ def _windows(case: _Case, kernel: tuple[int, ...]) -> tuple[Axes, FrozenAttrs]:
     return axes, tuple(sorted(fixed.items()))
 
 
-def _pool(case: _Case) -> TileRule:
+def _pool(case: Case) -> TileRule:
     axes, attrs = _windows(case, case.integers("kernel_shape", ()))
     pads = any(case.integers("pads", (0,)))
     uneven = case.node.op == "AveragePool" and (pads or case.integer("ceil_mode", 0))
     cut_by_step = pads and any(axis.step > 1 for axis in axes)
     if len(case.node.outs) > 1 or cut_by_step:
-        return _whole(case)
+        return computed_whole(case)
     if uneven:  # the divisor depends on where the window lies, so only channels are cut
         plain = (Axis(0), Axis(1), *(WHOLE for _ in axes))
         spatial = frozenset(range(2, 2 + len(axes)))
@@ -252,13 +199,13 @@ def _pool(case: _Case) -> TileRule:
     return TileRule(case.node.op, attrs, ((Axis(0), Axis(1), *axes),), fill)
 
 
-def _conv(case: _Case) -> TileRule:
+def _conv(case: Case) -> TileRule:
     weight = case.shape(1)
     axes, attrs = _windows(case, weight[2:])
     group, outputs = case.integer("group", 1), weight[0]
     spatial = (WHOLE,) * len(axes)
     if any(case.integers("pads", (0,))) and any(axis.step > 1 for axis in axes):
-        return _whole(case)
+        return computed_whole(case)
     bias = ((Axis(1),),) if len(case.ins) > 2 else ()
     op, fill = case.node.op, float(case.integer("x_zero_point", 0))
     if group == 1:
@@ -271,30 +218,30 @@ def _conv(case: _Case) -> TileRule:
     return TileRule(op, attrs, ins, fill, whole=frozenset((1,)))
 
 
-def _conv_transpose(case: _Case) -> TileRule:
+def _conv_transpose(case: Case) -> TileRule:
     """Where windows do not overlap each input pixel makes its own block of output pixels."""
     kernel = case.shape(1)[2:]
     strides = case.integers("strides", (1,) * len(kernel))
     padded = any(case.integers("pads", (0,))) or any(case.integers("output_padding", (0,)))
     if kernel != strides or padded or case.integer("group", 1) != 1:
-        return _whole(case)
+        return computed_whole(case)
     spatial = tuple(Axis(2 + i, divide=s) for i, s in enumerate(strides))
     bias = ((Axis(1),),) if len(case.ins) > 2 else ()
     ins = ((Axis(0), WHOLE, *spatial), (WHOLE, Axis(1), *(WHOLE for _ in kernel)), *bias)
     return TileRule("ConvTranspose", case.node.attrs, ins, reduced=((0, 1), (1, 0)))
 
 
-def _matmul(case: _Case) -> TileRule:
+def _matmul(case: Case) -> TileRule:
     a, b, rank = case.shape(0), case.shape(1), len(case.out.shape)
     if len(a) < 2 or len(b) < 2:
-        return _whole(case)
+        return computed_whole(case)
     left = broadcast_axes((*a[:-1], 1), case.out.dims)[:-1]
     right = broadcast_axes((*b[:-2], 1, b[-1]), case.out.dims)
     ins = ((*left, WHOLE), (*right[:-2], WHOLE, Axis(rank - 1)))
     return TileRule(case.node.op, case.node.attrs, ins, reduced=((0, len(a) - 1), (1, len(b) - 2)))
 
 
-def _gemm(case: _Case) -> TileRule:
+def _gemm(case: Case) -> TileRule:
     a = (WHOLE, Axis(0)) if case.integer("transA", 0) else (Axis(0), WHOLE)
     b = (Axis(1), WHOLE) if case.integer("transB", 0) else (WHOLE, Axis(1))
     c = (broadcast_axes(t.dims, case.out.dims) if t is not None else None for t in case.ins[2:])
@@ -302,17 +249,26 @@ def _gemm(case: _Case) -> TileRule:
     return TileRule("Gemm", case.node.attrs, (a, b, *c), reduced=reduced)
 
 
-def _resize(case: _Case) -> TileRule:
+def _among_channels(case: Case) -> TileRule:
+    """LRN: each channel reads its neighbours; those before the first and behind the last are 0."""
+    size, before = case.integer("size", 1), case.integers("pads", (0, 0))[0]
+    window = Axis(1, 1, -before, size)
+    axes = tuple(window if d == 1 else Axis(d) for d in range(case.rank))
+    attrs = tuple(sorted((dict(case.node.attrs) | {"pads": (0, 0)}).items()))
+    return TileRule("LRN", attrs, (axes,))
+
+
+def _resize(case: Case) -> TileRule:
     """Nearest by whole scales, where output i is input i // scale wherever a tile begins."""
     scales = tuple(b // a for a, b in zip(case.shape(0), case.out.dims, strict=True))
     exact = case.attrs.get("scales") == tuple(float(s) for s in scales)
     if not exact or not all(_repeats(case, s) for s in set(scales)):
-        return _whole(case)
+        return computed_whole(case)
     axes = tuple(Axis(d, divide=s) for d, s in enumerate(scales))
     return TileRule("Resize", case.node.attrs, (axes,))
 
 
-def _repeats(case: _Case, scale: int) -> bool:
+def _repeats(case: Case, scale: int) -> bool:
     """Whether the op's own meaning repeats each element; for align_corners that depends on size."""
     if case.attrs.get("coordinate_transformation_mode") == "align_corners":
         return False
@@ -330,14 +286,21 @@ RULES: dict[str, Rule] = {
     "Expand": _pointwise,
     "Slice": _slice,
     "Pad": _pad,
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), _reduce),
-    **dict.fromkeys(("Softmax", "LogSoftmax", "LayerNormalization"), _along),
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"), _reduce),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax", "LayerNormalization"), _along),
     "GlobalAveragePool": _global_pool,
-    **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
     **dict.fromkeys(("Conv", "ConvInteger"), _conv),
     "ConvTranspose": _conv_transpose,
     "Resize": _resize,
     **dict.fromkeys(("MatMul", "MatMulInteger"), _matmul),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DequantizeAdd"), _scaled),
     "Gemm": _gemm,
+    "LRN": _among_channels,
+    **PLACE_RULES,
 }
+
+
+def has_tile_rule(op: str) -> bool:
+    """Whether an op can be cut into tiles, or is at least computed as one."""
+    return op in RULES or OPS[op].fusion != Fusion.OPAQUE

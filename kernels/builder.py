@@ -19,7 +19,7 @@ from emu.ir.tile import (
     TileProgram,
     View,
 )
-from emu.ir.tiling import TileRule
+from emu.ir.tile_rule import TileRule
 from emu.ir.types import NARROW, TensorType, summing_dtype
 from emu.kernels.cutting import Cut
 from emu.kernels.slicing import Slices

@@ -2,6 +2,7 @@
 
 from emu.ir.body import Body
 from emu.ir.ops import OPS, Fusion
+from emu.ir.tiling import has_tile_rule
 from emu.kernels.attention import matches_attention
 from emu.kernels.menus import anchors
 from emu.kernels.siblings import matches_siblings
@@ -102,6 +103,6 @@ def anything_with_product(body: Body) -> str | None:
 
 def _opaque(body: Body) -> str | None:
     for node in body.nodes:
-        if OPS[node.op].fusion == Fusion.OPAQUE and node.op != "Pad":
+        if not has_tile_rule(node.op):
             return f"{node.op} is opaque"
     return None

@@ -13,7 +13,7 @@ from emu.ir.body import Body, BodyNode
 from emu.ir.machine import Machine
 from emu.ir.ops import OPS, Fusion
 from emu.ir.tile import Axes, Loop, TileProgram
-from emu.ir.tiling import TileRule
+from emu.ir.tile_rule import TileRule
 from emu.kernels.builder import Builder
 from emu.kernels.cutting import Cut, fit
 from emu.kernels.menus import anchors, pointwise_menu, product_menu

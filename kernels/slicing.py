@@ -6,7 +6,8 @@ from math import gcd
 
 from emu.ir.body import ABSENT, Body, BodyNode
 from emu.ir.tile import WHOLE, Axes, Axis
-from emu.ir.tiling import TileRule, tile_rule
+from emu.ir.tile_rule import TileRule
+from emu.ir.tiling import tile_rule
 
 
 class Untileable(Exception):

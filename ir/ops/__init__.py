@@ -2,6 +2,7 @@
 
 from emu.ir.ops import (
     activations,
+    bits,
     broadcast,
     conv,
     elementwise,
@@ -23,6 +24,7 @@ FAMILIES = (
     elementwise,
     activations,
     broadcast,
+    bits,
     movement,
     indexing,
     reduction,

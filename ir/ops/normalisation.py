@@ -22,6 +22,15 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True))
 
 
+@op("Hardmax", Fusion.REDUCTION, along_axis(-1), per_element(2))
+def hardmax(x: Array, axis: int = -1) -> Array:
+    """1 at the first of the largest elements along ``axis``, 0 elsewhere."""
+    first = np.argmax(x, axis, keepdims=True)
+    result = np.zeros_like(x)
+    np.put_along_axis(result, first, x.dtype.type(1), axis)
+    return result
+
+
 @op("LayerNormalization", Fusion.REDUCTION, layer_norm, per_element(8))
 def layer_normalization(
     x: Array, scale: Array, bias: Array | None = None, axis: int = -1, epsilon: float = 1e-5

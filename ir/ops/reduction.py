@@ -36,6 +36,12 @@ def reduce_min(x: Array, axes: Axes = None, keepdims: int = 1) -> Array:
     return np.min(x, axes or None, keepdims=bool(keepdims))
 
 
+@op("ReduceProd", Fusion.REDUCTION, reduced, per_input_element(1))
+def reduce_product(x: Array, axes: Axes = None, keepdims: int = 1) -> Array:
+    """The product over ``axes``."""
+    return np.prod(x, axes or None, dtype=x.dtype, keepdims=bool(keepdims))
+
+
 def over_space(types: Types, attrs: Attrs) -> Result:
     """[N,C,...] becomes [N,C,1,...]."""
     (x,) = take(types, 1)

@@ -61,6 +61,34 @@ def _places(x: Array, indices: Array, axis: int) -> tuple[Array, ...]:
     return (*grid[:axis], indices, *grid[axis % x.ndim + 1 :])
 
 
+def reversed_parts(types: Types, attrs: Attrs) -> Result:
+    """The type of the data; one length for each place along ``batch_axis``."""
+    x, lengths = take(types, 2)
+    _must_be_indices(lengths)
+    batch, time = (
+        position(integer(attrs, f"{n}_axis", 0), len(x.shape)) for n in ("batch", "time")
+    )
+    if batch == time:
+        raise ModelError(f"batch_axis and time_axis are both {batch}")
+    must_have_shape(lengths, (x.dims[batch],))
+    return (x,)
+
+
+@op("ReverseSequence", Fusion.OPAQUE, reversed_parts, movement)
+def reverse_sequence(x: Array, lengths: Array, batch_axis: int, time_axis: int) -> Array:
+    """The first ``lengths[b]`` elements along ``time_axis`` in the other order, the rest as is.
+
+    Raises BadValues for a length beyond the end.
+    """
+    check_indices(lengths, x.shape[time_axis] + 1)
+    apart = np.moveaxis(x, (batch_axis, time_axis), (0, 1))
+    steps = np.arange(apart.shape[1])
+    ends = lengths[:, None]
+    places = np.where(steps < ends, ends - 1 - steps, steps)
+    turned = apart[np.arange(apart.shape[0])[:, None], places]
+    return np.moveaxis(turned, (0, 1), (batch_axis, time_axis))
+
+
 def scattered(types: Types, attrs: Attrs) -> Result:
     """The type of the data; indices and updates have one shape."""
     x, indices, updates = take(types, 3)

@@ -57,14 +57,25 @@ def cumulative_sum(x: Array, axis: int = 0, exclusive: int = 0, reverse: int = 0
     return np.ascontiguousarray(np.flip(sums, axis)) if reverse else sums
 
 
+@op("CumProd", Fusion.OPAQUE, summed, per_input_element(1))
+def cumulative_product(x: Array, axis: int = 0, exclusive: int = 0, reverse: int = 0) -> Array:
+    """Running products along ``axis``; the attributes are those of CumSum."""
+    turned = np.flip(x, axis) if reverse else x
+    if exclusive:
+        one = np.ones_like(np.take(turned, [0], axis))
+        turned = np.concatenate([one, np.delete(turned, -1, axis)], axis)
+    products = np.cumprod(turned, axis, dtype=x.dtype)
+    return np.ascontiguousarray(np.flip(products, axis)) if reverse else products
+
+
 def best(types: Types, attrs: Attrs) -> Result:
-    """``k`` elements along ``axis``, and where they were."""
+    """Where ``k`` elements along ``axis`` are, as i64."""
     (x,) = take(types, 1)
     axis, k = position(integer(attrs, "axis", -1), len(x.shape)), integer(attrs, "k", 1)
     if not 0 <= k <= x.dims[axis]:
         raise ModelError(f"k={k} is outside of the {x.dims[axis]} elements along axis {axis}")
     shape = (*x.dims[:axis], k, *x.dims[axis + 1 :])
-    return TensorType(x.dtype, shape), TensorType("i64", shape)
+    return (TensorType("i64", shape),)
 
 
 def sorting(types: Types, outs: Sequence[TensorType], attrs: Attrs) -> Work:
@@ -74,12 +85,14 @@ def sorting(types: Types, outs: Sequence[TensorType], attrs: Attrs) -> Work:
     return Work(x.elements * max(1, ceil(log2(max(length, 1)))))
 
 
-@op("TopK", Fusion.OPAQUE, best, sorting)
-def top_k(x: Array, k: int, axis: int = -1, largest: int = 1) -> tuple[Array, Array]:
-    """The ``k`` largest (or smallest) elements in order, and their places; ties by lower place."""
+@op("TopPlaces", Fusion.OPAQUE, best, sorting)
+def top_places(x: Array, k: int, axis: int = -1, largest: int = 1) -> Array:
+    """The places of the ``k`` largest (or smallest) elements in order; ties by lower place.
+
+    emu's own op: TopK is this and a GatherElements.
+    """
     ranks = np.argsort(_descending(x) if largest else x, axis, kind="stable")
-    chosen = np.take(ranks, np.arange(k), axis)
-    return np.take_along_axis(x, chosen, axis), chosen
+    return np.take(ranks, np.arange(k), axis)
 
 
 def _descending(x: Array) -> Array:

@@ -8,9 +8,9 @@ import numpy as np
 
 from emu.ir.errors import ModelError
 from emu.ir.ops.activations import SELU_ALPHA, SELU_GAMMA
-from emu.ir.types import REALS, TensorType
+from emu.ir.types import NUMPY, REALS, TensorType
 from emu.models.rules.site import Call, Calls, Given, Rule, Site
-from emu.models.tensors import dtype_named, dtype_of, filled
+from emu.models.tensors import dtype_named, dtype_of, filled, inline
 
 
 def same(site: Site) -> Calls:
@@ -137,12 +137,39 @@ def with_numbers(**defaults: float) -> Rule:
     return rule
 
 
+ANY_REST_OPSET = 28  # from here on real numbers have both rests
+
+
 def modulo(site: Site) -> Calls:
     """The rest has the sign of the divisor, or of the dividend where ``fmod`` is 1."""
     fmod = site.integer("fmod", 0)
-    if not fmod and site.type().dtype in REALS:
+    if not fmod and site.opset < ANY_REST_OPSET and site.type().dtype in REALS:
         raise ModelError(f"{site.where}: fmod must be 1 for {site.type()}")
     return site.call("Mod", fmod=fmod)
+
+
+def bit_shift(site: Site) -> Calls:
+    """``direction`` is LEFT or RIGHT."""
+    return site.call("BitShift", direction=site.text("direction", ""))
+
+
+def is_infinite(site: Site) -> Calls:
+    """Either infinity, unless one of them is not to be found."""
+    negative, positive = (site.integer(f"detect_{sign}", 1) for sign in ("negative", "positive"))
+    return site.call("IsInf", negative=negative, positive=positive)
+
+
+def mean(site: Site) -> Calls:
+    """The sum of any number of inputs, divided by how many they are."""
+    if len(site.inputs) < 2:
+        return variadic("Add")(site)
+    total, count = f"{site.outputs[0]}#sum", f"{site.outputs[0]}#count"
+    number = np.array(len(site.inputs), NUMPY[site.type().dtype])
+    return (
+        *_chain(site, "Add", total),
+        Given(count, inline(number)),
+        Call("Div", (total, count), {}, site.outputs[:1]),
+    )
 
 
 def variadic(op: str) -> Rule:
@@ -153,19 +180,19 @@ def variadic(op: str) -> Rule:
             raise ModelError(f"{site.where}: has no inputs")
         if len(site.inputs) == 1:
             return site.call("Identity")
-        return _chain(site, op)
+        return _chain(site, op, site.outputs[0])
 
     return rule
 
 
-def _chain(site: Site, op: str) -> Calls:
+def _chain(site: Site, op: str, result: str) -> Calls:
     calls: list[Call] = []
     left = site.inputs[0]
     for i, right in enumerate(site.inputs[1:-1]):
         partial = f"{site.outputs[0]}#{i}"
         calls.append(Call(op, (left, right), {}, (partial,)))
         left = partial
-    return (*calls, Call(op, (left, site.inputs[-1]), {}, site.outputs))
+    return (*calls, Call(op, (left, site.inputs[-1]), {}, (result,)))
 
 
 SAME = (
@@ -175,13 +202,19 @@ SAME = (
     *("GreaterOrEqual", "LessOrEqual", "Mish", "Softsign"),
     *("Sin", "Cos", "Tan", "Asin", "Acos", "Atan"),
     *("Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
+    *("IsNaN", "BitwiseNot"),
 )
 BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Equal", "Greater", "Less", "And", "Or", "Xor")
+BITS = ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **dict.fromkeys(SAME, same),
         **dict.fromkeys(BINARY, binary),
+        **dict.fromkeys(BITS, same),
+        "BitShift": bit_shift,
+        "IsInf": is_infinite,
+        "Mean": mean,
         "PRelu": p_relu,
         "Dropout": dropout,
         "LeakyRelu": leaky_relu,

@@ -7,8 +7,9 @@ from types import MappingProxyType
 import numpy as np
 
 from emu.ir.errors import ModelError
-from emu.ir.graph import Attr
+from emu.ir.graph import Attr, Constant
 from emu.ir.types import NUMPY, Array
+from emu.models.rules.norm import of_nothing
 from emu.models.rules.site import Call, Calls, Given, Rule, Site
 from emu.models.tensors import inline
 
@@ -89,18 +90,42 @@ def _log_of_powers(write: Sketch, x: str, over: Mapping[str, Attr]) -> str:
 def reduction(fold: Fold) -> Rule:
     """Return the rule of a reduction; axes are an attribute before opset 18, then an input."""
 
-    def rule(site: Site) -> Calls:
+    def rule(site: Site) -> Calls | Constant:
         write = Sketch(site)
         axes = site.ints(1, "the axes") if site.has(1) else site.list("axes", ())
         if not axes and site.integer("noop_with_empty_axes", 0):
             return write.done(fold(write, site.inputs[0], {"axes": (site.rank,)}))
         inside = tuple(sorted(site.axes(axes))) or tuple(range(site.rank))
+        keepdims = site.integer("keepdims", 1)
+        if not site.type().elements:
+            return of_nothing(site, inside, keepdims)
         result = fold(write, site.inputs[0], {"axes": inside, "keepdims": 1})
-        if not site.integer("keepdims", 1):
+        if not keepdims:
             result = write("Squeeze", result, axes=inside)
         return write.done(result)
 
     return rule
+
+
+def lp_normalization(site: Site) -> Calls:
+    """x divided by its norm of order ``p`` along one axis; where that is 0 the result is 0."""
+    order = site.integer("p", 2)
+    if order not in (1, 2):
+        raise ModelError(f"{site.where}: p is 1 or 2, not {order}")
+    write, x = Sketch(site), site.inputs[0]
+    over: Mapping[str, Attr] = {"axes": (site.axis(site.integer("axis", -1)),), "keepdims": 1}
+    norm = (_absolute if order == 1 else _root_of_squares)(write, x, over)
+    zero = write.number(0)
+    return write.done(write("Where", write("Equal", norm, zero), zero, write("Div", x, norm)))
+
+
+def local_response_normalization(site: Site) -> Calls:
+    """Each channel by the squares of its neighbours: ``size`` channels with itself."""
+    size = site.integer("size", 0)
+    if size < 1 or site.rank < 2:
+        raise ModelError(f"{site.where}: size {size} does not fit {site.type()}")
+    numbers = {n: site.number(n, d) for n, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))}
+    return site.call("LRN", size=size, pads=((size - 1) // 2, size // 2), **numbers)
 
 
 def triangle(site: Site) -> Calls:
@@ -222,6 +247,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ReduceSumSquare": reduction(_squares),
         "ReduceLogSum": reduction(_log_of_sum),
         "ReduceLogSumExp": reduction(_log_of_powers),
+        "LpNormalization": lp_normalization,
+        "LRN": local_response_normalization,
         "Trilu": triangle,
         "OneHot": one_hot,
         "DepthToSpace": depth_to_space,

@@ -19,22 +19,29 @@ def arg(site: Site) -> Calls:
     return site.call(site.op, axis=axis, keepdims=keepdims, select_last_index=last)
 
 
-def cumulative_sum(site: Site) -> Calls:
-    """The axis is an input."""
+def cumulative(site: Site) -> Calls:
+    """Running sums or products; the axis is an input."""
     axis = site.axis(int(site.scalar(1, "the axis")))
     exclusive, reverse = site.integer("exclusive", 0), site.integer("reverse", 0)
     attrs = {"axis": axis, "exclusive": exclusive, "reverse": reverse}
-    return site.call("CumSum", site.inputs[:1], **attrs)
+    return site.call(site.op, site.inputs[:1], **attrs)
 
 
 def top_k(site: Site) -> Calls:
     """How many is an attribute before opset 10, and an input from then on; the order is sorted."""
     k = int(site.scalar(1, "k")) if site.opset >= 10 else site.integer("k", 0)
-    attrs = {"k": k, "axis": site.axis(site.integer("axis", -1))}
-    outputs = (*site.outputs, f"{site.outputs[0]}#places")[:2]
+    axis, largest = site.axis(site.integer("axis", -1)), site.integer("largest", 1)
+    values, places = (*site.outputs, f"{site.outputs[0]}#places")[:2]
     return (
-        Call("TopK", site.inputs[:1], {**attrs, "largest": site.integer("largest", 1)}, outputs),
+        Call("TopPlaces", site.inputs[:1], {"k": k, "axis": axis, "largest": largest}, (places,)),
+        Call("GatherElements", (site.inputs[0], places), {"axis": axis}, (values,)),
     )
+
+
+def reverse_sequence(site: Site) -> Calls:
+    """Each sequence of a batch up to its own length."""
+    batch, time = site.integer("batch_axis", 1), site.integer("time_axis", 0)
+    return site.call(site.op, batch_axis=site.axis(batch), time_axis=site.axis(time))
 
 
 def with_axis(site: Site) -> Calls:
@@ -101,7 +108,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "ArgMax": arg,
         "ArgMin": arg,
-        "CumSum": cumulative_sum,
+        "CumSum": cumulative,
+        "CumProd": cumulative,
+        "ReverseSequence": reverse_sequence,
         "TopK": top_k,
         "GatherElements": with_axis,
         "ScatterElements": with_axis,

@@ -1,16 +1,22 @@
 """Ops that fold whole dimensions, and the normalisations built on them."""
 
 from collections.abc import Mapping
-from math import prod
+from math import inf, isinf, prod
 from types import MappingProxyType
 
+import numpy as np
+
+from emu.ir.graph import Constant
+from emu.ir.ops.type_rules import reduced
+from emu.ir.types import NUMPY
 from emu.models.rules.site import Call, Calls, Rule, Site
+from emu.models.tensors import filled
 
 
 def reduce(axes_input_from: int) -> Rule:
     """Return the rule of a reduction whose axes are an input from that opset on."""
 
-    def rule(site: Site) -> Calls:
+    def rule(site: Site) -> Calls | Constant:
         axes = site.list("axes", ())
         if site.opset >= axes_input_from:
             axes = site.ints(1, "the axes") if site.has(1) else ()
@@ -19,9 +25,37 @@ def reduce(axes_input_from: int) -> Rule:
         every = tuple(range(site.rank))
         inside = tuple(sorted(site.axes(axes))) or every
         keepdims = site.integer("keepdims", 1)
+        if not site.type().elements:
+            return of_nothing(site, inside, keepdims)
         return site.call(site.op, site.inputs[:1], axes=inside, keepdims=keepdims)
 
     return rule
+
+
+# What a reduction of no elements gives: the number that changes no other, or what follows from it.
+OF_NOTHING: Mapping[str, float] = MappingProxyType(
+    {
+        **dict.fromkeys(("ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"), 0.0),
+        **dict.fromkeys(("ReduceLogSum", "ReduceLogSumExp", "ReduceMax"), -inf),
+        "ReduceProd": 1.0,
+        "ReduceMin": inf,
+    }
+)
+
+
+def of_nothing(site: Site, axes: tuple[int, ...], keepdims: int) -> Constant:
+    """The result of a reduction of no elements, which is known.
+
+    Integers and truths have no infinity, but a smallest and a largest number.
+    """
+    if site.op not in OF_NOTHING:
+        raise site.refuse(f"the result for {site.type()} is not defined")
+    (result,) = reduced((site.type(),), {"axes": axes, "keepdims": keepdims})
+    number, dtype = OF_NOTHING[site.op], NUMPY[result.dtype]
+    if isinf(number) and dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        return filled(result, np.array(bounds.min if number < 0 else bounds.max, dtype))
+    return filled(result, np.array(number > 0 if dtype.kind == "b" else number, dtype))
 
 
 def softmax(site: Site) -> Calls:
@@ -85,9 +119,8 @@ def _each_place(site: Site, epsilon: float) -> Calls:
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "ReduceSum": reduce(13),
-        **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceMin"), reduce(18)),
-        "Softmax": softmax,
-        "LogSoftmax": softmax,
+        **dict.fromkeys(("ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin"), reduce(18)),
+        **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), softmax),
         "LayerNormalization": layer_normalization,
         "BatchNormalization": batch_normalization,
     }

@@ -122,6 +122,19 @@ def average_pool(site: Site) -> Calls:
     return _pool(site, count_include_pad=site.integer("count_include_pad", 0))
 
 
+def lp_pool(site: Site) -> Calls:
+    """The norm of order ``p`` of each window; before opset 2 a real number."""
+    order = site.number("p", 2.0)
+    if order < 1 or order % 1:
+        raise site.refuse(f"a norm of order {order} is not supported")
+    return _pool(site, p=int(order))
+
+
+def global_max_pool(site: Site) -> Calls:
+    """The largest element of all of space."""
+    return site.call("ReduceMax", axes=tuple(range(2, site.rank)), keepdims=1)
+
+
 def _pool(site: Site, **attrs: int) -> Calls:
     kernel = site.list("kernel_shape", ())
     window = _window(site, kernel)
@@ -158,6 +171,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ConvTranspose": conv_transpose,
         "MaxPool": max_pool,
         "AveragePool": average_pool,
+        "LpPool": lp_pool,
+        "GlobalMaxPool": global_max_pool,
         "Gemm": gemm,
     }
 )

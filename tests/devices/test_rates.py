@@ -20,8 +20,16 @@ def test_rates_are_figures_of_the_datasheet_per_picosecond() -> None:
 
 
 def test_an_element_type_that_no_unit_computes_in_has_no_kernel() -> None:
-    with pytest.raises(NoKernel, match="gpu: no vector unit computes in f64"):
-        Rates(load_datasheet("gpu")).vector("f64")
+    with pytest.raises(NoKernel, match="gpu: no vector unit computes in f8E4M3FN"):
+        Rates(load_datasheet("gpu")).vector("f8E4M3FN")
+
+
+def test_integers_without_a_rate_of_their_own_run_in_the_lanes_of_wider_ones() -> None:
+    gpu, npu = Rates(load_datasheet("gpu")), Rates(load_datasheet("npu"))
+
+    assert gpu.vector("i16") == gpu.vector("ui32") == gpu.vector("i32")
+    assert npu.vector("ui64") == npu.vector("i64") == npu.vector("i32") / 2
+    assert gpu.vector("f64") == gpu.vector("f32") / 2
 
 
 def test_terms_of_vector_work_sum_to_what_the_lanes_take() -> None:

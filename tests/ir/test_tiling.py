@@ -8,7 +8,8 @@ from emu.ir.body import Body
 from emu.ir.graph import Attr
 from emu.ir.ops import OPS
 from emu.ir.tile import WHOLE, Axes, Axis
-from emu.ir.tiling import RULES, TileRule, broadcast_axes, factors, tile_rule
+from emu.ir.tile_rule import TileRule
+from emu.ir.tiling import RULES, broadcast_axes, factors, tile_rule
 from tests.tiles import Sketch
 
 Shape = tuple[int, ...]

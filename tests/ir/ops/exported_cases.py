@@ -34,17 +34,6 @@ SELECTION = [
         Case("CumSum", [real(2, 4)], {"axis": 1, **attrs}, [AXES], attrs)
         for attrs in ({}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1})
     ),
-    *(
-        Case(
-            "TopK",
-            [np.array([[1, 3, 3, 0], [2, 5, 2, 5]], np.float32)],
-            {"k": 3, "axis": 1, "largest": largest},
-            [whole(3)],
-            {"axis": 1, "largest": largest},
-            outputs=2,
-        )
-        for largest in (0, 1)
-    ),
 ]
 SCATTER = [
     Case("GatherElements", [real(3, 4), PLACES], {"axis": 1}),

@@ -15,13 +15,14 @@ from emu.ir.ops import OPS
 from emu.ir.passes.infer_types import output_types
 from emu.ir.types import NAMES, Array, narrowed, type_of
 from tests.ir.ops.exported_cases import EXPORTED
+from tests.ir.ops.number_cases import NUMBER
 from tests.ir.ops.op_cases import CASES, Case, real, whole
 
 # Neither package has types.
 ONNX: Any = import_module("onnx")
 ONNXRUNTIME: Any = import_module("onnxruntime")
 OPSET = 20
-EVERY = [*CASES, *EXPORTED]
+EVERY = [*CASES, *EXPORTED, *NUMBER]
 
 
 def node_of(case: Case) -> Node:
@@ -78,8 +79,8 @@ def test_the_type_rule_foretells_what_the_meaning_returns(case: Case) -> None:
     assert types == tuple(type_of(x) for x in run_node(node_of(case), case.inputs))
 
 
-# Emu's own ops, the host's call of onnx.reference, and one newer than the opset of the cases.
-OWN = {"BiasAdd", "Relayout", "DequantizeAdd", "Onnx", "Swish"}
+# Emu's own ops, the host's call of onnx.reference, and two that are newer than the opset of the cases.
+OWN = {"BiasAdd", "Relayout", "DequantizeAdd", "TopPlaces", "Onnx", "Swish", "CumProd"}
 
 
 def test_every_op_but_emus_own_is_compared_with_onnxruntime() -> None:
@@ -90,6 +91,38 @@ def test_every_op_but_emus_own_is_compared_with_onnxruntime() -> None:
 def test_bias_add_adds_along_its_axis(axis: int, shape: tuple[int, ...]) -> None:
     x, b = real(4, 4, 4), real(4)
     np.testing.assert_array_equal(OPS["BiasAdd"].run(x, b, axis=axis), x + b.reshape(shape))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "products"),
+    [
+        ({}, [2, 6, 24]),
+        ({"reverse": 1}, [24, 12, 4]),
+        ({"exclusive": 1}, [1, 2, 6]),
+        ({"exclusive": 1, "reverse": 1}, [12, 4, 1]),
+    ],
+)
+def test_running_products_by_hand(attrs: Mapping[str, int], products: list[int]) -> None:
+    assert OPS["CumProd"].run(whole(2, 3, 4), **attrs).tolist() == products
+
+
+def test_the_places_of_the_largest_go_by_size_and_then_by_place() -> None:
+    x = whole(1, 3, 3, 0)
+    assert OPS["TopPlaces"].run(x, k=3).tolist() == [1, 2, 0]
+    assert OPS["TopPlaces"].run(x, k=3, largest=0).tolist() == [3, 0, 1]
+
+
+def test_a_shift_by_more_bits_than_there_are_leaves_the_sign() -> None:
+    x, by = np.array([-8, 8, -8, 8], np.int16), np.array([16, 99, -1, -1], np.int16)
+    assert OPS["BitShift"].run(x, by, direction="RIGHT").tolist() == [-1, 0, -1, 0]
+    assert OPS["BitShift"].run(x, by, direction="LEFT").tolist() == [0, 0, 0, 0]
+
+
+def test_a_window_of_an_even_number_of_channels_has_one_more_behind() -> None:
+    x = np.array([1, 2, 3, 4], np.float32).reshape(1, 4, 1)
+    sums = np.array([1 + 4 + 9, 1 + 4 + 9 + 16, 4 + 9 + 16, 9 + 16]).reshape(1, 4, 1)
+    found = OPS["LRN"].run(x, size=4, pads=(1, 2), alpha=4.0, beta=1.0, bias=0.0)
+    np.testing.assert_allclose(found, x / sums, rtol=1e-6)
 
 
 def test_erf_is_exact_to_the_last_bits_of_a_double() -> None:
