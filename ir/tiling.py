@@ -297,6 +297,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DequantizeAdd"), _scaled),
     "Gemm": _gemm,
     "LRN": _among_channels,
+    "MaxPoolPlaces": computed_whole,
     **PLACE_RULES,
 }
 

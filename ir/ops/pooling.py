@@ -58,6 +58,40 @@ def max_pool(
     return reduce(np.maximum, slid.taps(slid.grown(x, lowest(x.dtype)), slid.out(x.shape[2:])))
 
 
+def pool_places(types: Types, attrs: Attrs) -> Result:
+    """As max_pooled, in i64; ``storage_order`` 1 counts the columns of an image first."""
+    (pooled_type,) = max_pooled(types, attrs)
+    if integer(attrs, "storage_order", 0) not in (0, 1):
+        raise ModelError(f"storage_order is 0 or 1, not {attrs['storage_order']}")
+    return (TensorType("i64", pooled_type.shape),)
+
+
+@op("MaxPoolPlaces", Fusion.OPAQUE, pool_places, pool)
+def max_pool_places(
+    x: Array,
+    kernel_shape: Ints,
+    strides: Ints = (),
+    pads: Ints = (),
+    dilations: Ints = (),
+    ceil_mode: int = 0,
+    storage_order: int = 0,
+) -> Array:
+    """Where in the whole tensor the largest element of each window is.
+
+    emu's own op, the second output of MaxPool. The first of equal elements is taken, in the order
+    of the window.
+    """
+    slid = window(kernel_shape, strides, pads, dilations, ceil_mode)
+    space, out = x.shape[2:], slid.out(x.shape[2:])
+    order = "F" if storage_order else "C"
+    inside = np.arange(prod(space)).reshape(space, order=order)
+    places = np.arange(prod(x.shape[:2])).reshape(*x.shape[:2], *(1 for _ in space)) * prod(space)
+    values = np.stack([*slid.taps(slid.grown(x, lowest(x.dtype)), out)])
+    where = np.stack([*slid.taps(slid.grown(places + inside, -1), out)])
+    first = np.argmax(np.where(where < 0, values.dtype.type(lowest(x.dtype)), values), 0)
+    return np.take_along_axis(where, first[None], 0)[0]
+
+
 def lowest(dtype: Dtype) -> float:
     """Return a number that is below no other of an element type."""
     return float(np.iinfo(dtype.name).min) if dtype.kind in "iu" else -np.inf

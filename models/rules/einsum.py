@@ -18,10 +18,11 @@ def einsum(site: Site) -> Calls:
     terms, output = _terms(site)
     sizes = _sizes(site, terms)
     write = Sketch(site)
-    value, letters = site.inputs[0], terms[0]
-    for i, term in enumerate(terms[1:], start=1):
+    parts = [_diagonal(write, v, term, sizes) for v, term in zip(site.inputs, terms, strict=True)]
+    value, letters = parts[0]
+    for i, part in enumerate(parts[1:], start=1):
         wanted = {*output, *(letter for later in terms[i + 1 :] for letter in later)}
-        value, letters = _joined(write, (value, letters), (site.inputs[i], term), wanted, sizes)
+        value, letters = _joined(write, (value, letters), part, wanted, sizes)
     value, letters = _summed(write, value, letters, set(output))
     perm = tuple(letters.index(letter) for letter in output)
     return write.done(write("Transpose", value, perm=perm))
@@ -58,12 +59,25 @@ def _sizes(site: Site, terms: list[str]) -> Mapping[str, int]:
         dims = site.type(i).dims
         if len(term) != len(dims):
             raise ModelError(f"{site.where}: '{term}' does not fit {site.type(i)}")
-        if len(set(term)) != len(term):
-            raise site.refuse("a letter twice in one operand is not supported")
         for letter, dim in zip(term, dims, strict=True):
             if sizes.setdefault(letter, dim) != dim:
                 raise site.refuse(f"letter '{letter}' is {sizes[letter]} and {dim}")
     return sizes
+
+
+def _diagonal(write: Sketch, value: str, letters: str, sizes: Mapping[str, int]) -> tuple[str, str]:
+    """Take the diagonal where a letter stands twice: every (n+1)-th element of [..., n * n]."""
+    while letter := next((c for c in letters if letters.count(c) > 1), None):
+        size, first = sizes[letter], letters.index(letter)
+        second = letters.index(letter, first + 1)
+        rest = [i for i in range(len(letters)) if i not in (first, second)]
+        turned = write("Transpose", value, perm=(*rest, first, second))
+        shape = tuple(sizes[letters[i]] for i in rest)
+        flat = write("Reshape", turned, shape=(*shape, size * size))
+        ends = {"starts": (0,), "ends": (size * size,), "steps": (size + 1,)}
+        value = write("Slice", flat, axes=(len(rest),), **ends)
+        letters = "".join(letters[i] for i in rest) + letter
+    return value, letters
 
 
 def _summed(write: Sketch, value: str, letters: str, wanted: set[str]) -> tuple[str, str]:

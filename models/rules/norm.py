@@ -9,8 +9,8 @@ import numpy as np
 from emu.ir.graph import Constant
 from emu.ir.ops.type_rules import reduced
 from emu.ir.types import NUMPY
-from emu.models.rules.site import Call, Calls, Rule, Site
-from emu.models.tensors import filled
+from emu.models.rules.site import Call, Calls, Given, Rule, Site
+from emu.models.tensors import filled, inline
 
 
 def reduce(axes_input_from: int) -> Rule:
@@ -92,12 +92,54 @@ def batch_normalization(site: Site) -> Calls:
     That is said by ``is_test`` before opset 7, and by ``training_mode`` from opset 14 on. Without
     ``spatial``, before opset 9, every place of an image has its own.
     """
-    if site.integer("training_mode", 0) or (site.opset < 7 and not site.integer("is_test", 0)):
+    if site.opset < 7 and not site.integer("is_test", 0):
         raise site.refuse("the statistics of training are not supported")
+    if site.integer("training_mode", 0):
+        return _training(site)
     epsilon = site.number("epsilon", 1e-5)
     if site.opset < 9 and not site.integer("spatial", 1) and site.rank > 2:
         return _each_place(site, epsilon)
     return site.call("BatchNormalization", epsilon=epsilon)
+
+
+def _training(site: Site) -> Calls:
+    """By mean and variance of the batch; a running mean moves there by 1 - ``momentum``."""
+    x, y = site.inputs[0], site.outputs[0]
+    over = {"axes": (0, *range(2, site.rank)), "keepdims": 1}
+    kept = {**over, "keepdims": 0}
+    wide, off, square, mean, variance = (f"{y}#{n}" for n in ("w", "o", "s", "m", "v"))
+    calls = [
+        Call("ReduceMean", (x,), over, (wide,)),
+        Call("Sub", (x, wide), {}, (off,)),
+        Call("Mul", (off, off), {}, (square,)),
+        Call("ReduceMean", (x,), kept, (mean,)),
+        Call("ReduceMean", (square,), kept, (variance,)),
+        Call(
+            "BatchNormalization",
+            (x, *site.inputs[1:3], mean, variance),
+            {"epsilon": site.number("epsilon", 1e-5)},
+            (y,),
+        ),
+    ]
+    return (*calls, *_running(site, (mean, variance)))
+
+
+def _running(site: Site, now: tuple[str, str]) -> Calls:
+    """The second and third output: what was, times the momentum, and the rest of what is."""
+    momentum = site.number("momentum", 0.9)
+    dtype = NUMPY[site.type(3).dtype]
+    found: list[Call | Given] = []
+    for output, old, new in zip(site.outputs[1:], site.inputs[3:], now, strict=False):
+        names = tuple(f"{output}#{n}" for n in ("keep", "take", "kept", "taken"))
+        keep, take, kept, taken = names
+        found += [
+            Given(keep, inline(np.array(momentum, dtype))),
+            Given(take, inline(np.array(1 - momentum, dtype))),
+            Call("Mul", (old, keep), {}, (kept,)),
+            Call("Mul", (new, take), {}, (taken,)),
+            Call("Add", (kept, taken), {}, (output,)),
+        ]
+    return tuple(found)
 
 
 def _each_place(site: Site, epsilon: float) -> Calls:

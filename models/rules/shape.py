@@ -1,24 +1,37 @@
 """Ops that move elements without computing: reshape, transpose, slice, gather, pad."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from math import prod
 from types import MappingProxyType
 
+import numpy as np
+
 from emu.ir.errors import ModelError
-from emu.models.rules.site import Call, Calls, Rule, Site
+from emu.ir.graph import Constant
+from emu.ir.types import NUMPY
+from emu.models.rules.site import Call, Calls, Given, Rule, Site
+from emu.models.tensors import inline
 
 
-def reshape(site: Site) -> Calls:
+def reshape(site: Site) -> Calls | Constant:
     """0 copies a dimension and -1 takes what is left; both become numbers here."""
     asked = site.ints(1, "the shape") if site.opset >= 5 else site.list("shape", ())
     dims = site.type().dims
     if 0 in asked and site.integer("allowzero", 0):
-        raise site.refuse("a shape with an empty dimension is not supported")
+        return _empty(site, asked)
     if any(a == 0 and i >= len(dims) for i, a in enumerate(asked)):
         raise ModelError(f"{site.where}: shape {list(asked)} copies a dimension that is not there")
     shape = tuple(dims[i] if a == 0 else a for i, a in enumerate(asked))
     return site.call("Reshape", site.inputs[:1], shape=_resolved(site, shape))
+
+
+def _empty(site: Site, shape: tuple[int, ...]) -> Constant:
+    """A tensor of no elements in another shape, which has none either."""
+    if site.type().elements or min(shape) < 0:
+        raise ModelError(f"{site.where}: {site.type()} cannot take the shape {list(shape)}")
+    return inline(np.zeros(shape, NUMPY[site.type().dtype]))
 
 
 def _resolved(site: Site, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -106,8 +119,18 @@ def expand(site: Site) -> Calls:
 def split(site: Site) -> Calls:
     """Sizes are an attribute, an input in opset 1 and from 13 on, or follow from the outputs."""
     axis = site.axis(site.integer("axis", 0))
-    attrs = {"axis": axis, "sizes": _sizes(site, site.type().dims[axis])}
-    return (Call("Split", site.inputs[:1], attrs, site.outputs),)
+    sizes = _sizes(site, site.type().dims[axis])
+    full = [i for i, size in enumerate(sizes) if size]
+    parts = tuple(site.outputs[i] for i in full)
+    attrs = {"axis": axis, "sizes": tuple(sizes[i] for i in full)}
+    cut = Call("Split", site.inputs[:1], attrs, parts)
+    if len(full) == len(sizes) or not site.type().elements:
+        return (replace(cut, attrs={"axis": axis, "sizes": sizes}, outputs=site.outputs),)
+    whole = cut if len(full) > 1 else Call("Identity", site.inputs[:1], {}, parts)
+    dims, dtype = site.type().dims, NUMPY[site.type().dtype]
+    none = inline(np.zeros((*dims[:axis], 0, *dims[axis + 1 :]), dtype))
+    empty = (site.outputs[i] for i, size in enumerate(sizes) if not size)
+    return (whole, *(Given(output, none) for output in empty))
 
 
 def _sizes(site: Site, dim: int) -> tuple[int, ...]:

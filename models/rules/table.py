@@ -14,6 +14,7 @@ from emu.models.rules import (
     recurrent,
     resize,
     shape,
+    spreading,
     window,
 )
 from emu.models.rules.site import Rule
@@ -21,7 +22,7 @@ from emu.models.scope import domain_of
 
 FAMILIES = (
     *(elementwise, shape, indexing, norm, window),
-    *(attention, expanding, einsum, recurrent, quantisation, resize, constant),
+    *(attention, expanding, einsum, recurrent, quantisation, resize, constant, spreading),
 )
 RULES: Mapping[str, Rule] = {
     name: rule for family in FAMILIES for name, rule in family.RULES.items()

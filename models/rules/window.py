@@ -1,7 +1,7 @@
 """Ops that slide a window, and Gemm: convolutions and pools with explicit pads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from emu.ir.errors import ModelError
@@ -113,8 +113,12 @@ def _transposed_pads(site: Site, window: Window, extra: Ints) -> tuple[Ints, Int
 
 
 def max_pool(site: Site) -> Calls:
-    """The largest element of each window; indices are not computed."""
-    return _pool(site)
+    """The largest element of each window, and where it is if somebody asks."""
+    if len(site.outputs) < 2 or site.outputs[1] not in site.used:
+        return _pool(site)
+    (pool,) = _pool(replace(site, outputs=site.outputs[:1]))
+    attrs = {**pool.attrs, "storage_order": site.integer("storage_order", 0)}
+    return pool, Call("MaxPoolPlaces", pool.inputs, attrs, site.outputs[1:])
 
 
 def average_pool(site: Site) -> Calls:
@@ -135,7 +139,7 @@ def global_max_pool(site: Site) -> Calls:
     return site.call("ReduceMax", axes=tuple(range(2, site.rank)), keepdims=1)
 
 
-def _pool(site: Site, **attrs: int) -> Calls:
+def _pool(site: Site, **attrs: int) -> tuple[Call]:
     kernel = site.list("kernel_shape", ())
     window = _window(site, kernel)
     return site.call(

@@ -79,8 +79,11 @@ def test_the_type_rule_foretells_what_the_meaning_returns(case: Case) -> None:
     assert types == tuple(type_of(x) for x in run_node(node_of(case), case.inputs))
 
 
-# Emu's own ops, the host's call of onnx.reference, and two that are newer than the opset of the cases.
-OWN = {"BiasAdd", "Relayout", "DequantizeAdd", "TopPlaces", "Onnx", "Swish", "CumProd"}
+# Emu's own ops, the host's call of onnx.reference, and two newer than the opset of the cases.
+OWN = {
+    *("BiasAdd", "Relayout", "DequantizeAdd", "TopPlaces", "MaxPoolPlaces", "Onnx"),
+    *("Swish", "CumProd"),
+}
 
 
 def test_every_op_but_emus_own_is_compared_with_onnxruntime() -> None:
@@ -110,6 +113,14 @@ def test_the_places_of_the_largest_go_by_size_and_then_by_place() -> None:
     x = whole(1, 3, 3, 0)
     assert OPS["TopPlaces"].run(x, k=3).tolist() == [1, 2, 0]
     assert OPS["TopPlaces"].run(x, k=3, largest=0).tolist() == [3, 0, 1]
+
+
+@pytest.mark.parametrize(("order", "places"), [(0, [2, 8]), (1, [4, 10])])
+def test_places_of_a_pool_count_the_whole_tensor(order: int, places: list[int]) -> None:
+    image = np.array([[0, 0, 9], [0, 1, 2]], np.float32)
+    x = np.stack([image, image])[None]
+    found = OPS["MaxPoolPlaces"].run(x, kernel_shape=(2, 3), storage_order=order)
+    assert found.reshape(-1).tolist() == places
 
 
 def test_a_shift_by_more_bits_than_there_are_leaves_the_sign() -> None:

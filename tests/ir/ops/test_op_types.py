@@ -55,6 +55,8 @@ REFUSED: list[tuple[str, list[TensorType], Mapping[str, Attr], str]] = [
     ("IsInf", [f32(3)], {"negative": "no"}, "must be an integer"),
     ("IsNaN", [i64(3)], {}, "not tensor<3xi64>"),
     ("LRN", [f32(1, 3, 2)], {"size": 3, "pads": (1,)}, "no window of 3"),
+    ("MaxPoolPlaces", [f32(1, 1, 3)], {"kernel_shape": (2,), "storage_order": 2}, "0 or 1, not 2"),
+    ("MaxPoolPlaces", [f32(1, 1, 3)], {"kernel_shape": (2,), "storage_order": 2}, "0 or 1, not 2"),
     ("ReverseSequence", [f32(3, 4), i64(3)], {}, "are both 0"),
     ("ReverseSequence", [f32(3, 4), i64(3)], {"batch_axis": 1}, "takes shape (4,)"),
     ("TopPlaces", [f32(3)], {"k": 4}, "k=4 is outside of the 3 elements"),
