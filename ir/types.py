@@ -44,7 +44,10 @@ NUMPY = {
     "complex<f64>": np.dtype(np.complex128),
 }
 # Element types that emu's own ops compute with; the others are known to the host only.
-COMPUTED = (*("f64", "f32", "f16", "bf16", "f8E4M3FN"), *("i64", "i32", "i16", "i8", "ui8", "i1"))
+COMPUTED = (
+    *("f64", "f32", "f16", "bf16", "f8E4M3FN", "i1"),
+    *("i64", "i32", "i16", "i8", "ui64", "ui32", "ui16", "ui8"),
+)
 # What is no number: one offset an element, and what these point to (UTF-8, other values).
 HELD = ("string", "sequence", "optional", "map")
 OFFSET_BYTES = 8

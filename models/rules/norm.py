@@ -1,14 +1,15 @@
 """Ops that fold whole dimensions, and the normalisations built on them."""
 
 from collections.abc import Mapping
-from math import inf, isinf, prod
+from math import inf, isinf, isnan, nan, prod
 from types import MappingProxyType
 
 import numpy as np
 
+from emu.ir.errors import ModelError
 from emu.ir.graph import Constant
 from emu.ir.ops.type_rules import reduced
-from emu.ir.types import NUMPY
+from emu.ir.types import NUMPY, REALS
 from emu.models.rules.site import Call, Calls, Given, Rule, Site
 from emu.models.tensors import filled, inline
 
@@ -39,6 +40,7 @@ OF_NOTHING: Mapping[str, float] = MappingProxyType(
         **dict.fromkeys(("ReduceLogSum", "ReduceLogSumExp", "ReduceMax"), -inf),
         "ReduceProd": 1.0,
         "ReduceMin": inf,
+        "ReduceMean": nan,
     }
 )
 
@@ -46,12 +48,12 @@ OF_NOTHING: Mapping[str, float] = MappingProxyType(
 def of_nothing(site: Site, axes: tuple[int, ...], keepdims: int) -> Constant:
     """The result of a reduction of no elements, which is known.
 
-    Integers and truths have no infinity, but a smallest and a largest number.
+    Integers and truths have no infinity, but a smallest and a largest number; they have no mean.
     """
-    if site.op not in OF_NOTHING:
-        raise site.refuse(f"the result for {site.type()} is not defined")
     (result,) = reduced((site.type(),), {"axes": axes, "keepdims": keepdims})
     number, dtype = OF_NOTHING[site.op], NUMPY[result.dtype]
+    if isnan(number) and result.dtype not in REALS:
+        raise ModelError(f"{site.where}: {site.type()} has no mean")
     if isinf(number) and dtype.kind in "iu":
         bounds = np.iinfo(dtype)
         return filled(result, np.array(bounds.min if number < 0 else bounds.max, dtype))

@@ -82,7 +82,7 @@ def tensor_scatter(site: Site) -> Calls:
         raise ModelError(f"{site.where}: {site.type(1)} does not go into {site.type()}")
     write, mode = Sketch(site), site.text("mode", "linear")
     if mode not in ("linear", "circular"):
-        raise site.refuse(f"mode '{mode}' is not supported")
+        raise ModelError(f"{site.where}: mode '{mode}' is neither linear nor circular")
     row = write.given(np.arange(size).reshape(size, *(1 for _ in dims[axis + 1 :])))
     if site.has(2):
         first = write("Reshape", site.inputs[2], shape=(dims[0], *(1 for _ in dims[1:])))

@@ -130,7 +130,7 @@ def lp_pool(site: Site) -> Calls:
     """The norm of order ``p`` of each window; before opset 2 a real number."""
     order = site.number("p", 2.0)
     if order < 1 or order % 1:
-        raise site.refuse(f"a norm of order {order} is not supported")
+        raise ModelError(f"{site.where}: a norm of order {order:g} is none of 1, 2, ...")
     return _pool(site, p=int(order))
 
 
