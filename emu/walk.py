@@ -17,8 +17,9 @@ from emu.ir.place import at
 from emu.ir.program import Alloc, Command, Copy, HostCall, Keep, Launch, Program
 from emu.ir.run_tiles import program_outputs, run_tiles, view_arrays
 from emu.ir.types import Array
-from emu.kernels.fast import QUIET, Scratch, aligned, bind, fast_op, new, shaped
-from emu.kernels.fast.writer import Call
+from emu.kernels.fast import QUIET, Bound, Call, Scratch, bind, fast_op
+from emu.kernels.fast.lying import laid, wanted
+from emu.kernels.fast.memory import aligned, bytes_of, new, shaped
 
 
 @dataclass(frozen=True)
@@ -66,27 +67,34 @@ class _Binder:
 
     def __init__(self, program: Program, graph: Graph, tilewise: frozenset[int]) -> None:
         self.graph, self.tilewise = graph, tilewise
-        self.device = {name: new(graph.types[name]) for name in program.inputs}
+        self.given = {*program.inputs, *graph.constants}
+        self.device = {name: self._input(name) for name in program.inputs}
         self.host: dict[str, Array] = dict(self.device)
+        self.rooms: dict[str, Array] = {}  # on the device, by value
         self.weights: dict[str, Array] = {}
         self.last = _last_reads(program, graph)
-        self.base, size = _extent(program, {*program.inputs, *graph.constants})
+        self.base, size = _extent(program, self.given)
         self.arena, self.scratch = aligned(size), Scratch()
+
+    def _input(self, name: str) -> Array:
+        """Where an input lies; images that are convolved with channels innermost."""
+        type = self.graph.types[name]
+        ops = [node.op for node in self.graph.readers.get(name, ())]
+        image = type.dtype == "f32" and any(wanted(op, (), type) for op in ops)
+        return laid(aligned(bytes_of(type)), type, image)
 
     def stop(self, position: int, command: Command) -> Stop | None:
         """Follow one command; the stop of a walk if there is something to do."""
         match command:
-            case Alloc(value, offset) if value not in self.device and not self._given(value):
-                room = self.arena[offset - self.base :]
-                self.device[value] = shaped(room, self.graph.types[value])
+            case Alloc(value, offset, size) if value not in self.given:
+                start = offset - self.base
+                self.rooms[value] = self.arena[start : start + size]
             case Keep(value):
-                self.device[value] = new(self.graph.types[value])
+                self.rooms[value] = aligned(bytes_of(self.graph.types[value]))
             case Copy():
                 return Stop(f"copy of {command.value}", self._copied(command))
-            case Launch():
-                return self._computing("launch", position, command)
-            case HostCall():
-                return self._computing("host call", position, command)
+            case Launch() | HostCall():
+                return self._computing(position, command)
             case _:
                 pass
         return None
@@ -99,38 +107,39 @@ class _Binder:
             self.weights[name] = self.graph.constants[name].load()
         return self.weights[name]
 
-    def _given(self, value: str) -> bool:
-        return value in self.graph.constants
-
     def _read_at_host(self, name: str) -> Array:
         return self.host[name] if name in self.host else self.read(name)
 
     def _copied(self, command: Copy) -> tuple[Call, ...]:
-        name = command.value
-        if command.to == "device":
-            return (partial(np.copyto, self.device[name], self._read_at_host(name)),)
-        source = self.read(name)
-        self.host[name] = new(self.graph.types[name])
-        return (partial(np.copyto, self.host[name], source),)
+        name, type = command.value, self.graph.types[command.value]
+        if command.to == "host":
+            source, self.host[name] = self.read(name), new(type)
+            return (partial(np.copyto, self.host[name], source),)
+        self.device[name] = shaped(self.rooms[name], type)
+        return (partial(np.copyto, self.device[name], self._read_at_host(name)),)
 
-    def _computing(self, what: str, position: int, command: Launch | HostCall) -> Stop:
-        place = f"{what} of {command.kernel} for value {command.outs[0]}"
-        at(place)
+    def _computing(self, position: int, command: Launch | HostCall) -> Stop:
         if isinstance(command, HostCall):
-            self.host |= {value: new(self.graph.types[value]) for value in command.outs}
-            ins = [self._read_at_host(v) for v in command.ins]
-            outs = [self.host[v] for v in command.outs]
+            place, read, there = "host call of", self._read_at_host, self.host
+            rooms = [aligned(bytes_of(self.graph.types[v])) for v in command.outs]
         else:
-            ins = [self.read(v) for v in command.ins]
-            outs = [self.device[v] for v in command.outs]
-        if isinstance(command, Launch) and command.index in self.tilewise:
-            calls: tuple[Call, ...] = (partial(_in_tiles, command, ins, outs),)
-        else:
-            calls = bind(command.body, ins, outs, self.scratch)
+            place, read, there = "launch of", self.read, self.device
+            rooms = [self.rooms[v] for v in command.outs]
+        place = f"{place} {command.kernel} for value {command.outs[0]}"
+        at(place)
+        bound = self._bound(command, [read(v) for v in command.ins], rooms)
+        there.update(zip(command.outs, bound.outputs, strict=True))
         for name in command.ins:
             if self.last[name] == position:
-                self.weights.pop(name, None)  # only those hold it now that need it as it is
-        return Stop(place, calls)
+                self.weights.pop(name, None)  # now only steps hold it, and only if they read it
+        return Stop(place, bound.calls)
+
+    def _bound(self, command: Launch | HostCall, ins: list[Array], rooms: list[Array]) -> Bound:
+        if isinstance(command, HostCall) or command.index not in self.tilewise:
+            return bind(command.body, ins, rooms, self.scratch)
+        types = [self.graph.types[v] for v in command.outs]
+        outs = tuple(shaped(room, type) for room, type in zip(rooms, types, strict=True))
+        return Bound((partial(_in_tiles, command, ins, outs),), outs)
 
 
 def _last_reads(program: Program, graph: Graph) -> dict[str, int]:

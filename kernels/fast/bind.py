@@ -1,20 +1,31 @@
 """A group made ready to run: each of its nodes bound to the arrays that it reads and writes."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from emu.ir.body import ABSENT, Body, BodyNode
 from emu.ir.ops import find_op
-from emu.ir.types import Array
+from emu.ir.types import Array, type_of
+from emu.kernels.fast.fused import Fusion, fusion
 from emu.kernels.fast.inputs import Inputs
-from emu.kernels.fast.memory import Scratch, bytes_of, new, shaped
-from emu.kernels.fast.run import bound, results
-from emu.kernels.fast.sharing import RESHAPES, VIEWS, leaders
+from emu.kernels.fast.lying import laid, wanted
+from emu.kernels.fast.memory import Scratch, aligned, bytes_of, shaped
+from emu.kernels.fast.run import bound, is_covered, results
+from emu.kernels.fast.sharing import VIEWS, leaders
 from emu.kernels.fast.writer import Call
 
 QUIET: Callable[[], np.errstate] = partial(np.errstate, all="ignore")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Steps that compute the outputs of a group each time they are called, in order."""
+
+    calls: tuple[Call, ...]
+    outputs: tuple[Array, ...]
 
 
 def fast_body(body: Body, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -22,56 +33,83 @@ def fast_body(body: Body, inputs: Sequence[Array]) -> tuple[Array, ...]:
 
     Raises UnsupportedOp for an op without an entry in the op table.
     """
-    outs = tuple(new(body.types[value]) for value in body.outputs)
+    rooms = [aligned(bytes_of(body.types[value])) for value in body.outputs]
     with QUIET():
-        for call in bind(body, inputs, outs, Scratch()):
+        bound = bind(body, inputs, rooms, Scratch())
+        for call in bound.calls:
             call()
-    return outs
+    return bound.outputs
 
 
-def bind(
-    body: Body, inputs: Sequence[Array], outputs: Sequence[Array], scratch: Scratch
-) -> tuple[Call, ...]:
-    """Return the steps that compute ``outputs`` from ``inputs``, each time they are called.
+def bind(body: Body, inputs: Sequence[Array], rooms: Sequence[Array], scratch: Scratch) -> Bound:
+    """Bind the nodes of a body to its inputs, and to ``rooms`` (ui8[...]) for its outputs.
 
-    Values inside lie in ``scratch``, which the steps of other groups use too, before or after. The
-    weights among the inputs may be held in another order by the steps.
+    Values inside lie in ``scratch``, which the steps of other groups use too, before or after.
+    ``body.weights`` among the inputs must not change; steps may hold them in another order.
     """
-    binder = _Binder(body, inputs, outputs, scratch)
-    for at, node in enumerate(body.nodes):
-        binder.node(node)
-        binder.forget(at)
-    return tuple(binder.calls)
+    binder = _Binder(body, inputs, rooms, scratch)
+    at = 0
+    while at < len(body.nodes):
+        upto = binder.nodes(at)
+        for done in range(at, upto + 1):
+            binder.forget(done)
+        at = upto + 1
+    return Bound(tuple(binder.calls), tuple(binder.made[v] for v in body.outputs))
 
 
 class _Binder:
     """The steps so far, and where the values lie that later nodes read."""
 
     def __init__(
-        self, body: Body, inputs: Sequence[Array], outputs: Sequence[Array], scratch: Scratch
+        self, body: Body, inputs: Sequence[Array], rooms: Sequence[Array], scratch: Scratch
     ) -> None:
         self.body, self.scratch = body, scratch
         self.known: dict[int, Array] = dict(enumerate(inputs))
-        self.outputs = dict(zip(body.outputs, outputs, strict=True))
+        self.outputs = dict(zip(body.outputs, rooms, strict=True))
+        self.made: dict[int, Array] = {}  # outputs as they lie
         self.lead = leaders(body)
         self.rooms: dict[int, Array] = {}  # by leader
         self.home: dict[int, int] = {}  # of each value that is not an input, or a view of one
         self.calls: list[Call] = []
 
-    def node(self, node: BodyNode) -> None:
-        """Add the steps of one node."""
-        ins = [None if v == ABSENT else self.known[v] for v in node.ins]
-        if node.op in VIEWS:
-            self._view(node, ins)
-        elif len(node.outs) > 1 or not self._fast(node, ins):
-            made = partial(results, node.op, dict(node.attrs), ins, len(node.outs))
-            self.calls.append(partial(_fill, made, [self._made(v) for v in node.outs]))
+    def nodes(self, at: int) -> int:
+        """Add the steps of node ``at``, and of those that go with it; return the last of them."""
+        found = fusion(self.body, at, self.known)
+        if found is not None and self._fused(self.body.nodes[at].op, found):
+            return found.upto
+        self._node(self.body.nodes[at])
+        return at
 
-    def _fast(self, node: BodyNode, ins: Inputs) -> bool:
-        call = bound(node.op, dict(node.attrs), ins, lambda: self._made(node.out))
+    def _fused(self, op: str, found: Fusion) -> bool:
+        value = self.body.nodes[found.upto].out
+        out = self._room(value, op, found.ins)
+        call = found.bind(out)
         if call is not None:
+            self._keep(value, out, self.lead[value])
             self.calls.append(call)
         return call is not None
+
+    def _node(self, node: BodyNode) -> None:
+        ins = [None if v == ABSENT else self.known[v] for v in node.ins]
+        attrs = dict(node.attrs)
+        if node.op in VIEWS:
+            self._view(node, ins)
+        elif len(node.outs) == 1 and is_covered(node.op, attrs, ins):
+            out = self._made(node.out, node.op, ins)
+            self.calls.append(bound(node.op, attrs, self._apart(ins, out), out))
+        else:
+            made = partial(results, node.op, attrs, ins, len(node.outs))
+            rooms = [self._made(v, node.op, ins) for v in node.outs]
+            self.calls.append(partial(_fill, made, rooms))
+
+    def _apart(self, ins: Inputs, out: Array) -> list[Array | None]:
+        """Inputs that can be read while ``out`` is written: over itself only if they lie alike."""
+        return [a if a is None or _lie_alike(a, out) else self._copied(a) for a in ins]
+
+    def _copied(self, x: Array) -> Array:
+        room = shaped(aligned(x.nbytes), type_of(x))
+        self.calls.append(partial(np.copyto, room, x))
+        return room
 
     def _view(self, node: BodyNode, ins: Inputs) -> None:
         """No step at all where the result can be a view of the input, or a copy."""
@@ -81,26 +119,37 @@ class _Binder:
         is_view = np.may_share_memory(found, x)
         shares = self.home.get(source) == self.lead[value]
         if is_view and (shares or (value == self.lead[value] and value not in self.outputs)):
-            self.known[value] = found
-            if source in self.home:
-                self.home[value] = self.home[source]
+            self._keep(value, found, self.home.get(source))
             return
-        made = self._made(value)
-        if not is_view and node.op in RESHAPES:
-            made, found = made.reshape(x.shape), x
-        self.calls.append(partial(np.copyto, made, found))
+        made = self._made(value, node.op, ins)
+        if is_view:
+            self.calls.append(partial(np.copyto, made, found))
+        else:
+            self.calls.append(partial(_reshaped, made, x))
 
-    def _made(self, value: int) -> Array:
-        """Room for a value that is about to be made."""
+    def _room(self, value: int, op: str, ins: Inputs) -> Array:
+        """Room for a value that is about to be made, in the order in which it will lie."""
         leader, type = self.lead[value], self.body.types[value]
-        self.home[value] = leader
         if leader in self.outputs:
-            self.known[value] = self.outputs[leader].reshape(type.dims)
-            return self.known[value]
-        if leader not in self.rooms:
-            self.rooms[leader] = self.scratch.take(bytes_of(type))
-        self.known[value] = shaped(self.rooms[leader], type)
-        return self.known[value]
+            room = self.outputs[leader]
+        else:
+            if leader not in self.rooms:
+                self.rooms[leader] = self.scratch.take(bytes_of(type))
+            room = self.rooms[leader]
+        return laid(room, type, wanted(op, ins, type))
+
+    def _made(self, value: int, op: str, ins: Inputs) -> Array:
+        """As ``_room``, for a value that later nodes find there."""
+        room = self._room(value, op, ins)
+        self._keep(value, room, self.lead[value])
+        return room
+
+    def _keep(self, value: int, array: Array, home: int | None) -> None:
+        self.known[value] = array
+        if home is not None:
+            self.home[value] = home
+        if value in self.outputs:
+            self.made[value] = array
 
     def forget(self, at: int) -> None:
         """Give back the room of what nobody reads after node ``at``."""
@@ -110,6 +159,15 @@ class _Binder:
         alive = {self.home[v] for v in self.known if v in self.home}
         for leader in [leader for leader in self.rooms if leader not in alive]:
             self.scratch.give(self.rooms.pop(leader))
+
+
+def _lie_alike(a: Array, out: Array) -> bool:
+    """Whether each element of ``a`` lies where that of ``out`` does, or nowhere in it."""
+    return (a.shape, a.strides) == (out.shape, out.strides) or not np.may_share_memory(a, out)
+
+
+def _reshaped(made: Array, x: Array) -> None:
+    np.copyto(made, x.reshape(made.shape))
 
 
 def _fill(results: Callable[[], tuple[Array, ...]], rooms: Sequence[Array]) -> None:

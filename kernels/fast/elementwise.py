@@ -8,6 +8,7 @@ import numpy as np
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer, number
+from emu.kernels.fast.lying import flat
 from emu.kernels.fast.writer import ANY, FIRST, Call, Into, Writer, calling
 
 BLOCK = 2**14  # elements; 64 KiB, so that two or three arrays of a block stay in cache
@@ -54,9 +55,9 @@ def _in_blocks(step: Callable[[Array, Attrs], None]) -> Into:
     def into(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
         if ins[0] is not out:
             np.copyto(out, ins[0])
-        flat = out.reshape(-1)
-        for start in range(0, flat.size, BLOCK):
-            step(flat[start : start + BLOCK], attrs)
+        elements = flat(out)
+        for start in range(0, elements.size, BLOCK):
+            step(elements[start : start + BLOCK], attrs)
 
     return into
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
-from emu.kernels.fast.conv import conv, is_flat
+from emu.kernels.fast.conv import conv, slides
 from emu.kernels.fast.inputs import integer
 
 Product: TypeAlias = Callable[[tuple[Array, ...], Attrs], Array]
@@ -19,7 +19,7 @@ EXACT_IN_F32 = 2**24  # every whole number up to here is an f32
 def conv_integer(ins: tuple[Array, ...], attrs: Attrs) -> Array | None:
     """Return ``[N,M,OH,OW]`` in i32; None where sums could leave what f32 holds exactly."""
     weight = _sums_of_sizes(ins[1], attrs, tuple(range(1, ins[1].ndim)))
-    return _exact(conv, ins, attrs, weight) if is_flat(ins, attrs) else None
+    return _exact(conv, ins, attrs, weight) if slides(ins, attrs) else None
 
 
 def matmul_integer(ins: tuple[Array, ...], attrs: Attrs) -> Array | None:

@@ -1,6 +1,5 @@
 """One node at a time: a fast implementation where one covers the case, else the op table."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -15,8 +14,9 @@ from emu.kernels.fast.conv import CONVOLUTIONS
 from emu.kernels.fast.elementwise import ELEMENTWISE
 from emu.kernels.fast.inputs import Inputs, present
 from emu.kernels.fast.integer import INTEGER
+from emu.kernels.fast.lying import laid, wanted
 from emu.kernels.fast.matmul import PRODUCTS
-from emu.kernels.fast.memory import new
+from emu.kernels.fast.memory import aligned, bytes_of
 from emu.kernels.fast.normalise import NORMALISE
 from emu.kernels.fast.pool import POOLS
 from emu.kernels.fast.writer import Call, Writer
@@ -35,15 +35,17 @@ def fast_op(op: str, attrs: FrozenAttrs, ins: Inputs, outs: int = 1) -> Results:
         return results(op, dict(attrs), ins, outs)
 
 
-def bound(op: str, attrs: Attrs, ins: Inputs, room: Callable[[], Array]) -> Call | None:
-    """Return the step that computes an op of f32 into what ``room`` returns.
-
-    None, and no room is asked for, where no fast implementation covers the case.
-    """
+def is_covered(op: str, attrs: Attrs, ins: Inputs) -> bool:
+    """Whether there is a fast implementation of an op for these inputs, all of them f32."""
     writer, given = WRITERS.get(op), present(ins)
-    if writer is None or given is None or not writer.covers(given, attrs):
-        return None
-    return writer.bind(given, attrs, room())
+    if writer is None or given is None or "out_dtype" in attrs:
+        return False
+    return writer.covers(given, attrs)
+
+
+def bound(op: str, attrs: Attrs, ins: Inputs, out: Array) -> Call:
+    """Return the step that computes an op that is covered into ``out``."""
+    return WRITERS[op].bind(present(ins) or (), attrs, out)
 
 
 def results(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Results:
@@ -65,18 +67,13 @@ def results(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Results:
 
 
 def _in_f32(op: str, attrs: Attrs, ins: Inputs) -> Array | None:
-    made: list[Array] = []
-
-    def room() -> Array:
-        types = [None if a is None else type_of(a) for a in ins]
-        made.append(new(find_op(op, "fast executor").infer(types, attrs)[0]))
-        return made[0]
-
-    call = bound(op, attrs, ins, room)
-    if call is None:
+    if not is_covered(op, attrs, ins):
         return None
-    call()
-    return made[0]
+    types = [None if a is None else type_of(a) for a in ins]
+    type = find_op(op, "fast executor").infer(types, attrs)[0]
+    out = laid(aligned(bytes_of(type)), type, wanted(op, ins, type))
+    bound(op, attrs, ins, out)()
+    return out
 
 
 def meaning(op: str, attrs: Attrs, ins: Inputs) -> Results:

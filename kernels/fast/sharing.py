@@ -5,13 +5,14 @@ place, and the anchor itself writes to where the group's output will lie.
 """
 
 from emu.ir.body import Body, BodyNode
+from emu.kernels.fast.lying import RESHAPES
 from emu.kernels.fast.run import WRITERS
 from emu.kernels.fast.writer import ANY, NONE
 
 # Ops whose result is the same dense elements in the same order.
-RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Relayout"))
+SAME = RESHAPES | {"Identity", "Relayout"}
 # Ops whose result is a view of their input, or could be if that lay otherwise.
-VIEWS = RESHAPES | {"Transpose", "Slice", "Expand"}
+VIEWS = SAME | {"Transpose", "Slice", "Expand"}
 
 
 def leaders(body: Body) -> dict[int, int]:
@@ -34,7 +35,7 @@ def _overwritten(body: Body, node: BodyNode) -> int | None:
 
 
 def _candidates(node: BodyNode) -> tuple[int, ...]:
-    if node.op in RESHAPES:
+    if node.op in SAME:
         return node.ins[:1]
     over = WRITERS[node.op].over if node.op in WRITERS else NONE
     if over == ANY:
@@ -44,7 +45,7 @@ def _candidates(node: BodyNode) -> tuple[int, ...]:
 
 def _alike(body: Body, value: int, node: BodyNode) -> bool:
     had, made = body.types[value], body.types[node.out]
-    if node.op in RESHAPES:
+    if node.op in SAME:
         return had.dtype == made.dtype and had.elements == made.elements
     return (had.dtype, had.shape) == (made.dtype, made.shape)
 
@@ -54,4 +55,4 @@ def _own(body: Body, value: int) -> bool:
     if value < body.inputs or value in body.outputs or len(body.readers[value]) > 1:
         return False
     maker = body.nodes[body.producer[value]]
-    return maker.op not in VIEWS or (maker.op in RESHAPES and _own(body, maker.ins[0]))
+    return maker.op not in VIEWS or (maker.op in SAME and _own(body, maker.ins[0]))

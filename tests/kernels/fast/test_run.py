@@ -197,10 +197,15 @@ def test_a_large_image_is_unfolded_in_parts() -> None:
     assert_close(found, OPS["Conv"].run(*ins, **dict(attrs)))
 
 
-def test_convolutions_of_one_dimension_take_the_meaning_of_the_op_table() -> None:
-    ins = values(((1, 2, 9), (3, 2, 3)))
-    (found,) = fast_op("Conv", (), ins)
-    assert np.array_equal(found, OPS["Conv"].run(*ins))
+@pytest.mark.parametrize("space", [(9,), (5, 6, 7)])
+def test_windows_slide_over_any_number_of_dimensions(space: tuple[int, ...]) -> None:
+    ins = values(((2, 4, *space), (6, 2, *(3 for _ in space))))
+    for op, given, attrs in (
+        ("Conv", ins, {"group": 2, "strides": tuple(2 for _ in space)}),
+        ("MaxPool", ins[:1], {"kernel_shape": tuple(2 for _ in space)}),
+    ):
+        (found,) = fast_op(op, freeze(attrs), given)
+        assert_close(found, OPS[op].run(*given, **attrs))
 
 
 def test_an_op_without_an_entry_is_refused_by_name() -> None:

@@ -1,0 +1,256 @@
+"""Steps made of register tiles: convolutions, products by fixed weights, largest of windows.
+
+Images lie with channels innermost, weights in the order that tiles read them (``packed``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from emu.ir.ops.window import Window
+from emu.ir.types import Array
+from emu.kernels.fast.lying import last
+from emu.kernels.fast.memory import aligned
+from emu.kernels.fast.writer import Call
+
+PRODUCT, DEPTHWISE, LARGEST = range(3)
+Ints = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What follows a product before it is stored: ``max(low, min(high, product + bias + more))``.
+
+    ``bias[M]`` is added for each channel, ``more`` is of the result's shape and lies as it does.
+    """
+
+    bias: Array | None = None
+    more: Array | None = None
+    low: float = -np.inf
+    high: float = np.inf
+
+
+def machine() -> Any:
+    """The module of compiled tiles; numba is imported for those who compute with it only."""
+    return import_module("emu.kernels.native.product")
+
+
+def zeros(size: int, value: float = 0.0) -> Array:
+    """``size`` numbers in f32, aligned, all of one value."""
+    made = aligned(4 * size).view(np.float32)
+    made.fill(value)
+    return made
+
+
+def blocks(width: int) -> list[tuple[int, int]]:
+    """First channel and width of each block of channels that one tile computes."""
+    native = machine()
+    lanes, most = native.LANES, native.LANES * native.VECTORS
+    found: list[tuple[int, int]] = []
+    column = 0
+    while column < width:
+        size = most if width - column > most - lanes else lanes
+        found.append((column, size))
+        column += size
+    return found
+
+
+def padded(width: int) -> int:
+    """``width`` rounded up to whole vectors."""
+    lanes: int = machine().LANES
+    return -(-width // lanes) * lanes
+
+
+def packed(w: Array, groups: int) -> Array:
+    """Weights ``w[M,C,taps]`` as tiles read them: by group, block of channels, tap, input channel.
+
+    For depthwise convolutions C is 1, and all channels are one group of that many blocks.
+    """
+    m, c, taps = w.shape
+    width = m // groups
+    made = zeros(groups * padded(width) * c * taps)
+    start = 0
+    for group in range(groups):
+        of_group = w[group * width : (group + 1) * width].transpose(2, 1, 0)
+        for column, size in blocks(width):
+            room = made[start : start + taps * c * size].reshape(taps, c, size)
+            part = of_group[:, :, column : column + size]
+            room[:, :, : part.shape[2]] = part
+            start += room.size
+    return made
+
+
+def spread(values: Array | None, width: int, groups: int) -> Array:
+    """``values[M]``, or zeros, with the channels of each group padded to whole vectors."""
+    made = zeros(groups * padded(width))
+    if values is not None:
+        made.reshape(groups, -1)[:, :width] = values.reshape(groups, width)
+    return made
+
+
+@lru_cache(maxsize=256)
+def places(shape: Ints, strides: Ints, window: Window) -> Array:
+    """Where the channels of each pixel begin that a tile reads: i32[tiles,taps,rows].
+
+    ``shape`` and ``strides`` (in elements) are those of images ``[N,H,W]``; -1 is padding.
+    """
+    (n, *space), (over, *steps) = shape, strides
+    where, inside = np.zeros((1, 1), np.int64), np.ones((1, 1), np.bool_)
+    for i, (size, step, count) in enumerate(
+        zip(space, steps, window.out(tuple(space)), strict=True)
+    ):
+        first = np.arange(count) * window.strides[i] - window.before[i]
+        found = first[:, None] + np.arange(window.kernel[i]) * window.dilations[i]
+        fits = (found >= 0) & (found < size)
+        where = _crossed(where, found * step, np.add)
+        inside = _crossed(inside, fits, np.logical_and)
+    table = np.where(inside, where, -1)
+    images = np.arange(n)[:, None, None] * over
+    return tiles_of(np.where(table < 0, -1, table + images).reshape(-1, table.shape[1]))
+
+
+def _crossed(a: Array, b: Array, both: Callable[..., Array]) -> Array:
+    """``[P,T]`` and ``[Q,S]`` as ``[P*Q,T*S]``."""
+    found = both(a[:, None, :, None], b[None, :, None, :])
+    return found.reshape(a.shape[0] * b.shape[0], -1)
+
+
+def tiles_of(table: Array) -> Array:
+    """A table of places by row, ``[rows,taps]``, as i32[tiles,taps,rows of a tile].
+
+    The last tile begins early enough to be whole; fewer rows than a tile has are taken one by one.
+    """
+    rows, height = table.shape[0], machine().ROWS
+    height = height if rows >= height else 1
+    starts = np.minimum(np.arange(0, rows, height), rows - height)
+    return np.ascontiguousarray(
+        table[starts[:, None] + np.arange(height)].transpose(0, 2, 1).astype(np.int32)
+    )
+
+
+class Tiled:
+    """A step that computes all tiles of a result. It holds what the addresses in it point to."""
+
+    def __init__(self, mode: int, held: tuple[Array | None, ...], **words: int) -> None:
+        """Take the mode, the arrays that words are addresses of, and the words by name."""
+        native = machine()
+        self.run: Callable[[int, Array], None] = native.run_tiles
+        self.mode, self.held = mode, held
+        self.words = np.array([words[name] for name in native.WORDS], np.int64)
+
+    def __call__(self) -> None:
+        """Compute the result."""
+        self.run(self.mode, self.words)
+
+
+@lru_cache(maxsize=64)
+def border(value: float, size: int) -> Array:
+    """What is read in the padding."""
+    return zeros(size, value)
+
+
+def rows_of(x: Array) -> tuple[int, int] | None:
+    """Number and pitch in bytes of the rows ``[K]`` of ``x[...,K]``; None if they lie unevenly."""
+    rows, pitch = 1, 0
+    if x.shape[-1] > 1 and x.strides[-1] != x.itemsize:
+        return None
+    for size, stride in zip(reversed(x.shape[:-1]), reversed(x.strides[:-1]), strict=True):
+        if size > 1 and (stride <= 0 or (pitch and stride != pitch * rows)):
+            return None
+        pitch = pitch or (stride if size > 1 else 0)
+        rows *= size
+    return rows, pitch or x.itemsize * x.shape[-1]
+
+
+def tiled(
+    mode: int,
+    x: Array,
+    table: Array,
+    weights: Array,
+    bias: Array,
+    out: Array,
+    sizes: dict[str, int],
+    ending: Ending,
+) -> Tiled:
+    """The step that computes ``out[...,M]``; ``sizes`` are taps, channels, groups and the like."""
+    found = rows_of(out)
+    assert found is not None
+    rows, pitch = found
+    more_pitch = 0
+    if ending.more is not None:
+        _, more_pitch = rows_of(ending.more) or (0, 0)
+    edge = border(-np.inf if mode == LARGEST else 0.0, max(1024, sizes["channels"]))
+    bounds = np.array([ending.low, ending.high], np.float32)
+    held = (x, table, weights, bias, out, ending.more, edge, bounds)
+    return Tiled(
+        mode,
+        held,
+        rows=rows,
+        first=0,
+        end=table.shape[0],
+        x=x.ctypes.data,
+        places=table.ctypes.data,
+        weights=weights.ctypes.data,
+        start=bias.ctypes.data,
+        out=out.ctypes.data,
+        pitch=pitch,
+        border=edge.ctypes.data,
+        bounds=bounds.ctypes.data,
+        more=0 if ending.more is None else ending.more.ctypes.data,
+        more_pitch=more_pitch,
+        **sizes,
+    )
+
+
+def convolution(
+    x: Array, w: Array, window: Window, groups: int, out: Array, ending: Ending
+) -> Call:
+    """The step that convolves ``x[N,C,...]`` with ``w[M,C/g,...]`` into ``out[N,M,...]``."""
+    image, m = last(x), w.shape[0]
+    flat = w.reshape(m, w.shape[1], -1)
+    strides = tuple(s // 4 for s in image.strides[:-1])
+    table = places(image.shape[:-1], strides, window)
+    alone = groups == x.shape[1] == m and groups > 1
+    shared = 1 if alone else groups
+    sizes = {
+        "taps": flat.shape[2],
+        "channels": flat.shape[1],
+        "width": m // shared,
+        "groups": shared,
+        "group_bytes": 4 * (x.shape[1] // groups),
+        "row_bytes": 4 * x.shape[1] * int(np.prod(window.strides)),
+    }
+    weights, bias = packed(flat, shared), spread(ending.bias, m // shared, shared)
+    mode = DEPTHWISE if alone else PRODUCT
+    if ending.more is not None:
+        ending = replace(ending, more=last(ending.more))
+    return tiled(mode, x, table, weights, bias, last(out), sizes, ending)
+
+
+def largest(x: Array, window: Window, out: Array) -> Call:
+    """The step that takes the largest of each window of ``x[N,C,...]``, NaN if there is one."""
+    image, c = last(x), x.shape[1]
+    strides = tuple(s // 4 for s in image.strides[:-1])
+    table = places(image.shape[:-1], strides, window)
+    taps = table.shape[1]
+    sizes = {"taps": taps, "channels": 1, "width": c, "groups": 1, "group_bytes": 0}
+    sizes["row_bytes"] = 4 * c * int(np.prod(window.strides))
+    start = zeros(padded(c), -np.inf)
+    return tiled(LARGEST, x, table, start, start, last(out), sizes, Ending())
+
+
+def product(x: Array, w: Array, out: Array, ending: Ending) -> Call:
+    """The step that computes ``out[...,N] = x[...,K] @ w[K,N]``; rows of ``x`` lie evenly."""
+    found = rows_of(x)
+    assert found is not None
+    rows, pitch = found
+    table = tiles_of((np.arange(rows) * (pitch // 4))[:, None])
+    k, n = w.shape
+    sizes = {"taps": 1, "channels": k, "width": n, "groups": 1, "group_bytes": 0}
+    sizes["row_bytes"] = 4 * k
+    weights = packed(w.T[:, :, None], 1)
+    return tiled(PRODUCT, x, table, weights, spread(ending.bias, n, 1), out, sizes, ending)

@@ -1,0 +1,1 @@
+"""Machine code for what takes the time: tiles of products, convolutions and pools, by numba."""
