@@ -54,7 +54,7 @@ def conv(ins: tuple[Array, ...], attrs: Attrs) -> Array:
     x, w, *bias = ins
     space = window_of(attrs, w.shape[2:]).out(x.shape[2:])
     out = last_empty((x.shape[0], w.shape[0], *space))
-    bind_conv((x, w), attrs, out, Ending(*bias))()
+    bind_conv((x, w), attrs, out, Ending(bias[0] if bias else None))()
     return out
 
 

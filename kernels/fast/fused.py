@@ -20,10 +20,7 @@ Bind: TypeAlias = Callable[[Ins, Attrs, Array, Ending], Call]
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """How to bind a product of ``x`` and fixed weights; results have channels along ``axis``.
-
-    ``bias`` finds the bias among the inputs; its shape is None where no bias of channels is meant.
-    """
+    """How to bind a product of ``x`` and fixed weights; results have channels along ``axis``."""
 
     bind: Bind
     covers: Callable[[Ins, Attrs], bool]
@@ -50,7 +47,8 @@ class Fusion:
 
 def _matmul(ins: Ins, attrs: Attrs, out: Array, ending: Ending) -> Call:
     del attrs
-    return product(*ins, out, ending)
+    x, w = ins
+    return product(x, w, out, ending)
 
 
 def _gemm(ins: Ins, attrs: Attrs, out: Array, ending: Ending) -> Call:
@@ -88,10 +86,10 @@ def fusion(body: Body, at: int, known: Mapping[int, Array]) -> Fusion | None:
     if {a.dtype for a in (x, w, *bias)} != {F32} or "out_dtype" in attrs:
         return None
     shape = body.types[node.out].dims
-    biased = [_per_channel(b, shape, kind.axis) for b in bias]
-    if not kind.covers((x, w), attrs) or any(b is None for b in biased):
+    channels = _per_channel(bias[0], shape, kind.axis) if bias else None
+    if not kind.covers((x, w), attrs) or (bias and channels is None):
         return None
-    begun = Fusion(kind, (x, w), attrs, Ending(*biased), at)
+    begun = Fusion(kind, (x, w), attrs, Ending(channels), at)
     return _followed(body, begun, known)
 
 
@@ -153,9 +151,7 @@ def _plus(body: Body, so_far: Fusion, node: BodyNode, other: int, array: Array) 
         return None
     if array.shape == shape and node.op == "Add":
         return replace(so_far.ending, more=array)
-    if node.op == "BiasAdd" and integer(dict(node.attrs), "axis", 1) % len(shape) != axis % len(
-        shape
-    ):
+    if node.op == "BiasAdd" and (integer(dict(node.attrs), "axis", 1) - axis) % len(shape):
         return None
     if so_far.ending.bias is not None or not _are_fixed(body, (other,)):
         return None

@@ -99,7 +99,8 @@ def places(shape: Ints, strides: Ints, window: Window) -> Array:
     ``shape`` and ``strides`` (in elements) are those of images ``[N,H,W]``; -1 is padding.
     """
     (n, *space), (over, *steps) = shape, strides
-    where, inside = np.zeros((1, 1), np.int64), np.ones((1, 1), np.bool_)
+    where: Array = np.zeros((1, 1), np.int64)
+    inside: Array = np.ones((1, 1), np.bool_)
     for i, (size, step, count) in enumerate(
         zip(space, steps, window.out(tuple(space)), strict=True)
     ):
@@ -108,9 +109,8 @@ def places(shape: Ints, strides: Ints, window: Window) -> Array:
         fits = (found >= 0) & (found < size)
         where = _crossed(where, found * step, np.add)
         inside = _crossed(inside, fits, np.logical_and)
-    table = np.where(inside, where, -1)
-    images = np.arange(n)[:, None, None] * over
-    return tiles_of(np.where(table < 0, -1, table + images).reshape(-1, table.shape[1]))
+    images: Array = np.arange(n, dtype=np.int64)[:, None, None] * over
+    return tiles_of(np.where(inside, images + where, -1).reshape(-1, where.shape[1]))
 
 
 def _crossed(a: Array, b: Array, both: Callable[..., Array]) -> Array:
@@ -127,9 +127,8 @@ def tiles_of(table: Array) -> Array:
     rows, height = table.shape[0], machine().ROWS
     height = height if rows >= height else 1
     starts = np.minimum(np.arange(0, rows, height), rows - height)
-    return np.ascontiguousarray(
-        table[starts[:, None] + np.arange(height)].transpose(0, 2, 1).astype(np.int32)
-    )
+    each: Array = starts[:, None] + np.arange(height, dtype=np.int64)
+    return np.ascontiguousarray(table[each].transpose(0, 2, 1), np.int32)
 
 
 class Tiled:

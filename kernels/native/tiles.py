@@ -10,10 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from llvmlite import binding, ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+import llvmlite.binding
+import llvmlite.ir
+import numba.core.cgutils
+import numba.extending
+
+# Neither package says what its types are.
+binding: Any = llvmlite.binding
+ir: Any = llvmlite.ir
+cgutils: Any = numba.core.cgutils
+intrinsic: Any = numba.extending.intrinsic
+types: Any = numba.types
 
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 LANES = 16 if WIDE else 8  # f32 in a vector

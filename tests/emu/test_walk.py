@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +17,12 @@ from emu.walk import prepare
 from tests.emu.tiny import TINY
 
 
-def executable(name: str, **choices: Any) -> Executable:
-    return compile(TINY[name], **choices)
-
-
 def inputs_of(made: Executable, seed: int = 0) -> dict[str, Array]:
     return dict(random_inputs(made.compiled.graph, seed))
 
 
 def test_a_run_leaves_the_outputs_of_an_earlier_one_alone() -> None:
-    made = executable("unet")
+    made = compile(TINY["unet"])
     walk, first, second = made.walk(), inputs_of(made, 0), inputs_of(made, 1)
 
     early = walk.run(first)
@@ -41,7 +36,7 @@ def test_a_run_leaves_the_outputs_of_an_earlier_one_alone() -> None:
 
 
 def test_a_run_only_reads_its_inputs() -> None:
-    made = executable("transformer")
+    made = compile(TINY["transformer"])
     given = inputs_of(made)
     before = {name: array.copy() for name, array in given.items()}
     made.walk().run(given)
@@ -57,7 +52,7 @@ def counted(constant: Constant, loads: Counter[str], name: str) -> Constant:
 
 
 def test_weights_are_loaded_once_for_all_runs() -> None:
-    made = executable("transformer")
+    made = compile(TINY["transformer"])
     loads: Counter[str] = Counter()
     graph = made.compiled.lowered
     constants = {name: counted(c, loads, name) for name, c in graph.constants.items()}
@@ -68,7 +63,7 @@ def test_weights_are_loaded_once_for_all_runs() -> None:
 
 
 def test_what_launches_make_lies_in_no_more_memory_than_the_plan_gave_it() -> None:
-    made = executable("unet")
+    made = compile(TINY["unet"])
     program, graph = made.compiled.program, made.compiled.lowered
     apart = {*program.inputs, *graph.constants}
     allocs = [c for c in program.commands if isinstance(c, Alloc) and c.value not in apart]
@@ -82,7 +77,7 @@ def test_what_launches_make_lies_in_no_more_memory_than_the_plan_gave_it() -> No
 
 
 def test_every_launch_is_a_place_that_is_noted() -> None:
-    made = executable("unet")
+    made = compile(TINY["unet"])
     walk, places = made.walk(), list[str]()
     with noting(places.append):
         walk.run(inputs_of(made))
@@ -92,8 +87,8 @@ def test_every_launch_is_a_place_that_is_noted() -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])
 def test_what_the_host_computes_crosses_the_link_both_ways(device: str) -> None:
-    made = executable("unet", device=device, kernels="deep")
-    hosted = executable("unet", device=device, kernels="basic", fallback="host")
+    made = compile(TINY["unet"], device=device, kernels="deep")
+    hosted = compile(TINY["unet"], device=device, kernels="basic", fallback="host")
     ours, theirs = (m.walk().run(inputs_of(m)) for m in (made, hosted))
     for name, array in ours.items():
         np.testing.assert_allclose(theirs[name], array, rtol=1e-4, atol=1e-5)
