@@ -121,13 +121,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a gpu core can hold at once: threads, tiles and their registers."""
+    """What a gpu core can hold at once: threads, tiles and their registers.
+
+    ``cluster_tiles`` tiles on neighbouring cores receive a load of one of them (multicast).
+    """
 
     max_threads_per_core: int
     max_threads_per_tile: int
     max_tiles_per_core: int
     registers_kib_per_core: float
     source: str
+    cluster_tiles: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +161,15 @@ class Launch:
     A graph of launches takes ``replay_us`` on the side that issues, whatever their number, and
     each of them ``replayed_us`` on the device, ``start_us`` if that is not given. A device without
     ``replay_us`` replays no graphs.
+
+    A product stages its operands, and takes ``staging_us`` to set that up before its loop and to
+    drain it behind.
     """
 
     issue_us: float
     start_us: float
     source: str
+    staging_us: float | None = None
     replay_us: float | None = None
     replayed_us: float | None = None
 

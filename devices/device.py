@@ -270,8 +270,8 @@ def launch_footprint(
 ) -> Footprint:
     """What one launch does, from the closed counts of its tile program.
 
-    With a ``residency`` all that crosses the border of a core goes through a shared cache; None is
-    a chip without one.
+    A ``residency`` says what a shared cache holds, None is a chip without one. What crosses the
+    cache is for the chip to say.
     """
     block = None if residency is None else tuple(residency.block.items())
     return _footprint(program, shares, block, cores, array_cycles)
@@ -302,7 +302,6 @@ def _footprint(
     moved = sum(counts.loaded.values()) + sum(counts.stored.values())
     return Footprint(
         traffic=traffic,
-        l2_bytes=0 if block is None else moved,
         onchip_bytes=moved + kept + counts.touched,
         work=counts.total_work,
         peak_onchip_bytes=footprint_bytes(program) * cores,

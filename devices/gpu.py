@@ -1,5 +1,6 @@
 """GPUs: an asynchronous launch queue feeds launches whose inside is the wave model."""
 
+from dataclasses import replace
 from functools import cached_property
 
 from emu.devices.datasheet import Datasheet
@@ -85,9 +86,14 @@ class GpuDevice(Device):
     def footprint(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
         """What a launch of a program does; worked out once."""
         return self.memo(
-            ("footprint", program, shares, cores),
-            lambda: launch_footprint(program, shares, self.residency(program), cores, 0),
+            ("footprint", program, shares, cores), lambda: self.does(program, shares, cores)
         )
+
+    def does(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
+        """What a launch does on this chip, whose clusters share what crosses the cache."""
+        did = launch_footprint(program, shares, self.residency(program), cores, 0)
+        _, through, _ = self.waves(program, Shares()).sizes
+        return replace(did, l2_bytes=through)
 
     def least_ps(self, program: TileProgram) -> int:
         """Its operations on all cores that it can use, or its bytes, whatever the waves are."""

@@ -3,13 +3,17 @@
 It follows from the program and the size alone, so all chips with such a cache share it.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
+from typing import TypeAlias
 
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
 from emu.ir.regions import covered, span, trips
 from emu.ir.tile import TileProgram
+
+Block: TypeAlias = dict[int, int]  # tiles by parallel loop
 
 
 @lru_cache(maxsize=16384)
@@ -20,10 +24,31 @@ def raster(program: TileProgram, capacity_bytes: int, at_once: int) -> Residency
     side by side: these go through their loops in step, so that only what their steps load has to
     fit. Blocks grow by doubling, the loop that grows the loads least first.
     """
+    if not capacity_bytes:
+        return Residency()
+
+    def shares(block: Block, size: int) -> bool:
+        if size <= capacity_bytes:
+            return True
+        return prod(block.values()) <= at_once and step_bytes(program, block) <= capacity_bytes
+
+    return _largest(program, shares)
+
+
+@lru_cache(maxsize=16384)
+def cluster(program: TileProgram, tiles: int) -> Residency:
+    """The block of at most ``tiles`` neighbours that load the fewest bytes together.
+
+    They run on cores that receive a load of one of them side by side (multicast), so what they
+    share crosses the shared cache once.
+    """
+    return _largest(program, lambda block, _: prod(block.values()) <= tiles)
+
+
+def _largest(program: TileProgram, shares: Callable[[Block, int], bool]) -> Residency:
+    """Grow a block while its tiles share, which is asked with the bytes that it loads."""
     loops = [i for i, loop in enumerate(program.loops) if loop.parallel]
     block = dict.fromkeys(loops, 1)
-    if not loops or not capacity_bytes:
-        return Residency()
     while True:
         grown = [
             {**block, i: min(2 * block[i], trips(program.loops[i], {}))}
@@ -31,28 +56,19 @@ def raster(program: TileProgram, capacity_bytes: int, at_once: int) -> Residency
             if block[i] < trips(program.loops[i], {})
         ]
         sized = [(held_bytes(program, b), n, b) for n, b in enumerate(grown)]
-        fitting = [f for f in sized if _shares(program, f[2], f[0], capacity_bytes, at_once)]
+        fitting = [f for f in sized if shares(f[2], f[0])]
         if not fitting:
-            return Residency(block)
+            return Residency(block) if loops else Residency()
         block = min(fitting, key=lambda f: f[:2])[2]
 
 
-def _shares(
-    program: TileProgram, block: dict[int, int], size: int, capacity_bytes: int, at_once: int
-) -> bool:
-    """Whether the tiles of a block, which load ``size`` bytes, find each other's in the cache."""
-    if size <= capacity_bytes:
-        return True
-    return prod(block.values()) <= at_once and step_bytes(program, block) <= capacity_bytes
-
-
-def step_bytes(program: TileProgram, block: dict[int, int]) -> int:
+def step_bytes(program: TileProgram, block: Block) -> int:
     """Bytes that a block of tiles loads in one step of their loops, in all versions of buffers."""
     inner = {i: 1 for i, loop in enumerate(program.loops) if not loop.parallel}
     return max(b.depth for b in program.buffers) * held_bytes(program, {**block, **inner})
 
 
-def held_bytes(program: TileProgram, block: dict[int, int]) -> int:
+def held_bytes(program: TileProgram, block: Block) -> int:
     """Bytes of all inputs that one block of tiles loads."""
     size = 0
     for buffer in program.buffers:

@@ -114,6 +114,12 @@ class Rates:
         )
 
     @cached_property
+    def staging(self) -> Term:
+        """The time that a product takes to set up the staging of its operands, and to drain it."""
+        us = self.sheet.launch.staging_us or 0
+        return Term("fill_drain", exact(us) * 10**6, Fraction(1))
+
+    @cached_property
     def network(self) -> Network:
         """The network between cores; raises ValueError on a chip without one."""
         if self.sheet.network is None:

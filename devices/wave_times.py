@@ -12,15 +12,17 @@ ROUGHNESS = 1e-12  # far over the relative error of some twenty operations on fl
 class WaveTimes(Generic[Number]):
     """What the time of a launch follows from: its tiles, their bytes and operations, and rates.
 
-    ``tile_ps`` is what a core computes on a full tile, ``in_flight`` the bytes per ps that the
-    requests of one tile sustain, ``through`` the bytes between cores and the shared cache, of which
-    ``fetched`` go on to device memory.
+    Bytes are ``received`` by cores, cross the shared cache (``through``), and are ``fetched`` from
+    device memory. ``staged_ps`` is what sets up and drains, ``tile_ps`` what a core computes on a
+    full tile, ``in_flight`` the bytes per ps that the requests of one tile sustain.
     """
 
     tiles: Number
     occupancy: int
     fetched: int
     through: int
+    received: int
+    staged_ps: Number
     tile_ps: Number
     in_flight: Number
     speeds: Speeds[Number]
@@ -32,12 +34,14 @@ class WaveTimes(Generic[Number]):
         have in flight, the shared cache, the ports.
         """
         sustained = cores * self.occupancy * self.in_flight
-        return max(self.alone(self.tiles, self.tiles / cores, sustained)) + self.speeds.latency_ps
+        slowest = max(self.alone(self.tiles, self.tiles / cores, sustained))
+        return slowest + self.speeds.latency_ps + self.staged_ps
 
     def ps(self, cores: int, dealt: tuple[int, int, int, int]) -> Number:
         """All waves of a launch on ``cores``, ``dealt`` as ``Waves.dealt`` says."""
         wide, waves, last, exposed = dealt
         ps = exposed * self.speeds.latency_ps + self.wave_ps(last, min(cores, last))
+        ps += self.staged_ps
         return ps + (waves - 1) * self.wave_ps(wide, cores) if waves > 1 else ps
 
     def wave_ps(self, tiles: int, cores: int) -> Number:
@@ -59,5 +63,5 @@ class WaveTimes(Generic[Number]):
             per_core * self.tile_ps,
             self.fetched * share / min(self.speeds.dram, sustained),
             self.through * share / self.speeds.l2,
-            self.through * per_core / self.tiles / self.speeds.port,
+            self.received * per_core / self.tiles / self.speeds.port,
         )

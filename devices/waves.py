@@ -6,7 +6,7 @@ tiles that fits the cache come from device memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
@@ -14,6 +14,7 @@ from math import ceil
 from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.full_tile import FullCompute, full_tile
 from emu.devices.occupancy import occupancy
+from emu.devices.raster import cluster
 from emu.devices.rates import Number, Rates, Speeds
 from emu.devices.terms import Phase, Term, positive
 from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
@@ -49,6 +50,16 @@ class Waves:
     def counts(self) -> Counts:
         """What all tiles move and compute."""
         return count(self.program, tuple(self.residency.block.items()))
+
+    @cached_property
+    def multicast(self) -> Counts:
+        """What all tiles move, where ``fetched`` is what crosses the shared cache.
+
+        The tiles of a cluster receive what one of them loads.
+        """
+        limits = self.sheet.limits
+        together = 1 if limits is None else limits.cluster_tiles or 1
+        return count(self.program, tuple(cluster(self.program, together).block.items()))
 
     @cached_property
     def cost(self) -> TileCost:
@@ -109,16 +120,36 @@ class Waves:
 
     def times(self, number: type[Number], speeds: Speeds[Number]) -> WaveTimes[Number]:
         """The times of waves, worked out in such numbers."""
-        counts = self.counts
+        fetched, through, received = self.sizes
         return WaveTimes(
             number(self.tiles),
             self.occupancy,
-            counts.fetched_bytes,
-            counts.moved_bytes,
+            fetched,
+            through,
+            received,
+            number(self.staged.ps),
             number(self.full_tile.cycles) / speeds.clock,
             number(in_flight_bytes(self.program)) / speeds.latency_ps,
             speeds,
         )
+
+    @cached_property
+    def staged(self) -> Term:
+        """Setting up and draining what stages the operands of products; nothing without one."""
+        staging, statements = self.rates.staging, self.program.statements
+        products = (p.statement for p in statements if isinstance(p.statement, Compute))
+        first = next((s for s in products if s.kind == "matrix"), None)
+        return (
+            replace(staging, amount=Fraction())
+            if first is None
+            else replace(staging, node=first.node)
+        )
+
+    @cached_property
+    def sizes(self) -> tuple[int, int, int]:
+        """Bytes that cross the border of device memory, of the shared cache, and of cores."""
+        counts = self.counts
+        return counts.fetched_bytes, self.multicast.fetched_bytes, counts.moved_bytes
 
     def dealt(self, cores: int) -> tuple[int, int, int, int]:
         """Tiles in a full wave, waves, tiles in the last one, and exposed latencies.
@@ -133,7 +164,9 @@ class Waves:
         """Full waves, then the last one; with ``every`` resource, or only the slowest of a wave."""
         wide, waves, last, exposed = self.dealt(cores)
         full = (self.wave(wide, cores, waves - 1, every),) if waves > 1 else ()
+        staged = (Phase(((self.staged,),)),) if self.staged.amount else ()
         return (
+            *staged,
             Phase(((self.rates.dram_latency,),), exposed),
             *full,
             self.wave(last, min(cores, last), 1, every),
@@ -145,8 +178,8 @@ class Waves:
         resources = (
             lambda: self.computed(tiles, per_core),
             lambda: self.fetched(tiles, self.in_flight(tiles, cores)),
-            lambda: self.through(tiles, self.rates.l2),
-            lambda: self.through(per_core, self.rates.port),
+            lambda: self.through(tiles),
+            lambda: self.received(per_core),
         )
         if not every:
             alone = self.exact.in_a_wave(tiles, cores)
@@ -176,9 +209,13 @@ class Waves:
             terms = (*terms, Term("wait", lost, Fraction(1)))
         return terms
 
-    def through(self, tiles: Fraction | int, rate: Fraction) -> tuple[Term, ...]:
+    def through(self, tiles: int) -> tuple[Term, ...]:
+        """Bytes that clusters load and tiles store; what others load as well is reload."""
+        return self.moved(self.multicast.fetched, Fraction(tiles, self.tiles), self.rates.l2)
+
+    def received(self, tiles: Fraction) -> tuple[Term, ...]:
         """Bytes that tiles load and store; what other tiles load as well counts as reload."""
-        return self.moved(self.counts.loaded, Fraction(tiles) / self.tiles, rate)
+        return self.moved(self.counts.loaded, tiles / self.tiles, self.rates.port)
 
     def moved(self, read: Mapping[int, int], share: Fraction, rate: Fraction) -> tuple[Term, ...]:
         """A share of the bytes that are read and stored, first moves and repeated ones apart."""

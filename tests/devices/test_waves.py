@@ -7,7 +7,7 @@ import pytest
 
 from emu.devices.datasheet import load_datasheet
 from emu.devices.gpu import GpuDevice
-from emu.devices.raster import raster, step_bytes
+from emu.devices.raster import cluster, raster, step_bytes
 from emu.devices.terms import settle
 from emu.devices.tile_cost import Shares
 from emu.ir.body import Body, BodyNode
@@ -167,3 +167,44 @@ def test_the_duration_of_sums_is_that_of_the_terms_on_any_number_of_cores(
         waves = GPU.waves(program_of(body, Tiling(tile, 16, cores=0)), Shares())
         for cores in waves.candidates():
             assert waves.ps(cores) == settle(waves.phases(cores)).ps >= waves.at_least(cores)
+
+
+def with_facts(chip: str, **figures: float) -> GpuDevice:
+    changes = tuple((key.replace("__", "."), figure) for key, figure in figures.items())
+    return GpuDevice(load_datasheet(chip, changes))
+
+
+def test_what_tiles_of_a_cluster_share_crosses_the_cache_once() -> None:
+    product = program_of(matmul_body(1024, 1024, 1024), Tiling((128, 256), 16, cores=0))
+    alone = with_facts("h100_sxm", limits__cluster_tiles=1).waves(product, Shares())
+    pairs = GpuDevice(load_datasheet("h100_sxm")).waves(product, Shares())
+
+    # 8 x 4 tiles load 128 rows and 256 columns of 1024 elements each, and store all 1024 x 1024.
+    stored = 4 * 1024 * 1024
+    loaded = 32 * (128 + 256) * 1024 * 4 + stored
+    assert alone.sizes[1:] == (loaded, loaded)
+    # Two tiles below each other share their 256 columns: 16 pairs load 256 rows and 256 columns.
+    assert dict(cluster(product, 2).block) == {0: 2, 1: 1}
+    assert pairs.sizes[1:] == (16 * (256 + 256) * 1024 * 4 + stored, loaded)
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 4, 8])
+def test_larger_clusters_never_load_more_and_are_never_slower(tiles: int) -> None:
+    product = program_of(matmul_body(4096, 4096, 512), Tiling((64, 128), 16, cores=0))
+    smaller = with_facts("h100_sxm", limits__cluster_tiles=tiles)
+    larger = with_facts("h100_sxm", limits__cluster_tiles=2 * tiles)
+    sizes = [chip.waves(product, Shares()).sizes[1] for chip in (smaller, larger)]
+    assert sizes[1] <= sizes[0]
+    assert larger.price(product) <= smaller.price(product)
+
+
+def test_a_product_pays_for_staging_its_operands_and_a_sum_does_not() -> None:
+    product = program_of(matmul_body(256, 256, 256), Tiling((64, 64), 16, cores=0))
+    without = with_facts("h100_sxm", launch__staging_us=1e-6)
+    chip = GpuDevice(load_datasheet("h100_sxm"))
+    assert chip.price(product) == without.price(product) + 1_500_000 - 1
+    settled, _ = chip.duration(product, Shares())
+    assert dict(settled.shares)[0, "fill_drain"] == 1_500_000
+
+    sum_of_two = program_of(add_body(), Tiling((1, 256), cores=0))
+    assert chip.price(sum_of_two) == without.price(sum_of_two)

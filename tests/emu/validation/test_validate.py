@@ -100,16 +100,18 @@ def test_every_card_and_condition_of_the_table_is_one_that_emu_has() -> None:
 
 @pytest.mark.checkout
 @pytest.mark.parametrize("card", ["h100", "h200"])
-def test_cards_that_set_nothing_in_emu_are_met(card: str) -> None:
-    """Products measured by emu's own script, on cards whose rows chose no figure of emu."""
+def test_products_on_cards_of_ones_own_are_met(card: str) -> None:
+    """Products measured by emu's own script: three shapes on the H100 set figures of the kind."""
     file = Path(__file__).parents[3] / "benches" / "measured" / f"{card}_gemm.csv"
     cases = cases_of(read_rows(file), device_names())
     (found, *_) = summaries([Scored(case, predict(case)) for case in cases])
     assert found.n == 37
     assert found.median_abs_error is not None
-    assert found.median_abs_error < 0.105
+    assert found.median_abs_error < 0.06
+    assert found.p90_abs_error is not None
+    assert found.p90_abs_error < 0.16
     assert found.pairs_right is not None
-    assert found.pairs_right > 0.97
+    assert found.pairs_right > 0.98
 
 
 @pytest.mark.checkout
