@@ -37,9 +37,9 @@ class Card:
 class RowStack:
     """What rows whose text fits a pattern were measured on.
 
-    ``timed`` is "kernel" (launches alone), "call" (with the condition ``call``) or "run" (a whole
-    model; every launch then costs the host the condition ``dispatch``). Such rows are ``never``
-    priced, or leave ``open`` what decides their time: both say why.
+    ``timed`` is "kernel" or "call" (launches alone) or "run" (a whole model; every launch then
+    costs the host the condition ``dispatch``); the condition ``call`` is around it. Such rows are
+    ``never`` priced, or leave ``open`` what decides their time: both say why.
     """
 
     name: str
