@@ -61,5 +61,8 @@ def test_energies_of_gpus_are_those_of_one_measured_chip_by_the_power_of_their_n
         assert energy.pj_per_flop_f32 == pytest.approx(measured.pj_per_flop_f32 * node, rel=0.01)
         for dtype, each in energy.pj_per_flop.items():
             assert each == pytest.approx(measured.pj_per_flop[dtype] * node, rel=0.02)
+        assert sheet.memory.onchip.energy_pj_byte == pytest.approx(1.0625 * node * 0.7, rel=0.01)
+        assert sheet.memory.l2 is not None
+        assert sheet.memory.l2.energy_pj_byte == pytest.approx(1.75 * node * 0.7, rel=0.01)
         assert sheet.board is not None
         assert energy.static_w == pytest.approx(0.176 * (sheet.board.power_w or 0), rel=0.01)
