@@ -43,7 +43,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stack:
+class Compiled:
     """All that a program depends on beside the model."""
 
     chip: str
@@ -54,7 +54,7 @@ class _Stack:
 
 
 @lru_cache(maxsize=1024)
-def _program(workload: Workload, stack: _Stack) -> Program:
+def _program(workload: Workload, stack: Compiled) -> Program:
     """The commands of a workload; an op is one group, since a row of an op timed one kernel."""
     is_op = workload[0] in OPS
     dtype = "fp32" if is_op else stack.dtype  # the graph of an op is in its dtype already
@@ -76,6 +76,13 @@ def _one_kernel(graph: Graph, library: Library, chip: Device) -> Program:
     return plan(selector.schedule(Fused(graph, "row", (group,), ())), chip.machine)
 
 
+def compiled(case: Case) -> Compiled:
+    """What the program of a case depends on beside its workload; the case has a stack."""
+    assert case.stack is not None
+    row = case.stack
+    return Compiled(case.chip, row.changes, case.dtype, row.kernels, row.fusion)
+
+
 def predict(case: Case, changes: Changes = ()) -> Prediction:
     """The prediction of a case that is priced; ``changes`` are other facts of its chip.
 
@@ -83,11 +90,10 @@ def predict(case: Case, changes: Changes = ()) -> Prediction:
     """
     assert case.stack is not None
     assert case.workload is not None
-    own = case.stack.changes
-    stack = _Stack(case.chip, own, case.dtype, case.stack.kernels, case.stack.fusion)
+    stack = compiled(case)
     try:
         program = _program(case.workload, stack)
-        trace = make_device(case.chip, NATIVE, (*own, *changes)).simulate(program)
+        trace = make_device(case.chip, NATIVE, (*stack.changes, *changes)).simulate(program)
     except EmuError as error:
         return Prediction(refused=str(error))
     once = trace.total_ps if case.stack.timed == "run" else kernels_ps(trace)

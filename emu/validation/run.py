@@ -10,7 +10,7 @@ from emu.devices.datasheet import device_names
 from emu.ir.errors import UnknownName
 from emu.validation.assumptions import Varied, assumed_of, variants, varied
 from emu.validation.cases import Case, cases_of
-from emu.validation.price import Prediction, predict
+from emu.validation.price import Prediction, compiled, predict
 from emu.validation.rows import package_rows, read_rows
 from emu.validation.score import Scored, Summary, summaries
 
@@ -52,16 +52,30 @@ def validate(device: str | None = None, rows: Path | None = None) -> Validation:
 
 
 def _scored(cases: Sequence[Case], with_facts: frozenset[Case]) -> tuple[Scored, ...]:
-    """Every case priced, on all processors if there are many."""
-    jobs = [(case, case in with_facts) for case in cases]
-    if len(jobs) < FEW:
-        return tuple(map(_score, jobs))
+    """Every case priced, on all processors if there are many.
+
+    Cases of one program are one job, so that it is compiled once. Models are compiled first: at
+    the end, where processors wait for each other, jobs are short.
+    """
+    if len(cases) < FEW:
+        return tuple(_score(case, case in with_facts) for case in cases)
+    jobs: dict[object, list[int]] = {}
+    for place, case in enumerate(cases):
+        alike = place if case.never else (case.workload, compiled(case))
+        jobs.setdefault(alike, []).append(place)
+    places = sorted(jobs.values(), key=lambda job: cases[job[0]].set != "model")
+    chosen = [[(cases[n], cases[n] in with_facts) for n in job] for job in places]
     with ProcessPoolExecutor(cpu_count()) as pool:
-        return tuple(pool.map(_score, jobs))
+        found = zip(places, pool.map(_score_all, chosen), strict=True)
+        scored = {n: one for job, many in found for n, one in zip(job, many, strict=True)}
+    return tuple(scored[n] for n in range(len(cases)))
 
 
-def _score(job: tuple[Case, bool]) -> Scored:
-    case, with_facts = job
+def _score_all(job: Sequence[tuple[Case, bool]]) -> list[Scored]:
+    return [_score(case, with_facts) for case, with_facts in job]
+
+
+def _score(case: Case, with_facts: bool) -> Scored:
     if case.never:
         return Scored(case, Prediction())
     priced = predict(case)

@@ -12,6 +12,7 @@ from emu.devices.datasheet import device_names
 from emu.validation.cases import cases_of
 from emu.validation.price import predict
 from emu.validation.rows import package_rows, read_rows
+from emu.validation.run import validate
 from emu.validation.score import Scored, Summary, summaries
 from emu.validation.stacks import card_of, cards, conditions, stacks
 
@@ -73,6 +74,17 @@ def test_rows_of_others_are_priced_in_json_with_their_assumptions(
     assert matmul["assumed"][0] == "eager-product"
     assert (unknown["status"], unknown["predicted"]) == ("not_priced", None)
     assert {one["name"] for one in found["assumptions"]} >= {"eager-product", "launch.start_us"}
+
+
+def test_many_rows_are_priced_side_by_side_and_come_in_their_order(tmp_path: Path) -> None:
+    shapes = [f"M=64 N={64 * n}" for n in (3, 1, 2)] * 12
+    rows = [f"softmax,fp16,{s},h100_sxm,5.0,mine,bench {n},profiled" for n, s in enumerate(shapes)]
+    path = tmp_path / "many.csv"
+    path.write_text(MINE + "\n".join(rows) + "\n")
+
+    found = validate(rows=path).scored
+    assert [one.case.what for one in found] == [f"softmax {shape} fp16" for shape in shapes]
+    assert [one.prediction.ps for one in found] == [predict(one.case).ps for one in found]
 
 
 def test_the_tables_show_misses_reasons_and_assumptions(
