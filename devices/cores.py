@@ -9,7 +9,7 @@ from emu.devices.device import Clock, Device, launch_footprint
 from emu.devices.holds import stepped
 from emu.devices.marks import START, Mark, later
 from emu.devices.tile_cost import Shares, TileCost
-from emu.devices.timeline import DMA_IN, OPEN, RESOURCES, Clockwork, Moment
+from emu.devices.timeline import DMA_IN, KEPT_IN, OPEN, RESOURCES, Clockwork, Moment
 from emu.ir.machine import Machine
 from emu.ir.program import Drop, Keep, Launch
 from emu.ir.regions import footprint_bytes
@@ -103,15 +103,17 @@ class _CoreClock(Clock):
         names = {i: command.ins[v] for i, v in self.input_values(program).items()}
         ready = [self.ready.get(names[view], START) for view in clockwork.inputs]
         entries = [*self.resources, self.open(index, program), *ready]
+        kept = any(program.views[view].kept for view in clockwork.inputs)
         # Nothing starts before the first load, so what is earlier than its engine makes no odds.
-        base = entries[DMA_IN].ps
+        first = min((DMA_IN, KEPT_IN), key=lambda i: entries[i].ps) if kept else DMA_IN
+        base = entries[first].ps
         since = tuple(max(mark.ps - base, 0) for mark in entries)
         passage = clockwork.passage(since)
         if self.holds is not None:
-            self.holds += stepped(clockwork, since, index, base, shares)
+            self.holds += stepped(clockwork, since, index, base, shares, self.stepwise)
 
         def mark(moment: Moment) -> Mark:
-            origin = later(entries[DMA_IN], entries[moment.origin])
+            origin = later(entries[first], entries[moment.origin])
             return Mark(base + moment.ps, origin, index, None, clockwork, moment.path, shares)
 
         for i, moment in enumerate(passage.free):
@@ -126,7 +128,7 @@ class _CoreClock(Clock):
         self.alive.append((footprint_bytes(program), end))
         self.used |= {v: later(self.used[v], end) for v in touched(command) if v in self.kept}
         did = self.with_kept(self.chip.footprint(program, shares, clockwork.cost))
-        self.record(index, later(entries[DMA_IN], entries[OPEN]).ps, end, did)
+        self.record(index, later(entries[first], entries[OPEN]).ps, end, did)
 
     def input_values(self, program: TileProgram) -> dict[int, int]:
         """The body's values that the loaded views are."""

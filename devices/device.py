@@ -133,10 +133,10 @@ class Device(ABC):
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
         return self.ran(program, self.run(free)).trace(program.peak_bytes)
 
-    def holds(self, program: Program) -> tuple[Hold, ...]:
-        """Which resource works when, while ``program`` runs."""
+    def holds(self, program: Program, stepwise: bool = False) -> tuple[Hold, ...]:
+        """Which resource works when, while ``program`` runs; ``stepwise`` one event at a time."""
         clock = self.run(frozenset())
-        clock.holds = []
+        clock.holds, clock.stepwise = [], stepwise
         self.ran(program, clock)
         return tuple(clock.holds)
 
@@ -177,6 +177,7 @@ class Clock(ABC):
         self.spans: dict[int, tuple[int, int]] = {}
         self.did: dict[int, Footprint] = {}
         self.holds: list[Hold] | None = None  # kept only if somebody asks for them
+        self.stepwise = False
 
     @abstractmethod
     def launch(self, command: Launch, shares: Shares) -> None:

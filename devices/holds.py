@@ -16,7 +16,8 @@ from emu.devices.timeline import RESOURCES, Clockwork
 from emu.devices.waves import IN_A_WAVE, Waves
 from emu.ir.tile import Compute, Fill
 
-NAMES = dict(zip(RESOURCES, ("load", "store", "matrix unit", "vector unit"), strict=True))
+SHOWN = ("load", "store", "matrix unit", "vector unit", "load of kept", "store of kept")
+NAMES = dict(zip(RESOURCES, SHOWN, strict=True))
 HOST, LINK = "host", "link"
 
 
@@ -25,7 +26,8 @@ class Hold:
     """A resource that works for launch ``index``, ``times`` times between two moments.
 
     ``shares`` are the picoseconds in which it is held, by node and cause: no more than there are
-    between the moments. ``size`` are bytes, where the resource is the link.
+    between the moments. ``size`` are bytes, where the resource is the link; ``weights`` says that
+    all that is moved are weights.
     """
 
     resource: str
@@ -35,6 +37,7 @@ class Hold:
     shares: Mapping[Key, int]
     times: int = 1
     size: int = 0
+    weights: bool = False
 
     @property
     def busy_ps(self) -> int:
@@ -43,11 +46,16 @@ class Hold:
 
 
 def stepped(
-    clockwork: Clockwork, entries: tuple[int, ...], index: int, base_ps: int, told: Shares
+    clockwork: Clockwork,
+    entries: tuple[int, ...],
+    index: int,
+    base_ps: int,
+    told: Shares,
+    stepwise: bool = False,
 ) -> Iterator[Hold]:
     """The holds of a launch that steps its program from ``entries``, moments after ``base_ps``."""
     recorder = Recorder()
-    clockwork.passage(entries, recorder=recorder)
+    clockwork.passage(entries, stepwise, recorder)
     for held in recorder.held:
         shares: dict[Key, int] = {}
         for kind, count in held.kinds.items():
@@ -60,7 +68,14 @@ def stepped(
             base_ps + held.end_ps,
             shares,
             sum(held.kinds.values()),
+            weights=all(_moves_weights(clockwork, kind) for kind in held.kinds),
         )
+
+
+def _moves_weights(clockwork: Clockwork, kind: Kind) -> bool:
+    program = clockwork.program
+    view = clockwork.cost.moved_view(program.statements[kind.number].statement)
+    return view >= 0 and program.views[view].role == "weight"
 
 
 def _told(clockwork: Clockwork, kind: Kind, shares: Shares) -> dict[Key, int]:

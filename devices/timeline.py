@@ -19,8 +19,10 @@ from emu.devices.tile_cost import Shares, TileCost
 from emu.ir.regions import Frame, Interval, Run
 from emu.ir.tile import Compute, Fill, Gather, Load, Nest, Placed, Statement, Step, Store
 
-RESOURCES = ("dma_in", "dma_out", "matrix", "vector")
-DMA_IN, DMA_OUT, MATRIX, VECTOR = range(4)
+# What is kept on chip is moved by ports and network, not by the engines of device memory.
+RESOURCES = ("dma_in", "dma_out", "matrix", "vector", "kept_in", "kept_out")
+DMA_IN, DMA_OUT, MATRIX, VECTOR, KEPT_IN, KEPT_OUT = range(6)
+HELD_UP = {DMA_OUT: DMA_IN, KEPT_OUT: KEPT_IN}  # by stores, which share the memory with loads
 OPEN = len(RESOURCES)  # entry: when the launch is issued and its memory is free
 FIRST_INPUT = OPEN + 1
 
@@ -62,12 +64,13 @@ class Clockwork:
 
         Loads and stores share the memory, so they are one resource here.
         """
-        held = dict.fromkeys((-1, DMA_IN, DMA_OUT, MATRIX, VECTOR), 0)
+        held = dict.fromkeys((-1, *range(len(RESOURCES))), 0)
         for number, placed in enumerate(self.program.statements):
             for frame, times in self.cost.lead_frames(number):
                 kind = self.kind(number, placed, frame)
                 held[kind.resource] += kind.busy.ps * times
-        held[DMA_IN] += held.pop(DMA_OUT)
+        for stores, loads in HELD_UP.items():
+            held[loads] += held.pop(stores)
         return max(held.values())
 
     def passage(
@@ -111,10 +114,11 @@ class Clockwork:
     def resource(self, statement: Statement) -> int:
         """The resource that a statement holds, -1 for none."""
         match statement:
-            case Load() | Gather():
-                return DMA_IN
-            case Store():
-                return DMA_OUT
+            case Load() | Gather() | Store():
+                kept = self.program.views[self.cost.moved_view(statement)].kept
+                if isinstance(statement, Store):
+                    return KEPT_OUT if kept else DMA_OUT
+                return KEPT_IN if kept else DMA_IN
             case Compute():
                 return VECTOR if self.cost.unit(statement) is None else MATRIX
             case Fill():
@@ -129,7 +133,7 @@ class Clockwork:
                     found.update(self.resources(step))
                 else:
                     found.add(self.resource(self.program.statements[step].statement))
-            found |= {DMA_IN} if DMA_OUT in found else set()
+            found |= {HELD_UP[resource] for resource in found & HELD_UP.keys()}
             self.used_by[branch] = tuple(sorted(found - {-1}))
         return self.used_by[branch]
 
@@ -244,14 +248,14 @@ class _Stepper:
         return self.program.buffers[buffer].value
 
     def load(self, buffer: int, arrived: Moment, kind: Kind) -> None:
-        start = later(self.state.moments[DMA_IN], arrived)
+        start = later(self.state.moments[kind.resource], arrived)
         done = self.hold(kind, self.room(buffer, start))
         self.renew(buffer, self.ready(kind, done))
 
     def gather(self, statement: Gather, kind: Kind) -> None:
         ready, _ = self.current(statement.index)
         moments = self.state.moments
-        start = later(moments[DMA_IN], self.entries[statement.table])
+        start = later(moments[kind.resource], self.entries[statement.table])
         start = later(start, moments[ready])
         done = self.hold(kind, self.room(statement.buffer, start))
         self.used(statement.index, done)
@@ -260,11 +264,12 @@ class _Stepper:
     def store(self, statement: Store, kind: Kind) -> None:
         moments = self.state.moments
         ready, _ = self.current(statement.buffer)
-        done = self.hold(kind, later(moments[DMA_OUT], moments[ready]))
+        done = self.hold(kind, later(moments[kind.resource], moments[ready]))
         self.used(statement.buffer, done)
         # Reads and writes share the memory: while a store moves, the load engine stands still.
-        moments[DMA_IN] = moments[DMA_IN].after(kind.busy.ps, kind.busy_step)
-        moments[self.state.end] = later(moments[self.state.end], moments[DMA_IN])
+        loads = HELD_UP[kind.resource]
+        moments[loads] = moments[loads].after(kind.busy.ps, kind.busy_step)
+        moments[self.state.end] = later(moments[self.state.end], moments[loads])
         place = self.state.stored[statement.view]
         moments[place] = later(moments[place], done)
 

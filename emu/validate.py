@@ -8,7 +8,7 @@ from typing import Any
 
 from emu.ir.trace import MEANING
 from emu.table import plain, short, table
-from emu.validation.run import Validation, validate
+from emu.validation.run import Counted, Validation, validate
 from emu.validation.score import Scored, Summary
 
 WHAT = 36  # columns for the name of a row
@@ -29,6 +29,7 @@ def validation_json(found: Validation) -> dict[str, Any]:
     return {
         "schema": "emu.validate/1",
         "rows": [row_json(one, assumed) for one, assumed in found.named],
+        "counters": [counter_json(one) for one in found.counters],
         "summary": [asdict(one) for one in found.summary],
         "assumptions": [asdict(one) for one in found.assumptions],
     }
@@ -52,10 +53,25 @@ def row_json(one: Scored, assumed: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def counter_json(one: Counted) -> dict[str, Any]:
+    """One counter of a row, in percent of all cycles; the error is in percentage points."""
+    return {
+        "set": one.row.case.set,
+        "device": one.row.case.device,
+        "what": one.row.case.what,
+        "counter": one.name,
+        "predicted": round(one.predicted, 2),
+        "measured": one.measured,
+        "error": round(one.points, 2),
+        "source": one.row.case.source,
+    }
+
+
 def text(found: Validation) -> Iterator[str]:
     """The tables, in Markdown."""
     yield from _rows(found)
     yield ""
+    yield from _counters(found)
     yield from _summaries(found)
     yield ""
     yield from _worst(found)
@@ -76,6 +92,19 @@ def _rows(found: Validation) -> Iterator[str]:
         for one in priced
     ]
     yield from table(head, cells)
+
+
+def _counters(found: Validation) -> Iterator[str]:
+    cells = [
+        (
+            *(one.row.case.set, short(one.row.case.what, WHAT), one.name),
+            *(f"{one.predicted:.1f}%", f"{one.measured:.1f}%", f"{one.points:+.1f}"),
+        )
+        for one in found.counters
+    ]
+    if cells:
+        yield from table(("set", "row", "counter", "predicted", "measured", "points"), cells)
+        yield ""
 
 
 def _summaries(found: Validation) -> Iterator[str]:

@@ -26,6 +26,9 @@ LLAMA_ROWS = {"input_layernorm": ("rmsnorm", 4096), "attn_rope": ("rope", 4096)}
 }
 
 
+TPU_V1_SIDE = 256  # rows and columns of the array (Jouppi 2017)
+# Performance counters of the paper, by the columns that have them, in percent of all cycles.
+COUNTER_COLUMNS = {"array active": "array_active_pct", "weight stall": "weight_stall_pct"}
 PRODUCTS = ("matmul", "batched_matmul")  # rows of these count as GEMM, whatever file has them
 
 
@@ -35,6 +38,7 @@ class Case:
 
     ``what`` names it, ``measured_ps`` is what the row says, ``step_ps`` the step of its timer.
     ``never`` says why it is not priced, ``open`` which condition of it nothing else states.
+    ``counters`` are measured shares of the time by name, in percent.
     """
 
     set: str
@@ -51,6 +55,7 @@ class Case:
     stack: RowStack | None = None
     never: str = ""
     open: str = ""
+    counters: tuple[tuple[str, float], ...] = ()
 
     @property
     def status(self) -> str:
@@ -143,26 +148,40 @@ def _cycles(row: Row, chips: tuple[str, ...]) -> Case:
 
 
 def _tpu_v1(row: Row, chips: tuple[str, ...]) -> Case:
-    """An app as equal layers that sum to the published weights, operations and layers."""
+    """An app as a stand-in: equal layers of the published number, weights and reuse.
+
+    Layers are rounded to whole tiles of the array, since the paper's share of useful products is
+    that of the active array: no tile is partly used. The rate of the paper gives their time.
+    """
     del chips
     weights, reuse = row.number("weights_M") * 10**6, row.number("ops_per_weight_byte")
+    rate, columns = row.number("TOPS_measured_of_92"), COUNTER_COLUMNS.items()
+    shares = ((name, row.percent(column)) for name, column in columns)
     case = Case(
         *(row.set, "TPU v1", f"{row['app']}, batch {row['batch']}", row["source"]),
         timed="the device's time, from its TOPS",
-        # The operations of the paper are multiply-adds; 10^12 in a second are one in a ps.
-        measured_ps=2 * weights * reuse / row.number("TOPS_measured_of_92"),
         dtype="int8",
         chip="tpu_v1",
-        stack=RowStack("tpu_v1", "tpu_v1", timed="run", kernels="vendor"),
+        stack=RowStack("tpu_v1", "tpu_v1", timed="run", kernels="vendor", residency="on"),
+        counters=tuple((name, share) for name, share in shares if share is not None),
     )
     layers = re.match(r"(\d+) (FC|conv)", row["layers"])
     if layers is None:
         return replace(case, never="its layers are neither FC nor conv")
     count, batch = int(layers[1]), row.count("batch")
     if layers[2] == "FC":
-        return replace(case, workload=("fc_chain", (count, round((weights / count) ** 0.5), batch)))
-    channels, side = round((weights / count / 9) ** 0.5), round((reuse / batch) ** 0.5)
-    return replace(case, workload=("conv_chain", (count, channels, batch, side)))
+        width = _whole_tiles((weights / count) ** 0.5)
+        # The operations of the paper are multiply-adds; 10^12 in a second are one in a ps.
+        ps = 2 * count * width**2 * batch / rate
+        return replace(case, measured_ps=ps, workload=("fc_chain", (count, width, batch)))
+    channels, side = _whole_tiles((weights / count / 9) ** 0.5), round((reuse / batch) ** 0.5)
+    ps = 2 * count * 9 * channels**2 * side**2 * batch / rate
+    return replace(case, measured_ps=ps, workload=("conv_chain", (count, channels, batch, side)))
+
+
+def _whole_tiles(size: float) -> int:
+    """The multiple of the array's side that is nearest to a size, one at least."""
+    return TPU_V1_SIDE * max(1, round(size / TPU_V1_SIDE))
 
 
 def op_workload(row: Row) -> tuple[int, Workload]:

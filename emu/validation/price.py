@@ -26,7 +26,9 @@ from emu.models.reader import to_graph
 from emu.pipeline import make_stack
 from emu.select import Selector
 from emu.validation.cases import US, Case
-from emu.validation.workloads import OPS, Workload, model_of, op_graph
+from emu.validation.counters import COUNTERS
+from emu.validation.stacks import RowStack
+from emu.validation.workloads import CHAINS, OPS, Workload, model_of, narrow_borders, op_graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Compiled:
     dtype: str
     kernels: str
     fusion: str
+    residency: str
 
 
 @lru_cache(maxsize=1024)
@@ -58,12 +61,19 @@ def _program(workload: Workload, stack: Compiled) -> Program:
     """The commands of a workload; an op is one group, since a row of an op timed one kernel."""
     is_op = workload[0] in OPS
     dtype = "fp32" if is_op else stack.dtype  # the graph of an op is in its dtype already
-    chosen = make_stack(device=stack.chip, dtype=dtype, kernels=stack.kernels, fusion=stack.fusion)
+    chosen = make_stack(
+        device=stack.chip,
+        dtype=dtype,
+        kernels=stack.kernels,
+        fusion=stack.fusion,
+        residency=stack.residency,
+    )
     chip = make_device(stack.chip, NATIVE, stack.changes)
     if is_op:
         return _one_kernel(op_graph(workload, stack.dtype), LIBRARIES[stack.kernels], chip)
     graph = run_passes(to_graph(model_of(workload), {}), chosen.compiler.passes, Watch())
     graph = in_dtype(graph, dtype, chip, Watch(), None)
+    graph = narrow_borders(graph) if workload[0] in CHAINS else graph
     graph = lay_out(graph, chosen.compiler.layout, LIBRARIES[stack.kernels], chip, Watch())
     return fastest(graph, chosen, chip, Watch())[2]
 
@@ -80,7 +90,7 @@ def compiled(case: Case) -> Compiled:
     """What the program of a case depends on beside its workload; the case has a stack."""
     assert case.stack is not None
     row = case.stack
-    return Compiled(case.chip, row.changes, case.dtype, row.kernels, row.fusion)
+    return Compiled(case.chip, row.changes, case.dtype, row.kernels, row.fusion, row.residency)
 
 
 def predict(case: Case, changes: Changes = ()) -> Prediction:
@@ -102,6 +112,16 @@ def predict(case: Case, changes: Changes = ()) -> Prediction:
         {cause: case.times * ps for cause, ps in trace.ledger.items()},
         on_host=any(isinstance(command, Copy | HostCall) for command in program.commands),
     )
+
+
+def counted(case: Case) -> dict[str, float]:
+    """What counters of the array show while a case that is priced runs, in percent of its time."""
+    assert case.stack is not None
+    assert case.workload is not None
+    program = _program(case.workload, compiled(case))
+    chip = make_device(case.chip, NATIVE, case.stack.changes)
+    holds, total = chip.holds(program, stepwise=True), chip.simulate(program).total_ps
+    return {name: 100 * COUNTERS[name](holds) / total for name, _ in case.counters}
 
 
 def kernels_ps(trace: Trace) -> int:

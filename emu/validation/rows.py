@@ -55,6 +55,18 @@ class Row:
             raise self.error(column, f"must be a whole number, not '{self[column]}'")
         return int(figure)
 
+    def percent(self, column: str) -> float | None:
+        """The figure from 0 to 100 in a column, None if there is none; raises BadValues."""
+        if not (text := self[column]):
+            return None
+        try:
+            figure = float(text)
+        except ValueError:
+            figure = -1.0
+        if not 0 <= figure <= 100:
+            raise self.error(column, f"must be a number from 0 to 100, not '{text}'")
+        return figure
+
     def error(self, column: str, why: str) -> BadValues:
         """The error that a cell cannot be used."""
         return BadValues(f"{self.file}:{self.line}: {column}: {why}")

@@ -10,12 +10,27 @@ from emu.devices.datasheet import device_names
 from emu.ir.errors import UnknownName
 from emu.validation.assumptions import Varied, assumed_of, variants, varied
 from emu.validation.cases import Case, cases_of
-from emu.validation.price import Prediction, compiled, predict
+from emu.validation.price import Prediction, compiled, counted, predict
 from emu.validation.rows import package_rows, read_rows
 from emu.validation.score import Scored, Summary, summaries
 
 WORST = 10
 FEW = 32  # cases that are not worth a second process
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A counter of a row, predicted and measured, in percent of all cycles."""
+
+    row: Scored
+    name: str
+    predicted: float
+    measured: float
+
+    @property
+    def points(self) -> float:
+        """How many percentage points the prediction is over the measurement."""
+        return self.predicted - self.measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,14 @@ class Validation:
         """The conditioned rows with the largest errors."""
         counted = [s for s in self.scored if s.status == "conditioned"]
         return tuple(sorted(counted, key=lambda s: -abs(s.error or 0.0))[:WORST])
+
+    @property
+    def counters(self) -> Iterator[Counted]:
+        """Every counter that a row has."""
+        for one in self.scored:
+            for name, measured in one.case.counters:
+                if name in one.counters:
+                    yield Counted(one, name, one.counters[name], measured)
 
     @property
     def named(self) -> Iterator[tuple[Scored, tuple[str, ...]]]:
@@ -81,7 +104,8 @@ def _score(case: Case, with_facts: bool) -> Scored:
     priced = predict(case)
     if priced.refused or case.status != "conditioned":
         return Scored(case, priced)
-    return Scored(case, priced, variants(case, priced, with_facts))
+    counters = counted(case) if case.counters else {}
+    return Scored(case, priced, variants(case, priced, with_facts), counters)
 
 
 def _varied_rows(cases: Sequence[Case]) -> frozenset[Case]:

@@ -15,7 +15,8 @@ PAIR_GAP = 0.05  # pairs of rows that are nearer than this say nothing about ord
 class Scored:
     """A case with its prediction; the error is predicted over measured, less 1.
 
-    ``variants`` are predictions with shares of its assumptions, by name and share.
+    ``variants`` are predictions with shares of its assumptions, by name and share; ``counters``
+    what the counters of the case are predicted to show, in percent.
     """
 
     case: Case
@@ -23,6 +24,7 @@ class Scored:
     variants: Mapping[tuple[str, str], Prediction] = field(
         default_factory=dict[tuple[str, str], Prediction]
     )
+    counters: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def status(self) -> str:

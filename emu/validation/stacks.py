@@ -51,6 +51,7 @@ class RowStack:
     says: str = ""
     kernels: str = "vendor"
     fusion: str = "vertical"
+    residency: str = "off"
     dtype: str = ""
     call: str = ""
     dispatch: str = ""

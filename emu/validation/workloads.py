@@ -197,5 +197,34 @@ def op_graph(workload: Workload, dtype: str) -> Graph:
     )
 
 
+def narrow_borders(graph: Graph) -> Graph:
+    """The graph with its inputs and outputs in the eight bits that its products read and make.
+
+    An input is what its QuantizeLinear made; an output gets one, with the scale of an input.
+    """
+    made = {n.inputs[0]: n for n in graph.nodes if n.op == "QuantizeLinear"}
+    first = next(made[value] for value in graph.inputs if value in made)
+    outs = tuple(
+        replace(
+            first,
+            id=f"{value}.i8.made",
+            inputs=(value, first.inputs[1]),
+            outputs=(f"{value}.i8",),
+            source=graph.producer[value].source,
+        )
+        for value in graph.outputs
+    )
+    narrow = {value: made[value].output for value in graph.inputs if value in made}
+    kept = tuple(node for node in graph.nodes if node.output not in narrow.values())
+    return infer_types(
+        replace(
+            graph,
+            inputs=tuple(narrow.get(value, value) for value in graph.inputs),
+            outputs=tuple(node.output for node in outs),
+            nodes=(*kept, *outs),
+        )
+    )
+
+
 def _is_cast(graph: Graph, value: str) -> bool:
     return value in graph.producer and graph.producer[value].op == "Cast"

@@ -67,7 +67,7 @@ def test_resources_of_a_core_are_held_as_long_as_the_closed_form_says(device: st
         if isinstance(command, Launch):
             expected += in_closed_form(found.chip.clockwork(command.program, Shares()))
     sums = busy(holds(device))
-    assert {name: sums[name] for name in NAMES.values()} == expected
+    assert Counter({name: sums[name] for name in NAMES.values()}) == expected
 
 
 @pytest.mark.parametrize("device", ["systolic", "npu"])

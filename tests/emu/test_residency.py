@@ -123,6 +123,25 @@ def test_cores_without_a_network_keep_only_what_each_finds_in_its_own_scratchpad
     assert all(view.own for view in views)
 
 
+def test_weights_of_the_next_launch_are_loaded_while_a_kept_value_is_still_made() -> None:
+    draft = Draft("two")
+    x = draft.input("x", (2048, 512))
+    for i in range(2):
+        x = draft.node("MatMul", f"v{i}", x, draft.weight(f"w{i}", (512, 512), fan_in(512)))
+    model = draft.finish({x: (2048, 512)})
+    on = made(model, "systolic", "on")
+    holds = on.chip.holds(on.compiled.program)
+
+    def of(resource: str, index: int) -> list[tuple[int, int]]:
+        return [(h.start_ps, h.end_ps) for h in holds if (h.resource, h.index) == (resource, index)]
+
+    first_load = of("load", 1)[0][0]
+    assert first_load == of("load", 0)[-1][1]  # the engine of device memory does not wait
+    assert first_load < of("matrix unit", 0)[-1][1]
+    assert of("load of kept", 1)[0][0] >= of("store of kept", 0)[-1][1]
+    assert not of("load of kept", 0)
+
+
 def test_a_gpu_keeps_nothing_between_launches() -> None:
     with pytest.raises(Unsupported, match="does not outlive a launch on gpu"):
         made("mlp", "gpu", "on")

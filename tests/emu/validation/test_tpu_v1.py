@@ -1,0 +1,102 @@
+"""The apps of TPU v1: stand-ins of the published sums, in eight bits, and counters of the array."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emu.cli import main
+from emu.devices.datasheet import device_names
+from emu.devices.holds import Hold
+from emu.ir.errors import BadValues
+from emu.models.reader import to_graph
+from emu.validation.cases import Case, cases_of
+from emu.validation.counters import active_ps, stalled_ps
+from emu.validation.price import counted, predict
+from emu.validation.rows import package_rows, read_rows
+from emu.validation.workloads import model_of
+
+HEAD = "app,layers,weights_M,batch,ops_per_weight_byte,TOPS_measured_of_92,source"
+APPS = {case.what.partition(",")[0]: case for case in cases_of(package_rows(), device_names())}
+
+
+def app(name: str) -> Case:
+    return APPS[name]
+
+
+def test_stand_ins_have_the_published_layers_in_whole_tiles_of_the_array() -> None:
+    assert app("MLP0").workload == ("fc_chain", (5, 2048, 200))
+    assert app("LSTM0").workload == ("fc_chain", (24, 1536, 64))
+    assert app("CNN0").workload == ("conv_chain", (16, 256, 8, 19))
+    weights = 24 * 1536**2
+    assert weights / 52e6 == pytest.approx(1, abs=0.1)
+    assert app("LSTM0").measured_ps == pytest.approx(2 * weights * 64 / 3.7)
+
+
+@pytest.mark.parametrize("name", ["MLP0", "LSTM0", "CNN0"])
+def test_the_rates_of_the_apps_are_met_within_a_fifth(name: str) -> None:
+    case = app(name)
+    assert predict(case).ps / case.measured_ps == pytest.approx(1, abs=0.2)
+    assert counted(case)["array active"] == pytest.approx(
+        dict(case.counters)["array active"], abs=10
+    )
+
+
+def test_counters_of_events_by_hand() -> None:
+    def held(resource: str, start: int, end: int, cause: str, weights: bool = False) -> Hold:
+        return Hold(resource, 0, start, end, {(0, cause): end - start}, weights=weights)
+
+    holds = (
+        held("load", 0, 10, "compulsory", weights=True),
+        held("load", 10, 14, "compulsory"),
+        held("load", 14, 40, "compulsory", weights=True),
+        held("matrix unit", 5, 8, "useful"),
+        held("matrix unit", 20, 30, "padding"),
+        Hold("matrix unit", 0, 30, 36, {(0, "useful"): 2, (0, "fill_drain"): 4}),
+        held("vector unit", 36, 50, "useful"),
+    )
+    assert active_ps(holds) == 3 + 10 + 2
+    # 0 to 5 and 8 to 10 of the first weights, 14 to 20 and 36 to 40 of the second.
+    assert stalled_ps(holds) == 5 + 2 + 6 + 4
+
+
+def test_borders_are_of_eight_bits() -> None:
+    case = app("MLP0")
+    assert case.workload is not None
+    graph = to_graph(model_of(case.workload), {})
+    assert {graph.types[v].dtype for v in (*graph.inputs, *graph.outputs)} == {"f32"}
+    priced = predict(case)
+    moved = 5 * 2048**2 + 2 * 200 * 2048  # weights, input and output, a byte each
+    assert priced.ledger is not None
+    assert priced.ledger["intermediate"] == 0
+    assert priced.ps * 34e9 / 1e12 == pytest.approx(moved, rel=0.05)
+
+
+def test_json_has_a_row_for_each_counter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--device", "tpu_v1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["counters"]
+    assert [(row["what"], row["counter"]) for row in found][:2] == [
+        ("MLP0, batch 200", "array active"),
+        ("MLP0, batch 200", "weight stall"),
+    ]
+    assert len(found) == 6
+    assert all(row["error"] == pytest.approx(row["predicted"] - row["measured"]) for row in found)
+
+
+def rows(tmp_path: Path, head: str, line: str) -> tuple[Case, ...]:
+    path = tmp_path / "mine.csv"
+    path.write_text(f"{head}\n{line}\n")
+    return cases_of(read_rows(path), device_names())
+
+
+def test_counters_are_optional_and_shares(tmp_path: Path) -> None:
+    line = "MLP9,1 FC,1,8,8,5.0,my own bench"
+    (case,) = rows(tmp_path, HEAD, line)
+    assert case.counters == ()
+    (case,) = rows(tmp_path, f"{HEAD},array_active_pct", f"{line},0")
+    assert case.counters == (("array active", 0.0),)
+    for wrong in ("101", "-1", "x"):
+        with pytest.raises(BadValues, match="array_active_pct: must be a number from 0 to 100"):
+            rows(tmp_path, f"{HEAD},array_active_pct", f"{line},{wrong}")
+    (case,) = rows(tmp_path, HEAD, line.replace("FC", "gates"))
+    assert case.never == "its layers are neither FC nor conv"
