@@ -49,6 +49,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run resnet50 --fusion none --passes fold-batch-norm --time-passes",
         "run resnet50 --no-values --free launch,intermediate -o resnet50.emurun",
         "run resnet50 --stack cuda-like --no-values",
+        "run resnet50 --stack my-stack.toml --no-values",
         "run resnet50 --no-values --trace resnet50.json",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
         "run model.onnx --limits seconds=60 memory_bytes=8000000000",
@@ -82,7 +83,7 @@ def run(
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option("--stack", help="A name of `emu list stacks`; other flags override it."),
+        typer.Option("--stack", help=f"{cli_stacks.STACK} Other flags override it."),
     ] = None,
     trace: Annotated[
         Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")

@@ -9,7 +9,8 @@ import typer
 from emu.flags import ModelFlags, spread
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Stack = Annotated[str, typer.Argument(help="A name of `emu list stacks`.")]
+STACK = "A name of `emu list stacks`, or a file of your own, .toml."
+Stack = Annotated[str, typer.Argument(help=STACK)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def swap(
 
 @spread
 def lockin(
-    stack: Annotated[str | None, typer.Argument(help="A name of `emu list stacks`.")] = None,
+    stack: Annotated[str | None, typer.Argument(help=STACK)] = None,
     *,
     tried: TryFlags,
     cost: Annotated[

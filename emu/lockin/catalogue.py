@@ -5,17 +5,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from emu.devices.fields import At, read
 from emu.ir.errors import CatalogueError
 from emu.lockin.cycles import cycle, functions_of, inseparable, told
-from emu.lockin.layouts import KIND, check_layout
+from emu.lockin.layouts import KIND
 from emu.lockin.parts import INTERFACES, SLOTS, Catalogue, Choice, Fact, Interface, Offer, Part
 from emu.lockin.schema import FACTS
+from emu.lockin.tables import check_table
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 LARGEST_FILE = 1 << 20
+Stamp: TypeAlias = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
@@ -59,23 +61,61 @@ class _StackFile:
 @lru_cache(maxsize=8)
 def load_catalogue(folder: Path = FOLDER) -> Catalogue:
     """Read every file below ``folder``; raise CatalogueError, with file and key, for a bad one."""
-    interfaces = _named(_interface(at, table) for at, table in _files(folder / "interfaces"))
-    parts = {slot: _slot(folder / slot, slot, interfaces) for slot in SLOTS}
+    return _read_all((folder,), _below((folder,), "stacks"))
+
+
+def load_with(own: Path, folder: Path = FOLDER) -> Catalogue:
+    """The catalogue with a stack file of the user's ``own``.
+
+    Parts and interfaces in folders beside it, named as those of the catalogue are, are read too.
+    Whatever was changed since is read again. Raises CatalogueError with file and key.
+    """
+    if not own.is_file():
+        raise CatalogueError(f"{own}: file: there is no such file")
+    if own.resolve().parent == (folder / "stacks").resolve():
+        return load_catalogue(folder)
+    beside = [path for name in ("interfaces", *SLOTS) for path in _below((own.parent,), name)]
+    return _read_with(own, folder, tuple(map(_stamp, (own, *beside))))
+
+
+@lru_cache(maxsize=8)
+def _read_with(own: Path, folder: Path, stamps: tuple[Stamp, ...]) -> Catalogue:
+    del stamps  # part of the key only
+    return _read_all((folder, own.parent), (*_below((folder,), "stacks"), own))
+
+
+def _stamp(path: Path) -> Stamp:
+    """What tells the contents of a file from those that it had."""
+    status = path.stat()
+    return str(path), status.st_mtime_ns, status.st_size
+
+
+def _read_all(folders: tuple[Path, ...], stacks: Iterable[Path]) -> Catalogue:
+    """The parts and interfaces of some folders, and some stacks of them."""
+    files = _files(_below(folders, "interfaces"))
+    interfaces = {i.name: i for i in (_interface(at, table) for at, table in files)}
+    parts = {slot: _slot(_below(folders, slot), slot, interfaces) for slot in SLOTS}
     every = [part for slot in parts.values() for part in slot.values()]
     _check_names(every)
     _check_cycles(every, interfaces)
-    stacks = [_stack(at, table, parts, interfaces) for at, table in _files(folder / "stacks")]
-    about = {name: said for name, said, _ in stacks}
-    return Catalogue(parts, interfaces, {name: choice for name, _, choice in stacks}, about)
+    found = [_stack(at, table, parts, interfaces) for at, table in _files(stacks)]
+    about = {name: said for name, said, _ in found}
+    return Catalogue(parts, interfaces, {name: choice for name, _, choice in found}, about)
 
 
-def _named(found: Iterable[Interface]) -> dict[str, Interface]:
-    return {interface.name: interface for interface in found}
+def _below(folders: Iterable[Path], name: str) -> tuple[Path, ...]:
+    """The files of a kind, in the order of the folders, then by name."""
+    return tuple(path for folder in folders for path in sorted((folder / name).glob("*.toml")))
 
 
-def _files(folder: Path) -> Iterable[tuple[At, dict[str, Any]]]:
-    for path in sorted(folder.glob("*.toml")):
+def _files(paths: Iterable[Path]) -> Iterable[tuple[At, dict[str, Any]]]:
+    """The table of each file; raises CatalogueError if two of them have one name."""
+    seen: dict[str, Path] = {}
+    for path in paths:
         at = At(str(path), refusal=CatalogueError)
+        if path.stem in seen:
+            raise at.to("name").error(f"'{path.stem}' is the name of {seen[path.stem]} too")
+        seen[path.stem] = path
         yield at, _toml(path, at)
 
 
@@ -99,18 +139,17 @@ def _interface(at: At, table: dict[str, Any]) -> Interface:
     entries: dict[str, Any] = {}
     since: dict[str, int] = {}
     for number, added in enumerate(found.versions, 1):
-        if found.kind == KIND:
-            check_layout(added, at.to("versions"))
         for name, said in added.items():
             if name in since:
                 raise at.to("versions").error(f"'{name}' is added twice")
             entries[name], since[name] = said, number
+    check_table(found.kind, found.name, entries, found.facts, at)
     newest = len(found.versions)
     return Interface(found.name, found.kind, found.rows, newest, entries, since, found.facts)
 
 
-def _slot(folder: Path, slot: str, interfaces: Mapping[str, Interface]) -> dict[str, Part]:
-    return {p.name: p for p in (_part(at, t, slot, interfaces) for at, t in _files(folder))}
+def _slot(paths: Iterable[Path], slot: str, interfaces: Mapping[str, Interface]) -> dict[str, Part]:
+    return {p.name: p for p in (_part(at, t, slot, interfaces) for at, t in _files(paths))}
 
 
 def _check_names(parts: Iterable[Part]) -> None:

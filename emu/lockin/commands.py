@@ -18,10 +18,10 @@ from emu.lockin.cost_report import cost_json, cost_text
 from emu.lockin.disarm import Disarmed, Worlds
 from emu.lockin.graph import dot_text
 from emu.lockin.outcome import Bench, Outcome
-from emu.lockin.parts import SLOTS, Bundle
+from emu.lockin.parts import SLOTS, Bundle, Catalogue
 from emu.lockin.prices import load_prices
 from emu.lockin.report import cell_table, outcome_text, stack_text
-from emu.lockin.stacked import known_stack
+from emu.lockin.stacked import catalogue_of, known_stack
 from emu.pool import finished
 from emu.progress import progress
 
@@ -33,7 +33,7 @@ def swap(
     stack: str, replace: tuple[str, ...], flags: TryFlags, values: bool, as_json: bool
 ) -> None:
     """Try one substitution and print what came of it; raises EmuError if values differ."""
-    catalogue = load_catalogue(FOLDER)
+    catalogue, stack = catalogue_of(stack)
     base = known_stack(catalogue, stack)
     replaced = replacements(catalogue, base, replace)
     opened, laboratory = opened_in(catalogue, flags)
@@ -51,15 +51,14 @@ def swap(
 
 def lockin(stack: str | None, flags: TryFlags, dot: Path | None, as_json: bool) -> None:
     """Try every alternative of every slot, and print the matrix of each stack."""
-    catalogue = load_catalogue(FOLDER)
-    names = tuple(catalogue.stacks) if stack is None else (stack,)
-    for name in names:
-        known_stack(catalogue, name)
+    stacks = tuple(load_catalogue(FOLDER).stacks) if stack is None else (stack,)
+    for one in stacks:
+        catalogue_of(one)
     if dot is not None:
         check_writable("--dot", dot)
-    drawn = _matrices(names, flags)
-    for name in names:
-        _print_cells(name, drawn[name], flags, as_json)
+    drawn = _matrices(stacks, flags)
+    for name, cells in drawn.items():
+        _print_cells(name, cells, flags, as_json)
     if dot is not None:
         _write(dot, dot_text(drawn))
 
@@ -72,22 +71,23 @@ def _write(path: Path, text: str) -> None:
         raise BadOption(f"--dot {path}: cannot be written: {error.strerror}") from error
 
 
-def _matrices(names: tuple[str, ...], flags: TryFlags) -> dict[str, list[Cell]]:
-    """The cells of each stack; stacks are shared out among processes."""
-    tasks = [(name, flags) for name in names]
+def _matrices(stacks: tuple[str, ...], flags: TryFlags) -> dict[str, list[Cell]]:
+    """The cells of each stack, by its name; stacks are shared out among processes."""
+    tasks = [(stack, flags) for stack in stacks]
     with progress("swapping", len(tasks)) as tick:
         found: dict[int, list[Cell]] = {}
         for place, cells in finished(_cells, tasks):
             found[place] = cells
             tick()
-    return {name: found[place] for place, name in enumerate(names)}
+    return {catalogue_of(stack)[1]: found[place] for place, stack in enumerate(stacks)}
 
 
 def _cells(task: tuple[str, TryFlags]) -> list[Cell]:
     """Every substitution in one stack, and the lock-in types that it shows."""
-    name, flags = task
+    stack, flags = task
+    catalogue, name = catalogue_of(stack)
     asked = tuple(flags.set_ or ()), tuple(flags.dim or ())
-    worlds = _worlds(flags.model, *asked, flags.host_read, flags.symbolic_batch)
+    worlds = _worlds(catalogue, flags.model, *asked, flags.host_read, flags.symbolic_batch)
     bench = bench_of(worlds.without(frozenset()), name, flags, timed_elsewhere=False)
     disarmed = Disarmed(bench, worlds)
     swaps = (bench.swap({slot: bundle}) for slot, bundle in _alternatives(bench))
@@ -96,13 +96,18 @@ def _cells(task: tuple[str, TryFlags]) -> list[Cell]:
 
 @lru_cache(maxsize=1)
 def _worlds(
-    model: str, settings: Texts, dims: Texts, host_read: bool, symbolic_batch: bool
+    catalogue: Catalogue,
+    model: str,
+    settings: Texts,
+    dims: Texts,
+    host_read: bool,
+    symbolic_batch: bool,
 ) -> Worlds:
     """The laboratories of a model, made once by each process for all stacks."""
     flags = TryFlags(
         model, [*settings], [*dims], host_read=host_read, symbolic_batch=symbolic_batch
     )
-    return Worlds(opened_in(load_catalogue(FOLDER), flags)[1])
+    return Worlds(opened_in(catalogue, flags)[1])
 
 
 def _print_cells(name: str, cells: list[Cell], flags: TryFlags, as_json: bool) -> None:
@@ -126,8 +131,7 @@ def cost(stack: str | None, flags: TryFlags, as_json: bool) -> None:
     """Print what it costs to move a stack to each other chip, and what each type adds to it."""
     if stack is None:
         raise BadOption("--cost: say which stack is left, as in emu lockin cuda-like --cost")
-    catalogue = load_catalogue(FOLDER)
-    known_stack(catalogue, stack)
+    catalogue, stack = catalogue_of(stack)
     _, laboratory = opened_in(catalogue, flags)
     prices = load_prices()
     found = leaving(Mover(bench_of(laboratory, stack, flags), Worlds(laboratory), prices))
@@ -139,7 +143,7 @@ def cost(stack: str | None, flags: TryFlags, as_json: bool) -> None:
 
 def show_stack(name: str, as_json: bool) -> None:
     """Print the parts of a stack with their facts, and which of these are assumed."""
-    catalogue = load_catalogue(FOLDER)
+    catalogue, name = catalogue_of(name)
     choice, about = known_stack(catalogue, name), catalogue.about[name]
     if as_json:
         slots = {slot: [part.name for part in bundle] for slot, bundle in choice.items()}

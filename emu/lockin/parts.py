@@ -117,7 +117,7 @@ def meetings(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """All parts by slot, all interfaces, and the stacks that are made of them."""
 

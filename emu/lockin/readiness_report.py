@@ -8,8 +8,8 @@ from textwrap import wrap
 from emu.cli_stacks import TryFlags
 from emu.ir.errors import BadOption
 from emu.lockin.asked import bench_of, opened_in
-from emu.lockin.catalogue import FOLDER, load_catalogue
 from emu.lockin.readiness import Stage, stages
+from emu.lockin.stacked import catalogue_of
 from emu.table import COLUMNS
 
 
@@ -17,7 +17,7 @@ def readiness(stack: str, against: str, flags: TryFlags, as_json: bool) -> None:
     """Measure a stack against another, print three stages; raises BadOption or UnknownName."""
     if stack == against:
         raise BadOption(f"--against {against}: a stack is not measured against itself")
-    catalogue = load_catalogue(FOLDER)
+    catalogue, stack = catalogue_of(stack)
     _, laboratory = opened_in(catalogue, flags)
     found = stages(bench_of(laboratory, stack, flags), bench_of(laboratory, against, flags))
     if as_json:

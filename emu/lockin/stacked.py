@@ -13,7 +13,7 @@ from emu.ir.errors import BadOption, UnknownName
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Library
 from emu.lockin.bundles import library_of
-from emu.lockin.catalogue import FOLDER, load_catalogue
+from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
 from emu.lockin.parts import Catalogue, Choice
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory, dtype_of, spelled
@@ -34,13 +34,14 @@ FIELDS = {
     "tuning_db": ("tiling",),
     "fallback": ("fallback",),
 }
+SUFFIX = ".toml"  # what ends so is a file
 NOT_WITH = ("tuning_db", "calibration", "array_model")
 
 
 def on_stack(
     name: str, given: frozenset[str], folder: Path = FOLDER
 ) -> Callable[[Request, Watch], Executable]:
-    """What compiles a request on a stack of the catalogue; flags that are ``given`` override it.
+    """What compiles a request on a stack, a name or a file; flags that are ``given`` override it.
 
     Raises the error of the first contract that the stack breaks.
     """
@@ -49,13 +50,25 @@ def on_stack(
 
     def compile_on(asked: Request, watch: Watch) -> Executable:
         settings, dims = shape_of(asked)
-        catalogue = load_catalogue(folder)
-        choice = known_stack(catalogue, name)
+        catalogue, known = catalogue_of(name, folder)
+        choice = known_stack(catalogue, known)
         opened = open_model(asked.model, settings)
         laboratory = Laboratory(catalogue, Source(to_graph(opened, dims)))
         return brought_down(opened, choice, laboratory, watch, asked.stack, given)
 
     return compile_on
+
+
+def catalogue_of(stack: str, folder: Path = FOLDER) -> tuple[Catalogue, str]:
+    """The catalogue, with a stack file of the user's own if that is what is said, and its name.
+
+    Raises CatalogueError for a bad file, and UnknownName for a name that there is not.
+    """
+    if stack.endswith(SUFFIX):
+        return load_with(Path(stack), folder), Path(stack).stem
+    catalogue = load_catalogue(folder)
+    known_stack(catalogue, stack)
+    return catalogue, stack
 
 
 def known_stack(catalogue: Catalogue, name: str) -> Choice:

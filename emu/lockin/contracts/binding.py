@@ -10,9 +10,8 @@ from emu.devices.driver.management import Admitted, Management, Policy, admit
 from emu.devices.driver.partition import Placement, Profile
 from emu.ir.errors import ApiUnknown, NotSupported
 from emu.lockin.parts import Catalogue, Choice, Meeting, Part, meetings
+from emu.lockin.schema import FIGURE, PARTITION
 from emu.lockin.source import Source
-
-PARTITION, FIGURE = "partition ", "figure "  # beginnings of intents; the rest are roles
 
 
 def bind(choice: Choice, source: Source, catalogue: Catalogue) -> Part:

@@ -204,11 +204,11 @@ def write(
 ) -> Path:
     """Write a catalogue; JSON of tables of texts and numbers is nearly TOML."""
     for name, table in interfaces.items():
-        _write(folder / "interfaces" / f"{name}.toml", {"name": name, **table})
+        write_file(folder / "interfaces" / f"{name}.toml", {"name": name, **table})
     for name, table in parts.items():
-        _write(folder / table["slot"] / f"{name}.toml", {"name": name, **table})
+        write_file(folder / table["slot"] / f"{name}.toml", {"name": name, **table})
     for name, table in stacks.items():
-        _write(folder / "stacks" / f"{name}.toml", {"name": name, **table})
+        write_file(folder / "stacks" / f"{name}.toml", {"name": name, **table})
     return folder
 
 
@@ -223,16 +223,16 @@ def changed(tables: Mapping[str, Table], name: str, **changes: Any) -> dict[str,
     return copy
 
 
-def _write(path: Path, table: Table) -> None:
+def write_file(path: Path, table: Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(f"{key} = {_toml(value)}" for key, value in table.items()))
+    path.write_text("\n".join(f"{key} = {toml(value)}" for key, value in table.items()))
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     if isinstance(value, dict):
         table = cast("Table", value)
-        inner = ", ".join(f"{json.dumps(str(k))} = {_toml(v)}" for k, v in table.items())
+        inner = ", ".join(f"{json.dumps(str(k))} = {toml(v)}" for k, v in table.items())
         return f"{{{inner}}}"
     if isinstance(value, list):
-        return f"[{', '.join(_toml(v) for v in cast('list[Any]', value))}]"
+        return f"[{', '.join(toml(v) for v in cast('list[Any]', value))}]"
     return json.dumps(value)

@@ -1,0 +1,162 @@
+"""Stack files of the user's own, with parts beside them, as the command line takes and refuses."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emu.cli import main
+from emu.ir.errors import CatalogueError
+from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
+from tests.emu.lockin.small import Table, driver, kernels, offer, part, toml, write_file
+
+Capture = pytest.CaptureFixture[str]
+SLOTS: dict[str, list[str]] = {
+    "front_end": ["torch-compile-like"],
+    "compiler": ["inductor-like"],
+    "kernels": ["mine-kernels"],
+    "driver": ["hip-runtime-like", "amdgpu-like"],
+    "device": ["mi300x-like"],
+    "orchestrator": ["watch-rocm-like"],
+}
+KERNELS = kernels(
+    [offer("hip-api", 1, 1)],
+    [offer("hip-engines"), offer("cdna")],
+    dtypes=["fp16"],
+    depth="basic",
+)
+COMMANDS = (
+    ("run", "mlp", "--no-values", "--stack", "FILE"),
+    ("swap", "FILE", "--replace", "kernels=rocblas-like", "-m", "mlp"),
+    ("lockin", "FILE", "-m", "mlp"),
+    ("readiness", "FILE", "-m", "mlp"),
+    ("show-stack", "FILE"),
+)
+
+
+def written(folder: Path, slots: Any = SLOTS, **parts: Table) -> Path:
+    """A stack file with its parts in folders beside it."""
+    for name, table in ({"mine_kernels": KERNELS} | parts).items():
+        known = name.replace("_", "-")
+        write_file(folder / table["slot"] / f"{known}.toml", {"name": known, **table})
+    file = folder / "mine.toml"
+    write_file(file, {"name": "mine", "about": "my own", "slots": slots})
+    return file
+
+
+def said(capsys: Capture, code: int, file: Path, *arguments: str) -> str:
+    assert main([str(file) if word == "FILE" else word for word in arguments]) == code
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == (code != 0)
+    return captured.err if code else captured.out
+
+
+def test_a_stack_of_ones_own_runs_is_shown_and_swapped(capsys: Capture, tmp_path: Path) -> None:
+    file = written(tmp_path)
+    shown = json.loads(said(capsys, 0, file, "show-stack", "FILE", "--json"))
+    assert (shown["name"], shown["kernels"]) == ("mine", ["mine-kernels"])
+    assert "mlp on mi300x" in said(capsys, 0, file, *COMMANDS[0])
+    found = json.loads(said(capsys, 0, file, *COMMANDS[1], "--json"))
+    assert (found["stack"], found["outcome"]) == ("mine", "free")
+
+
+def test_a_shipped_file_is_the_stack_that_it_is() -> None:
+    assert load_with(FOLDER / "stacks" / "rocm-like.toml") is load_catalogue(FOLDER)
+
+
+Edit = Callable[[Path], object]
+
+
+def without(slot: str) -> Edit:
+    return lambda folder: written(folder, {**SLOTS, slot: []})
+
+
+def unsourced(folder: Path) -> Path:
+    table = deepcopy(KERNELS)
+    del table["facts"]["depth"]["source"]
+    return written(folder, mine_kernels=table)
+
+
+def opening_each_other(folder: Path) -> Path:
+    """Two drivers beside the stack, each of which imports what the other exports."""
+    for name, own, other in (("one", "calls-one", "calls-two"), ("two", "calls-two", "calls-one")):
+        calls = {"kind": "functions", "source": "test", "versions": [{f"{name}_run": "launch"}]}
+        write_file(folder / "interfaces" / f"{own}.toml", {"name": own, **calls})
+        table = driver([offer(other)], [offer(own)])
+        write_file(folder / "driver" / f"{name}.toml", {"name": name, **table})
+    return written(folder, {**SLOTS, "driver": ["one", "two"]})
+
+
+BAD: list[tuple[Edit, str, str]] = [
+    (without("driver"), "mine.toml", "slots.driver: must be a list of at least one part"),
+    (
+        lambda folder: written(folder, {**SLOTS, "drivers": ["amdgpu-like"]}),
+        "mine.toml",
+        "slots.drivers: is no slot; known: compiler",
+    ),
+    (
+        lambda folder: written(folder, {**SLOTS, "device": ["mi300"]}),
+        "mine.toml",
+        "slots.device: 'mi300' is not in the catalogue; known: a100-like",
+    ),
+    (unsourced, "kernels/mine-kernels.toml", "facts.depth: needs a source, or assumed = true"),
+    (opening_each_other, "driver/one.toml", "imports: parts open only each other: "),
+    (
+        lambda folder: written(folder, rocblas_like=KERNELS),
+        "kernels/rocblas-like.toml",
+        "name: 'rocblas-like' is the name of",
+    ),
+    (
+        lambda folder: written(folder, bare=part("device", [], [])),
+        "device/bare.toml",
+        "facts.datasheet: is missing",
+    ),
+    (lambda folder: (folder / "mine.toml").mkdir(), "mine.toml", "file: there is no such file"),
+    (lambda folder: None, "mine.toml", "file: there is no such file"),
+    (
+        lambda folder: (folder / "mine.toml").write_text("name = "),
+        "mine.toml",
+        "file: is not TOML",
+    ),
+    (
+        lambda folder: (
+            written(folder).rename(folder / "other.toml").rename(folder / "mine.toml")
+            and (folder / "mine.toml").write_text('name = "x"')
+        ),
+        "mine.toml",
+        "name: must be the name of the file, 'mine'",
+    ),
+]
+
+
+TRIED = [(COMMANDS[0], *bad) for bad in BAD] + [(words, *BAD[0]) for words in COMMANDS[1:]]
+
+
+@pytest.mark.parametrize(("arguments", "edit", "file", "why"), TRIED)
+def test_a_bad_stack_is_one_line_with_file_and_key_in_every_command(
+    capsys: Capture, tmp_path: Path, arguments: tuple[str, ...], edit: Edit, file: str, why: str
+) -> None:
+    edit(tmp_path)
+    error = said(capsys, 2, tmp_path / "mine.toml", *arguments)
+    assert error.startswith(f"emu: {tmp_path}/{file}: ")
+    assert why in error
+
+
+def test_what_was_refused_is_read_again_once_it_is_mended(capsys: Capture, tmp_path: Path) -> None:
+    file = written(tmp_path, {**SLOTS, "device": ["mi300"]})
+    said(capsys, 2, file, *COMMANDS[0])
+    written(tmp_path)
+    assert "mlp on mi300x" in said(capsys, 0, file, *COMMANDS[0])
+
+
+def test_a_stack_that_takes_the_name_of_a_shipped_one_is_refused(tmp_path: Path) -> None:
+    write_file(tmp_path / "rocm-like.toml", {"name": "rocm-like", "about": "x", "slots": SLOTS})
+    with pytest.raises(CatalogueError, match=r"name: 'rocm-like' is the name of .*rocm-like.toml"):
+        load_with(tmp_path / "rocm-like.toml")
+
+
+def test_what_is_written_is_toml() -> None:
+    assert toml({"a": [1, "x"], "b": True}) == '{"a" = [1, "x"], "b" = true}'
