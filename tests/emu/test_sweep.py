@@ -145,10 +145,11 @@ def test_a_sweep_on_a_chip_with_other_facts_is_another_sweep(
     sheet = load_datasheet("gpu")
     other = replace(sheet, launch=replace(sheet.launch, start_us=sheet.launch.start_us + 1))
 
-    def loaded(name: str) -> Datasheet:
+    def changed(device: str) -> Datasheet:
+        assert device == "gpu"
         return other
 
-    monkeypatch.setattr("emu.sweep_plan.load_datasheet", loaded)
+    monkeypatch.setattr("emu.sweep_plan.load_datasheet", changed)
     with pytest.raises(BadOption, match="another sweep"), journal(tmp_path / "s", grid()):
         pass
 
