@@ -39,6 +39,9 @@ def _examples(*commands: str) -> str:
 
 Model = Annotated[str, typer.Argument(help="A name of `emu list models`, or a path to .onnx.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -85,9 +88,7 @@ def run(
         str | None,
         typer.Option("--stack", help=f"{cli_stacks.STACK} Other flags override it."),
     ] = None,
-    trace: Annotated[
-        Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")
-    ] = None,
+    trace: Trace = None,
     json: Json = False,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
@@ -161,6 +162,7 @@ def diff(
     epilog=_examples(
         "show conv_block --level tile --device systolic",
         "show bert_layer --level fused --fusion pattern",
+        "show conv_block --level device --trace conv_block.json",
     )
 )
 @for_files
@@ -173,11 +175,12 @@ def show(
     level: Annotated[
         str, typer.Option("--level", "-l", help="graph, fused, kernel, tile or device.")
     ] = "graph",
+    trace: Trace = None,
 ) -> None:
     """Print one level of the flow as MLIR text."""
     from emu import commands
 
-    commands.show(commands.Request(model, shape, stack), look, level)
+    commands.show(commands.Request(model, shape, stack), look, level, trace)
 
 
 @app.command(
@@ -325,7 +328,12 @@ app.command(
         "sweep resnet50 device.memory.dram.bandwidth_gb_s=1000,2000 --reprice -o what-if",
     )
 )(cli_sweep.sweep)
-app.command(epilog=_examples("roofline resnet50 -d gpu,npu"))(for_files(cli_sweep.roofline))
+app.command(
+    epilog=_examples(
+        "roofline resnet50 -d gpu,npu",
+        "roofline resnet50 -d a100_sxm80,h100_sxm --dtype fp16 --plot roofline.png",
+    )
+)(for_files(cli_sweep.roofline))
 
 
 def main(arguments: list[str] | None = None) -> int:

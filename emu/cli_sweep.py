@@ -51,8 +51,11 @@ def roofline(
     model: Annotated[str, typer.Argument(help="A name of `emu list models`, or a path to .onnx.")],
     shape: ModelFlags,
     stack: StackFlags,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw roofs and groups, .png or .svg.")
+    ] = None,
 ) -> None:
     """Compare what operations and bytes allow with what a run takes; --device A,B for several."""
     from emu import roofline as bounding
 
-    bounding.roofline(bounding.Request(model, shape, stack))
+    bounding.roofline(bounding.Request(model, shape, stack), plot)

@@ -219,10 +219,12 @@ def _check(values: ValueFlags) -> None:
         check_writable("--outputs", values.outputs)
 
 
-def show(asked: Request, look: LookFlags, level: str) -> None:
-    """Print one level of the flow."""
+def show(asked: Request, look: LookFlags, level: str, trace: Path | None = None) -> None:
+    """Print one level of the flow, and write the ``trace`` of its run."""
     if level not in LEVELS:
         raise UnknownName("level", level, LEVELS)
+    if trace is not None:
+        check_writable("--trace", trace)
     executable, looking = compiled(asked, look)
     found = executable.compiled
     text = {
@@ -233,6 +235,8 @@ def show(asked: Request, look: LookFlags, level: str) -> None:
         "device": lambda: print_program(found.program),
     }[level]()
     print(text)
+    if trace is not None:
+        write_trace(trace, found)
     _tell_times(look, looking)
 
 

@@ -1,12 +1,14 @@
 """The roofline of a model on chips: what its products and bytes allow, and what a run takes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from emu.account import Account
 from emu.commands import compile_asked
 from emu.dump import Watch
 from emu.flags import Request
 from emu.ir.errors import BadOption
+from emu.roofline_plot import draw, must_be_picture
 from emu.run import Compiled
 from emu.table import table
 
@@ -14,14 +16,21 @@ HEAD = ("device", "flop/byte", "products us", "bytes us", "bound", "run us", "of
 PS_PER_US = 1e6
 
 
-def roofline(asked: Request) -> None:
-    """Print a row for each device of ``asked``, whose names stand between commas."""
+def roofline(asked: Request, plot: Path | None = None) -> None:
+    """Print a row for each device of ``asked``, whose names stand between commas; draw a picture.
+
+    Raises BadOption for no device, or a picture that cannot be drawn.
+    """
     names = tuple(name.strip() for name in asked.stack.device.split(",") if name.strip())
     if not names:
         raise BadOption(f"--device '{asked.stack.device}': write names with commas")
+    if plot is not None:
+        must_be_picture(plot)
     stacks = (replace(asked.stack, device=name) for name in names)
     made = [compile_asked(replace(asked, stack=stack), Watch()).compiled for stack in stacks]
     print("\n".join(table(HEAD, [roofline_row(compiled) for compiled in made])))
+    if plot is not None:
+        draw(plot, made)
 
 
 def roofline_row(compiled: Compiled) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What Perfetto is given of a run."""
 
+import json
 from collections import Counter, defaultdict
 from functools import cache
 from itertools import pairwise
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emu.cli import main
 from emu.ir.errors import BadOption
 from emu.pipeline import compile
 from emu.run import Compiled
@@ -126,3 +128,14 @@ def test_counters_go_up_and_come_back_to_zero() -> None:
 def test_a_trace_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=r"--trace .*folder does not exist"):
         write_trace(tmp_path / "none" / "f.json", made())
+
+
+def test_show_writes_a_trace_beside_the_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mlp.json"
+    assert main(["show", "mlp", "--level", "device", "--trace", str(path)]) == 0
+    assert "func" in capsys.readouterr().out
+    assert json.loads(path.read_text()) == json.loads(json.dumps(trace_json(made())))
+    assert main(["show", "mlp", "--trace", str(tmp_path)]) == 2
+    assert "--trace" in capsys.readouterr().err
