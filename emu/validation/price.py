@@ -27,7 +27,6 @@ from emu.pipeline import make_stack
 from emu.select import Selector
 from emu.validation.cases import US, Case
 from emu.validation.counters import COUNTERS
-from emu.validation.stacks import RowStack
 from emu.validation.workloads import CHAINS, OPS, Workload, model_of, narrow_borders, op_graph
 
 
