@@ -110,6 +110,7 @@ def inferred(
 ) -> tuple[TensorType, ...] | None:
     """Return the types of the outputs by ONNX's rules and the constants; None if not complete."""
     from onnx import helper
+    from onnx.checker import ValidationError
     from onnx.shape_inference import InferenceError, infer_node_outputs
 
     read = {name: site.types[name] for name in node.input if name}
@@ -119,7 +120,7 @@ def inferred(
     protos = {name: _proto(type) for name, type in read.items()}
     try:
         found = infer_node_outputs(schema, node, protos, _data(read, site.constants), None, imports)
-    except (InferenceError, RuntimeError, TypeError, ValueError) as error:
+    except (InferenceError, ValidationError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{site.where}: {reason}") from error
     types = tuple(_complete(found.get(name)) for name in node.output)

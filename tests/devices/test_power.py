@@ -55,7 +55,7 @@ def test_energies_of_gpus_are_those_of_one_measured_chip_by_the_power_of_their_n
     measured = load_datasheet("h100_sxm").energy
     sheets = [load_datasheet(n) for n in device_names() if n not in generic_names()]
     gpus = [sheet for sheet in sheets if sheet.kind == "gpu"]
-    assert len(gpus) == 12
+    assert len(gpus) == 13
     for sheet in gpus:
         energy, node = sheet.energy, NODES[int(sheet.energy.process_nm)]
         assert energy.pj_per_flop_f32 == pytest.approx(measured.pj_per_flop_f32 * node, rel=0.01)

@@ -284,7 +284,7 @@ def test_files_that_cannot_be_used_are_named_with_the_reason(run: Call, tmp_path
     empty = tmp_path / "empty.onnx"
     empty.touch()
     symbolic = model_file(tmp_path / "symbolic.onnx", "Relu", ["N", 4])
-    unknown = model_file(tmp_path / "unknown.onnx", "Det", [4, 4])
+    unknown = model_file(tmp_path / "unknown.onnx", "Unheard", [4, 4])
     for arguments, code, said in (
         ([str(broken)], 2, "broken.onnx"),
         ([str(empty)], 2, "the file is empty"),

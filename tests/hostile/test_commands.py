@@ -39,19 +39,25 @@ class Outcome:
     kib: int
 
 
+# The memory of a process counts from when it was forked, so a small one starts what is measured.
+MEASURE = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
+"""
+
+
 def emu(folder: Path, *arguments: str) -> Outcome:
     """Run a command; of processes that it starts, the largest counts."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = monotonic()
-    with (folder.parent / "said").open("w+") as said:
-        command = [sys.executable, "-m", "emu", *arguments]
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=said
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        return Outcome(process.returncode, said.read(), monotonic() - started, used.ru_maxrss)
+    command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "emu", *arguments]
+    ran = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    code, kib = map(int, ran.stdout.split())
+    return Outcome(code, ran.stderr, monotonic() - started, kib)
 
 
 def chosen(name: str) -> Case:
