@@ -90,7 +90,7 @@ def _cells(task: tuple[str, TryFlags]) -> list[Cell]:
     worlds = _worlds(catalogue, flags.model, *asked, flags.host_read, flags.symbolic_batch)
     bench = bench_of(worlds.without(frozenset()), name, flags, timed_elsewhere=False)
     disarmed = Disarmed(bench, worlds)
-    swaps = (bench.swap({slot: bundle}) for slot, bundle in _alternatives(bench))
+    swaps = (bench.swap({slot: bundle}) for slot, bundle in alternatives(bench))
     return [(outcome, disarmed.types(outcome)) for outcome in swaps]
 
 
@@ -118,7 +118,7 @@ def _print_cells(name: str, cells: list[Cell], flags: TryFlags, as_json: bool) -
         print("\n".join((*cell_table(name, flags.model, cells), "")))
 
 
-def _alternatives(bench: Bench) -> Iterator[tuple[str, Bundle]]:
+def alternatives(bench: Bench) -> Iterator[tuple[str, Bundle]]:
     """Every slot with everything that could stand there and does not."""
     catalogue = bench.laboratory.catalogue
     for slot in SLOTS:

@@ -1,17 +1,22 @@
 """Disarming a type of lock-in: an edit of the catalogue, after which the same is tried again.
 
-Performance lock-in is disarmed by kernels of vendor depth for every op, design lock-in by bridges
-from every dialect into every compiler, structural lock-in by drivers that export everything to
-whoever asks, on chips whose instructions and firmware are everybody's. A type that improves an
-outcome when it is disarmed is what held it.
+Performance lock-in is disarmed by kernels of vendor depth for every op, registered with whoever
+asks, design lock-in by bridges from every dialect into every compiler, structural lock-in by
+drivers that export everything to whoever asks, on chips whose instructions and firmware are
+everybody's: code is made for all of them, and all are cut as any is. A type that improves an
+outcome when it is disarmed is what held it; where none does alone, those that do together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import combinations
+from math import lcm
 from types import MappingProxyType
 
+from emu.lockin.contracts.binding import placement_of
 from emu.lockin.outcome import Bench, Outcome
-from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice, Fact, Offer, Part
+from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice, Fact, Interface, Offer, Part
 from emu.lockin.search import least_changes
 from emu.lockin.trial import Laboratory
 
@@ -27,7 +32,13 @@ def performance(catalogue: Catalogue) -> Catalogue:
     every = {op: said for table in tables for op, said in table.table.items()}
     whole = {t.name: replace(t, table=every, since=dict.fromkeys(every, 1)) for t in tables}
     depth = {"depth": Fact("vendor", "disarmed")}
-    deep = _edited(catalogue, "kernels", lambda p: replace(p, facts={**p.facts, **depth}))
+    answers = _all_of(catalogue, "kernels")
+
+    def deepened(library: Part) -> Part:
+        exports = _joined(library.exports, answers)
+        return replace(library, exports=exports, facts={**library.facts, **depth})
+
+    deep = _edited(catalogue, "kernels", deepened)
     return replace(deep, interfaces={**catalogue.interfaces, **whole})
 
 
@@ -38,13 +49,70 @@ def design(catalogue: Catalogue) -> Catalogue:
 
 
 def structural(catalogue: Catalogue) -> Catalogue:
-    """Drivers that export all and take in all, on chips that start whatever firmware comes."""
-    drivers = _edited(catalogue, "driver", lambda driver: _opened(catalogue, driver))
-    return _edited(drivers, "device", _unlocked)
+    """Drivers that export all and take in all, and chips that anybody starts, cuts and programs."""
+    placement = _placement(catalogue.parts["device"].values())
+    images = _images(catalogue)
+    edits: Mapping[str, Callable[[Part], Part]] = {
+        "driver": lambda driver: _opened(catalogue, driver),
+        "device": lambda device: _unlocked(device, placement),
+        "compiler": lambda compiler: _ported(compiler, images, catalogue),
+        "kernels": lambda library: _ported(library, images, catalogue),
+    }
+    edited = catalogue
+    for slot, edit in edits.items():
+        edited = _edited(edited, slot, edit)
+    return replace(edited, interfaces={**catalogue.interfaces, **_managed(catalogue)})
+
+
+def _managed(catalogue: Catalogue) -> dict[str, Interface]:
+    """Management interfaces that each have a function for every role that any of them has."""
+    names = sorted(catalogue.of_kind("management"))
+    tables = [catalogue.interfaces[name] for name in names]
+    every = {role: said for table in reversed(tables) for role, said in table.table.items()}
+    first = dict.fromkeys(every, 1)
+    return {
+        t.name: replace(t, table={**every, **t.table}, since={**first, **t.since}) for t in tables
+    }
+
+
+def _images(catalogue: Catalogue) -> tuple[Offer, ...]:
+    """Code for every chip: an instruction set in the oldest version that a chip with it has."""
+    kinds = catalogue.of_kind("isa")
+    offers = [o for d in catalogue.parts["device"].values() for o in d.exports]
+    names = sorted({o.interface for o in offers if o.interface in kinds})
+    return tuple(Offer(n, 1, min(o.most for o in offers if o.interface == n)) for n in names)
+
+
+def _ported(maker: Part, images: tuple[Offer, ...], catalogue: Catalogue) -> Part:
+    """A library, or a compiler that makes code, with an image for every chip."""
+    code = catalogue.of_kind("isa") | catalogue.of_kind("portable")
+    if not any(offer.interface in code for offer in maker.exports):
+        return maker
+    return replace(maker, exports=_joined(maker.exports, images))
+
+
+def _placement(devices: Iterable[Part]) -> dict[str, object]:
+    """Facts of a chip that has each share which any chip has, wherever there is room for it."""
+    profiles = [p for d in devices for p in placement_of(d).profiles.values()]
+    shares = sorted({Fraction(p.slices, p.of) for p in profiles})
+    slices = lcm(*(share.denominator for share in shares))
+    rows = [
+        {
+            "name": str(share),
+            "slices": int(share * slices),
+            "of": slices,
+            "starts": list(range(slices - int(share * slices) + 1)),
+        }
+        for share in shares
+    ]
+    table = {"slices": slices, "most": slices, "profiles": rows}
+    return {"placement_kind": "table", "placement": table}
 
 
 def _opened(catalogue: Catalogue, driver: Part) -> Part:
-    """A driver of every chip that exports all functions and loads all images."""
+    """A driver of every chip that exports all functions, needs none, and loads all images."""
+    functions = catalogue.of_kind("functions")
+    own = tuple(offer for offer in driver.imports if offer.interface not in functions)
     exports = (*_all_of(catalogue, "functions"), *_all_of(catalogue, "management"))
     imports = (*_all_of(catalogue, "portable"), *_all_of(catalogue, "isa"))
     chips = sorted(device.fact("chip_id") for device in catalogue.parts["device"].values())
@@ -52,14 +120,14 @@ def _opened(catalogue: Catalogue, driver: Part) -> Part:
     return replace(
         driver,
         exports=_joined(driver.exports, exports),
-        imports=_joined(driver.imports, imports),
+        imports=_joined(own, imports),
         facts={**driver.facts, **_disarmed(facts)},
     )
 
 
-def _unlocked(device: Part) -> Part:
+def _unlocked(device: Part, placement: Mapping[str, object]) -> Part:
     """A chip whose key opens everything: all numbers are equal modulo 1."""
-    facts = {"rom_modulus": "1", "firmware_version": ANY}
+    facts = {"rom_modulus": "1", "firmware_version": ANY, **placement}
     return replace(device, facts={**device.facts, **_disarmed(facts)})
 
 
@@ -138,18 +206,44 @@ class Disarmed:
         )
 
     def types(self, outcome: Outcome) -> tuple[str, ...]:
-        """The types of lock-in whose disarming improves an outcome."""
+        """The types whose disarming improves an outcome: each alone, else the fewest together.
+
+        What is blocked must be held by something: if it never runs above the floor, by the types
+        without which the stack that was asked for breaks no contract.
+        """
         if outcome.kind in ("free", "vacuous", "native-failure"):
             return ()
-        return tuple(name for name in TYPES if self._improves(name, outcome))
+        if outcome.kind != "blocked":
+            return _named(
+                [(name,) for name in TYPES if self._improves(frozenset((name,)), outcome)]
+            )
+        held = self._fewest(lambda types: self._improves(types, outcome))
+        return _named(held or self._fewest(lambda types: self._fits(types, outcome)))
 
-    def _improves(self, name: str, outcome: Outcome) -> bool:
-        bench = self.without(frozenset((name,)))
+    def _fewest(self, lifts: Callable[[frozenset[str]], bool]) -> Sequence[tuple[str, ...]]:
+        """The smallest sets of types that lift something, all of one size."""
+        for size in range(1, len(TYPES) + 1):
+            held = [names for names in combinations(TYPES, size) if lifts(frozenset(names))]
+            if held:
+                return held
+        return ()
+
+    def _fits(self, types: frozenset[str], outcome: Outcome) -> bool:
+        bench = self.without(types)
+        replaced = same(bench.laboratory.catalogue, outcome.replaced)
+        return bench.laboratory.refusal({**bench.base, **replaced}) is None
+
+    def _improves(self, types: frozenset[str], outcome: Outcome) -> bool:
+        bench = self.without(types)
         replaced = same(bench.laboratory.catalogue, outcome.replaced)
         if outcome.kind not in ("co", "blocked"):
             return better(bench.swap(replaced), outcome)
         most = len(outcome.cofactors) if outcome.kind == "co" else len(SLOTS)
         return can_move(bench, replaced, most)
+
+
+def _named(held: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(name for name in TYPES if any(name in names for names in held))
 
 
 def can_move(bench: Bench, replaced: Mapping[str, Bundle], most: int) -> bool:

@@ -17,6 +17,9 @@ from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice
 from emu.lockin.trial import Laboratory
 
 Options = Mapping[str, Sequence[Bundle]]
+FLOOR = "FLOOR"  # what a stack fails at that breaks no contract: it cannot run, or is too slow
+BARRIERS = (*NAMES, FLOOR)
+FLOOR_BIT = 1 << len(NAMES)
 
 
 @dataclass(frozen=True)
@@ -181,15 +184,13 @@ def _stacks(found: Masks, chosen: Array) -> list[Choice]:
 def blocking_sets(found: Masks) -> list[tuple[str, ...]]:
     """The minimal sets of contracts that together forbid every stack: minimal hitting sets.
 
-    Empty if some stack fits.
+    To be asked where no stack will do: those that break no contract fail at the FLOOR.
     """
-    occurring = found.distinct()
-    if 0 in occurring:
-        return []
+    occurring = frozenset(mask or FLOOR_BIT for mask in found.distinct())
     least = [m for m in occurring if not any(o != m and o & m == o for o in occurring)]
     sets: list[int] = []
-    for size in range(1, len(NAMES) + 1):
-        for chosen in combinations(range(len(NAMES)), size):
+    for size in range(1, len(BARRIERS) + 1):
+        for chosen in combinations(range(len(BARRIERS)), size):
             bits = sum(1 << i for i in chosen)
             hits_all = all(bits & mask for mask in least)
             if hits_all and not any(known & bits == known for known in sets):
@@ -198,4 +199,4 @@ def blocking_sets(found: Masks) -> list[tuple[str, ...]]:
 
 
 def _names(bits: int) -> tuple[str, ...]:
-    return tuple(name for i, name in enumerate(NAMES) if bits >> i & 1)
+    return tuple(name for i, name in enumerate(BARRIERS) if bits >> i & 1)
