@@ -145,7 +145,8 @@ def _interface(at: At, table: dict[str, Any]) -> Interface:
             entries[name], since[name] = said, number
     check_table(found.kind, found.name, entries, found.facts, at)
     newest = len(found.versions)
-    return Interface(found.name, found.kind, found.rows, newest, entries, since, found.facts)
+    path = Path(at.file)
+    return Interface(found.name, found.kind, found.rows, newest, entries, since, found.facts, path)
 
 
 def _slot(paths: Iterable[Path], slot: str, interfaces: Mapping[str, Interface]) -> dict[str, Part]:

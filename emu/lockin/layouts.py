@@ -71,7 +71,7 @@ def lies_in(type: TensorType, layouts: frozenset[str]) -> bool:
 @lru_cache(maxsize=1024)
 def _stored(layout: Interface) -> frozenset[str]:
     """The layouts that the maps of a file are; one that no kernel knows is none."""
-    found = {stored_by(spelled(text)) for text in _maps(layout) if _is_kept(layout.name, text)}
+    found = {stored_by(spelled(text)) for text in _maps(layout) if _is_kept(layout, text)}
     return frozenset(name for name in found if name is not None)
 
 
@@ -79,14 +79,15 @@ def _maps(layout: Interface) -> Iterator[str]:
     return (text for maps in layout.table.values() for text in maps.values())
 
 
-def _is_kept(name: str, text: str) -> bool:
+def _is_kept(layout: Interface, text: str) -> bool:
     """Pack an array by a map and unpack it; all that went in must come out."""
     map = spelled(text)
     dims = _ragged(map)
     array = 1 + np.arange(prod(dims)).reshape(dims)
     kept = int(np.count_nonzero(unpack(map, pack(map, array), dims) == array))
     if kept != array.size:
-        what = f"a value is packed as '{text}' of {name} and unpacked"
+        tried = f"a value is packed as '{text}' of {layout.name} and unpacked"
+        what = f"{layout.path}: versions: {tried}"
         raise LayoutUnrepresentable(what, f"{kept} elements", array.size)
     return True
 

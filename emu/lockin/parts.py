@@ -27,6 +27,7 @@ class Interface:
     table: Mapping[str, Any]
     since: Mapping[str, int]
     facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    path: Path = Path()
 
     def upto(self, version: int) -> dict[str, Any]:
         """The entries that a version of it has."""

@@ -91,7 +91,9 @@ class Playing:
         """
         library = owner(self.choice["kernels"], launch.kernel)
         if library not in callers:
-            raise AbiMismatch("the library submits work", "no driver open", "a table of functions")
+            where = "" if library is None else f"{library.path}: imports: "
+            what = f"{where}the library submits work"
+            raise AbiMismatch(what, "no driver open", "a table of functions")
         return callers[library]
 
     def _called(self, callers: Mapping[Part | None, Caller], context: Context) -> frozenset[Part]:

@@ -239,7 +239,8 @@ def dtype_of(kernels: Bundle, chip: Device) -> str:
     for dtype in wanted:
         if computes(chip, dtype):
             return dtype
-    raise Unsupported(f"device '{chip.name}' computes in none of {', '.join(wanted)}")
+    why = f"device '{chip.name}' computes in none of {', '.join(wanted)}"
+    raise Unsupported(f"{kernels[0].path}: facts.dtypes: {why}")
 
 
 def spelled(choice: Choice) -> Stack:

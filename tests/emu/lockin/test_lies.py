@@ -105,7 +105,9 @@ def test_a_dtype_that_no_unit_of_the_chip_has_fails_when_it_runs() -> None:
     kernels = tuple(lying(p, dtypes=["fp8"]) for p in KNOWN.stacks["cuda-like"]["kernels"])
     choice = {**KNOWN.stacks["cuda-like"], "kernels": kernels}
     assert not isinstance(laboratory().time(choice), Unsupported)
-    assert isinstance(laboratory().time({**choice, "device": (older,)}), Unsupported)
+    failed = laboratory().time({**choice, "device": (older,)})
+    assert isinstance(failed, Unsupported)
+    assert f"{kernels[0].path}: facts.dtypes: device 'a100" in str(failed)
 
 
 def test_a_driver_whose_window_claims_only_newer_formats_reads_nothing() -> None:

@@ -11,7 +11,7 @@ import pytest
 from emu.cli import main
 from emu.ir.errors import CatalogueError
 from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
-from tests.emu.lockin.small import Table, driver, kernels, offer, part, toml, write_file
+from tests.emu.lockin.small import Table, changed, driver, kernels, offer, part, toml, write_file
 
 Capture = pytest.CaptureFixture[str]
 SLOTS: dict[str, list[str]] = {
@@ -143,6 +143,40 @@ def test_a_bad_stack_is_one_line_with_file_and_key_in_every_command(
     error = said(capsys, 2, tmp_path / "mine.toml", *arguments)
     assert error.startswith(f"emu: {tmp_path}/{file}: ")
     assert why in error
+
+
+LOSSY = {"rows": {"data": "..rc", "weight": "..rc"}, "images": {"data": "nhw", "weight": "ohwi"}}
+
+
+def lossy(folder: Path) -> Path:
+    """Kernels that claim a layout whose map loses elements."""
+    layout = {"kind": "layout", "source": "test", "versions": [LOSSY]}
+    write_file(folder / "interfaces" / "lossy.toml", {"name": "lossy", **layout})
+    return written(folder, mine_kernels=changed({"k": KERNELS}, "k", layouts=["lossy"])["k"])
+
+
+def unlinked(folder: Path) -> Path:
+    """Kernels that import nothing by which they could launch."""
+    return written(folder, mine_kernels={**KERNELS, "imports": []})
+
+
+def test_a_claim_that_fails_by_running_is_named_by_file_and_key_and_not_kept(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    file, where = lossy(tmp_path), f"{tmp_path}/interfaces/lossy.toml: versions: a value is packed"
+    assert where in said(capsys, 4, file, *COMMANDS[0])
+    found = json.loads(said(capsys, 0, file, *COMMANDS[1], "--json"))
+    assert (found["outcome"], found["error"]["contract"]) == ("native-failure", "K4")
+    written(tmp_path)
+    assert "mlp on mi300x" in said(capsys, 0, file, *COMMANDS[0])
+
+
+def test_kernels_that_cannot_launch_are_named_by_file_and_key(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    text = said(capsys, 0, unlinked(tmp_path), *COMMANDS[1])
+    assert "failed        AbiMismatch: " in text
+    assert "mine-kernels.toml: imports: the library submits work" in " ".join(text.split())
 
 
 def test_what_was_refused_is_read_again_once_it_is_mended(capsys: Capture, tmp_path: Path) -> None:
