@@ -39,7 +39,9 @@ def check(program: Program) -> Program:
         if not problem and isinstance(command, Replay):
             problem = _problem_of_graph(command, program.commands[number + 1 :])
         if problem:
-            raise ContainerError(f"container: command {number}: {problem}")
+            escaped = problem.encode("unicode_escape").decode()
+            shown = problem if problem.isprintable() else escaped  # it quotes names of the file
+            raise ContainerError(f"container: command {number}: {shown}")
         if isinstance(command, Alloc):
             live[command.value] = command.size
             used += command.size

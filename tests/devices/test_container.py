@@ -115,6 +115,14 @@ def resealed(data: bytes) -> bytes:
     return data[:DIGEST_AT] + sha256(data[:DIGEST_AT] + rest).digest() + rest
 
 
+def test_a_name_with_a_line_break_is_quoted_in_one_line() -> None:
+    program = with_commands(Free("a\nb"))
+    with pytest.raises(ContainerError) as caught:
+        load(encode(program), Loader(CHIP))
+    assert "a\\nb" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def with_commands(*commands: Any) -> Program:
     return replace(PROGRAM, commands=commands, peak_bytes=0)
 
