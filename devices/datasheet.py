@@ -136,12 +136,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The connection of host and device, one direction."""
+    """The connection of host and device; ``to_host_gb_s`` if the way back has another bandwidth."""
 
     bandwidth_gb_s: float
     latency_us: float
     energy_pj_byte: float
     source: str
+    to_host_gb_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

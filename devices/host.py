@@ -30,7 +30,7 @@ def calling(body: Body, rates: Rates) -> tuple[Phase, ...]:
 
 def crossing(copy: Copy, rates: Rates) -> tuple[Phase, ...]:
     """Latency of the link, and the bytes at its rate."""
-    moved = Term("link", exact(copy.size), rates.link)
+    moved = Term("link", exact(copy.size), rates.link[copy.to])
     return one(fixed_ps("link", rates.sheet.link.latency_us), moved)
 
 

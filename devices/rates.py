@@ -1,6 +1,6 @@
 """Rates of a chip in work per picosecond, from the facts of its datasheet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -78,9 +78,11 @@ class Rates:
         return _gb_s(self.sheet.memory.l2.bandwidth_gb_s)
 
     @cached_property
-    def link(self) -> Fraction:
-        """Bytes between host and device, one direction."""
-        return _gb_s(self.sheet.link.bandwidth_gb_s)
+    def link(self) -> Mapping[str, Fraction]:
+        """Bytes between host and device, by where they go to: "device" or "host"."""
+        facts = self.sheet.link
+        there, back = facts.bandwidth_gb_s, facts.to_host_gb_s
+        return {"device": _gb_s(there), "host": _gb_s(back or there)}
 
     @cached_property
     def host_memory(self) -> Fraction:

@@ -22,6 +22,12 @@ def captured(program: Program) -> Program:
     return replace(program, commands=tuple(commands))
 
 
+def one_by_one(program: Program) -> Program:
+    """The same program without graphs."""
+    commands = (c for c in program.commands if not isinstance(c, Replay))
+    return replace(program, commands=tuple(commands))
+
+
 def _piece(inside: bool, commands: Sequence[Command]) -> Iterator[Command]:
     launches = [command for command in commands if isinstance(command, Launch)]
     if not inside or len(launches) < LEAST:

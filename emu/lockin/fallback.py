@@ -3,17 +3,19 @@
 A case is a model and ops that no kernel claims, so that the host computes each of their nodes, with
 copies over the link. The speed-up is over the host alone, which computes every node of the model
 itself and copies nothing. Every op is a group of its own, so that just those nodes go to the host.
-Every model has cases in every class, and counts as much as any other.
+Every model has cases in every class, and counts as much as any other. A chip that replays graphs
+does so: a program without a host call is one, and what stands between host calls are others.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from math import exp, log
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.device import Device
+from emu.devices.driver import one_by_one
 from emu.devices.make import device_of, make_device
 from emu.dump import Watch
 from emu.ir.graph import Graph
@@ -64,6 +66,22 @@ class Case:
         """The time of the host alone over that of the chip with the host, both simulated."""
         return chip.simulate(self.alone).total_ps / chip.simulate(self.program).total_ps
 
+    def without_graphs(self) -> "Case":
+        """The case where every launch is issued by itself."""
+        return replace(self, program=one_by_one(self.program))
+
+    def whole_or_none(self) -> "Case":
+        """The case where only a program without a host call is a graph."""
+        return self.without_graphs() if self.on_host else self
+
+
+# Other ways to issue launches. Compilers that give graphs up at the first host call are known:
+# torch.compile does for ops on the processor unless it partitions the graph.
+ISSUED: tuple[tuple[str, Callable[[Case], Case]], ...] = (
+    ("graphs of whole programs only", Case.whole_or_none),
+    ("no graphs", Case.without_graphs),
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -93,11 +111,14 @@ def cases(
 
 
 def table(found: Sequence[Case], sheet: Datasheet) -> tuple[Row, ...]:
-    """The means as the datasheet says, then with each fact of host and link halved and doubled.
+    """The means as the datasheet says, with fewer graphs, then with facts of host and link changed.
 
-    Raises ValueError for a model that has no case in a class.
+    Each of these is halved and doubled. Raises ValueError for a model that has no case in a class.
     """
-    return tuple(_row(what, found, changed) for what, changed in _varied(sheet))
+    issued = () if sheet.launch.replay_us is None else ISSUED
+    fewer = (_row(what, [change(c) for c in found], sheet) for what, change in issued)
+    first, *others = (_row(what, found, changed) for what, changed in _varied(sheet))
+    return first, *fewer, *others
 
 
 def without(library: Library, ops: Sequence[str]) -> Library:
@@ -146,11 +167,16 @@ class _Subject:
         return replace(program, commands=calls)
 
     def compiled(self, library: Library) -> Executable:
+        chip = make_device(self.device)
         stack = make_stack(
-            device=self.device, dtype=self.dtype, fusion="none", kernels=DEPTH, fallback="host"
+            device=self.device,
+            dtype=self.dtype,
+            fusion="none",
+            kernels=DEPTH,
+            fallback="host",
+            graph_replay="off" if chip.sheet.launch.replay_us is None else "on",
         )
         model = open_model(self.model, self.settings)
-        chip = make_device(self.device)
         return bring_down(model, to_graph(model, {}), stack, chip, Watch(), library=library)
 
 
@@ -196,5 +222,6 @@ def _varied(sheet: Datasheet) -> Iterator[tuple[str, Datasheet]]:
         yield f"host rates x {factor:g}", replace(sheet, host=faster)
         slow = replace(link, latency_us=link.latency_us * factor)
         yield f"link latency x {factor:g}", replace(sheet, link=slow)
-        wide = replace(link, bandwidth_gb_s=link.bandwidth_gb_s * factor)
+        back = (link.to_host_gb_s or link.bandwidth_gb_s) * factor
+        wide = replace(link, bandwidth_gb_s=link.bandwidth_gb_s * factor, to_host_gb_s=back)
         yield f"link bandwidth x {factor:g}", replace(sheet, link=wide)

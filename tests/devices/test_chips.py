@@ -46,7 +46,7 @@ def test_every_chip_says_what_is_published_and_what_is_assumed(name: str) -> Non
     sheet = load_datasheet(name)
     assert sheet.board is not None
     assert len(sheet.board.source) > 10
-    assert {"launch.start_us", "energy.static_w"} <= set(sheet.assumed)
+    assert {"link.energy_pj_byte", "energy.static_w"} <= set(sheet.assumed)
     matrix = sheet.unit("matrix")
     assert matrix is not None
     assert matrix.peak_tflops

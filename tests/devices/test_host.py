@@ -1,9 +1,10 @@
 """A host call and its copies, by hand: 512,000 elements on the host and link of tt_n150.
 
-That host moves 51.2 GB/s, does 768 GFLOP/s and needs 5 us to dispatch; the link moves 24.8 GB/s
-after 10 us.
+That host moves 51.2 GB/s, does 768 GFLOP/s and needs 5 us to dispatch; the link moves 24.8 GB/s to
+the device and 14.9 GB/s to the host, after 60 us.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -78,20 +79,30 @@ def test_padding_crosses_the_link_and_the_host_takes_it_off() -> None:
 def test_copies_wait_for_the_host_and_the_host_for_what_it_reads(dtype: str) -> None:
     call = call_of(dtype)
     copy = Copy("x", "host", call.body.types[0].bytes)
-    crossed, passed = us(crossing(copy, RATES)), us(passing(copy, call, RATES))
+    passed = us(passing(copy, call, RATES))
+    down, up = (us(crossing(replace(copy, to=to), RATES)) for to in ("host", "device"))
     trace = there_and_back(call)
 
-    assert float(crossed) == pytest.approx(10 + copy.size / 24_800)
-    assert trace.total_ps == US * (2 * crossed + 2 * passed + us(calling(call.body, RATES)))
-    assert trace.ledger["link"] == US * 2 * crossed
+    assert float(down) == pytest.approx(60 + copy.size / 14_900)
+    assert float(up) == pytest.approx(60 + copy.size / 24_800)
+    assert trace.total_ps == US * (down + up + 2 * passed + us(calling(call.body, RATES)))
+    assert trace.ledger["link"] == US * (down + up)
     assert trace.ledger["host"] == trace.total_ps - trace.ledger["link"]
 
 
-def test_a_measured_crossing_takes_no_less_than_the_model_says() -> None:
+def test_crossings_that_were_measured() -> None:
     # to_torch of a bf16 tensor of 2 x 3 x 640 x 640 takes 787 us (tt-metal, issue 25718), and of
-    # 8096 x 8096 in tiles to f32 240 ms (tt-metal, pull request 26902), on Wormhole cards.
-    for shape, measured in (((2, 3, 640, 640), 787), ((8096, 8096), 240_000)):
-        type = TensorType("bf16", shape)
-        body = Body((BodyNode("Relu", (0,), (1,)),), (type, type), 1, frozenset(), (1,))
-        copy, call = Copy("x", "host", type.bytes), HostCall(0, "host", ("x",), ("y",), body)
-        assert us(crossing(copy, RATES)) + us(passing(copy, call, RATES)) <= measured
+    # 8096 x 8096 in tiles to f32, on one core of the host, 240 ms (tt-metal, pull request 26902).
+    copied, converted = crossed_to_host(2, 3, 640, 640)
+    assert copied == pytest.approx(787, rel=0.27)
+    assert copied + converted == pytest.approx(787, rel=0.15)
+    assert sum(crossed_to_host(8096, 8096)) < 240_000
+
+
+def crossed_to_host(*shape: int) -> tuple[float, float]:
+    """Microseconds of a bf16 tensor on its way to the host, and for converting it to f32 there."""
+    type = TensorType("bf16", shape)
+    body = Body((BodyNode("Relu", (0,), (1,)),), (type, type), 1, frozenset(), (1,))
+    copy, call = Copy("x", "host", type.bytes), HostCall(0, "host", ("x",), ("y",), body)
+    staged, all = us(passing(copy, None, RATES)), us(passing(copy, call, RATES))
+    return float(us(crossing(copy, RATES)) + staged), float(all - staged)

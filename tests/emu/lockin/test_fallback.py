@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from emu.devices.datasheet import load_datasheet
-from emu.ir.program import Copy, HostCall
+from emu.ir.program import Copy, HostCall, Replay
 from emu.kernels.libraries import LIBRARIES
 from emu.lockin.fallback import Case, Row, cases, removals, spread, table, without
 from emu.pipeline import compile
@@ -29,7 +29,7 @@ def rows() -> dict[str, Row]:
 
 
 def test_the_speed_up_falls_with_every_class_whatever_host_and_link_are() -> None:
-    assert len(rows()) == 7
+    assert len(rows()) == 9
     for row in rows().values():
         none, few, many = row.means
         assert none > few > many
@@ -61,6 +61,26 @@ def test_a_slower_host_makes_the_chip_look_faster_and_a_slower_link_the_fall_lar
     assert rows()["host rates x 0.5"].means[0] > native.means[0]
     assert rows()["link latency x 2"].falls > native.falls
     assert rows()["link bandwidth x 0.5"].falls > native.falls
+
+
+def test_a_chip_that_replays_graphs_does_so_and_the_falls_are_larger_for_it() -> None:
+    native, none = rows()["as the datasheet says"], rows()["no graphs"]
+    whole = rows()["graphs of whole programs only"]
+    assert native.means[0] == whole.means[0] > none.means[0]
+    assert native.means[1] >= whole.means[1] == none.means[1]
+    assert native.falls > none.falls
+    for case in found():
+        graphs = [c for c in case.program.commands if isinstance(c, Replay)]
+        assert graphs
+        assert case.on_host or len(graphs) == 1
+
+
+def test_a_chip_that_replays_no_graphs_has_no_rows_about_them() -> None:
+    sheet = replace(SHEET, launch=replace(SHEET.launch, replay_us=None))
+    issued = [case.without_graphs() for case in found()]
+    whats = [row.what for row in table(issued, sheet)]
+    assert len(whats) == 7
+    assert "no graphs" not in whats
 
 
 def test_sets_of_ops_have_as_many_nodes_as_asked_and_no_product() -> None:
