@@ -184,5 +184,5 @@ def _labels(axes: Any, labelled: Sequence[tuple[Dot, str]]) -> None:
             textcoords="axes fraction",
             fontsize=7,
             color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4, "relpos": (1, 0.5)},
         )

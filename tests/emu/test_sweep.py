@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from emu.sweep_pareto import front, must_be_figures
 from emu.sweep_parquet import FILE
 from emu.sweep_plan import Plan, key_of, parse_axes, plan, read_plan
 from emu.sweep_point import must_be_possible, price
-from emu.sweep_pool import local
+from emu.sweep_pool import dask, local
 
 AXES = ("fusion=none,vertical", "set.batch=1,2")
 
@@ -202,6 +203,22 @@ def test_a_pool_prices_what_one_process_does() -> None:
     points = grid().points[:2]
     alone = {key_of(p): r for p, r in local("mlp", points, False, 1)}
     assert {key_of(p): r for p, r in local("mlp", points, False, 2)} == alone
+
+
+@pytest.mark.filterwarnings("ignore")  # of the library's own
+def test_a_dask_cluster_prices_what_one_process_does() -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    points = grid().points
+    with distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster:
+        found = {key_of(p): r for p, r in dask("mlp", points, False, cluster.scheduler_address)}
+    assert found == {key_of(p): r for p, r in local("mlp", points, False, 1)}
+
+
+@pytest.mark.filterwarnings("ignore")  # of the library's own
+def test_an_address_without_a_cluster_is_one_clear_line() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(BadOption, match="no cluster answers there"):
+        next(dask("mlp", grid().points, False, "tcp://127.0.0.1:1"))
 
 
 def command(folder: Path, workers: int) -> list[str]:
