@@ -1,5 +1,7 @@
 """Numbers bit by bit: logic and shifts of integers, and what a real number is beside a number."""
 
+from typing import cast
+
 import numpy as np
 
 from emu.ir.errors import ModelError
@@ -73,7 +75,7 @@ def bit_shift(a: Array, b: Array, direction: str) -> Array:
     by = np.where(inside, b, 0).astype(a.dtype)
     if direction == "LEFT":
         return np.where(inside, np.left_shift(a, by), a.dtype.type(0))
-    gone = np.where(a < 0, ~a.dtype.type(0), a.dtype.type(0))
+    gone = cast(Array, np.where(a < 0, ~a.dtype.type(0), a.dtype.type(0)))
     return np.where(inside, np.right_shift(a, by), gone)
 
 

@@ -82,7 +82,7 @@ def reverse_sequence(x: Array, lengths: Array, batch_axis: int, time_axis: int) 
     """
     check_indices(lengths, x.shape[time_axis] + 1)
     apart = np.moveaxis(x, (batch_axis, time_axis), (0, 1))
-    steps = np.arange(apart.shape[1])
+    steps = np.arange(x.shape[time_axis], dtype=np.int64)
     ends = lengths[:, None]
     places = np.where(steps < ends, ends - 1 - steps, steps)
     turned = apart[np.arange(apart.shape[0])[:, None], places]

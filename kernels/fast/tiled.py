@@ -126,7 +126,7 @@ def tiles_of(table: Array) -> Array:
     """
     rows, height = table.shape[0], machine().ROWS
     height = height if rows >= height else 1
-    starts = np.minimum(np.arange(0, rows, height), rows - height)
+    starts = np.minimum(np.arange(0, rows, height, dtype=np.int64), rows - height)
     each: Array = starts[:, None] + np.arange(height, dtype=np.int64)
     return np.ascontiguousarray(np.take(table, each, axis=0).transpose(0, 2, 1), np.int32)
 

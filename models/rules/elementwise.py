@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from emu.ir.errors import ModelError
+from emu.ir.graph import Constant
 from emu.ir.ops.activations import SELU_ALPHA, SELU_GAMMA
 from emu.ir.types import NUMPY, REALS, TensorType
 from emu.models.rules.site import Call, Calls, Given, Rule, Site
@@ -159,7 +160,7 @@ def is_infinite(site: Site) -> Calls:
     return site.call("IsInf", negative=negative, positive=positive)
 
 
-def mean(site: Site) -> Calls:
+def mean(site: Site) -> Calls | Constant:
     """The sum of any number of inputs, divided by how many they are."""
     if len(site.inputs) < 2:
         return variadic("Add")(site)

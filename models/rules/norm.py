@@ -55,7 +55,7 @@ def of_nothing(site: Site, axes: tuple[int, ...], keepdims: int) -> Constant:
     if isnan(number) and result.dtype not in REALS:
         raise ModelError(f"{site.where}: {site.type()} has no mean")
     if isinf(number) and dtype.kind in "iu":
-        bounds = np.iinfo(dtype)
+        bounds = np.iinfo(dtype.name)
         return filled(result, np.array(bounds.min if number < 0 else bounds.max, dtype))
     return filled(result, np.array(number > 0 if dtype.kind == "b" else number, dtype))
 

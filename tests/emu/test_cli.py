@@ -117,7 +117,8 @@ def test_a_file_is_exported_too_but_not_onto_itself(capsys: Capture, tmp_path: P
 
 def test_names_in_a_model_reach_no_terminal_as_they_are(capsys: Capture, tmp_path: Path) -> None:
     bad = "a\x1b[31m|\nb"
-    assert complaint(capsys, 4, "run", model(tmp_path / "d.onnx", "Unheard", bad), "N=3").count("?") > 0
+    unknown = model(tmp_path / "d.onnx", "Unheard", bad)
+    assert complaint(capsys, 4, "run", unknown, "N=3").count("?") > 0
     file = model(tmp_path / "r.onnx", "Relu", bad, bad)
     texts = [printed(capsys, "run", file, "N=3")]
     texts += [printed(capsys, "show", file, "N=3", "--level", level) for level in commands.LEVELS]

@@ -274,10 +274,8 @@ def test_what_has_no_rule_is_refused_with_the_node(tmp_path: Path, case: Case, w
 
 
 HOSTED = [
-    case("Einsum", 12, [X[0, :3, :3]], equation="ii->i"),
     case("Resize", 13, [IMAGE], [None, floats(1, 1, 2, 2)], mode="cubic"),
     case("LayerNormalization", 17, [X, real(4)], stash_type=11),
-    case("MaxPool", 12, [IMAGE], kernel_shape=[2, 2], outputs=("f32", "i64")),
 ]
 
 
