@@ -11,7 +11,7 @@ from emu.ir.errors import ModelError
 from emu.ir.types import TensorType
 from emu.models.limits import Limits
 from emu.models.scope import Scope, domain_of, makes, reads
-from emu.models.tensors import ELEM_TYPES
+from emu.models.tensors import type_proto
 
 if TYPE_CHECKING:
     import onnx
@@ -86,9 +86,14 @@ def _body(
         return FunctionProto.FromString(said.get_function_with_opset_version(version))
     if said.has_context_dependent_function:
         version = _newest(said.context_dependent_function_opset_versions, opset)
-        made = said.get_context_dependent_function_with_opset_version(
-            version, node.SerializeToString(), [_proto(type) for type in types]
-        )
+        given = [type_proto(type).SerializeToString() for type in types]
+        try:
+            made = said.get_context_dependent_function_with_opset_version(
+                version, node.SerializeToString(), given
+            )
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"node '{node.name}' ({node.op_type}): {reason}") from error
         return FunctionProto.FromString(made) if made else None
     return None
 
@@ -96,14 +101,6 @@ def _body(
 def _newest(versions: Sequence[int], opset: int) -> int:
     """The newest version of a body that an opset has; the oldest there is, if none is that old."""
     return max((v for v in versions if v <= opset), default=min(versions))
-
-
-def _proto(type: TensorType | None) -> bytes:
-    from onnx import TypeProto, helper
-
-    if type is None or type.dtype not in ELEM_TYPES:
-        return TypeProto().SerializeToString()
-    return helper.make_tensor_type_proto(ELEM_TYPES[type.dtype], type.dims).SerializeToString()
 
 
 def call_scope(

@@ -17,7 +17,7 @@ from emu.ir.types import TensorType
 from emu.models.occurred import Occurred
 from emu.models.rules.site import Call, Site
 from emu.models.scope import GRAPH, domain_of
-from emu.models.tensors import DTYPES, ELEM_TYPES
+from emu.models.tensors import DTYPES, ELEM_TYPES, type_proto
 
 if TYPE_CHECKING:
     import onnx
@@ -117,7 +117,7 @@ def inferred(
     if any(type.dtype in LISTED for type in read.values()):
         return None
     imports = [helper.make_opsetid(node.domain, site.opset)]
-    protos = {name: _proto(type) for name, type in read.items()}
+    protos = {name: type_proto(type) for name, type in read.items()}
     try:
         found = infer_node_outputs(schema, node, protos, _data(read, site.constants), None, imports)
     except (InferenceError, ValidationError, RuntimeError, TypeError, ValueError) as error:
@@ -125,12 +125,6 @@ def inferred(
         raise ModelError(f"{site.where}: {reason}") from error
     types = tuple(_complete(found.get(name)) for name in node.output)
     return None if None in types else tuple(t for t in types if t is not None)
-
-
-def _proto(type: TensorType) -> "onnx.TypeProto":
-    from onnx import helper
-
-    return helper.make_tensor_type_proto(ELEM_TYPES[type.dtype], type.dims)
 
 
 def _data(

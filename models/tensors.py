@@ -75,6 +75,24 @@ def dtype_named(name: str, where: str) -> str:
     return dtype_of(TensorProto.DataType.Value(name), where)
 
 
+def type_proto(type: TensorType | None) -> "onnx.TypeProto":
+    """Return a type as ONNX writes it, of no kind for None; what a list is one of stays unsaid."""
+    from onnx import TypeProto, helper
+
+    made = TypeProto()
+    if type is None:
+        return made
+    if type.dtype in ELEM_TYPES:
+        return helper.make_tensor_type_proto(ELEM_TYPES[type.dtype], type.dims)
+    if type.dtype == "sequence":
+        made.sequence_type.elem_type.SetInParent()
+    elif type.dtype == "optional":
+        made.optional_type.elem_type.SetInParent()
+    else:
+        made.map_type.SetInParent()
+    return made
+
+
 def is_structural(type: TensorType) -> bool:
     """Whether a constant of this type belongs to the model text rather than to its weights."""
     if type.dtype in HELD:
