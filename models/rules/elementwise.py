@@ -64,6 +64,8 @@ def dropout(site: Site) -> Calls:
         raise site.refuse("dropping at random, by training_mode, is not supported")
     if site.opset < 7 and not site.integer("is_test", 0):
         raise site.refuse("dropping at random, by is_test 0, is not supported")
+    for name in ("ratio", "seed"):  # these say what is dropped if anything is
+        site.attrs.get(name)
     kept = Call("Identity", site.inputs[:1], {}, site.outputs[:1])
     if len(site.outputs) == 1:
         return (kept,)

@@ -43,6 +43,8 @@ class Cell:
         hidden, turns = r[2], len(self.turns)
         if w != (turns, gates * hidden, x[2]) or r != (turns, gates * hidden, hidden) or not x[0]:
             raise ModelError(f"{site.where}: weights {site.type(1)}, {site.type(2)} do not fit")
+        if site.integer("hidden_size", hidden) != hidden:
+            raise ModelError(f"{site.where}: hidden_size is not the {hidden} of its weights")
         first, second = (x[1], x[0]) if self.batch_first else x[:2]
         return first, second, x[2], hidden
 
