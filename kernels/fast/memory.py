@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emu.ir.types import NUMPY, Array, TensorType
+from emu.ir.types import HELD, NUMPY, Array, TensorType
 
 ALIGNMENT_BYTES = 64  # a line of a cache, and the longest vector that a host loads at once
 
@@ -22,7 +22,12 @@ def bytes_of(type: TensorType) -> int:
 
 
 def shaped(room: Array, type: TensorType) -> Array:
-    """Return a value of ``type`` that lies at the start of ``room``, ui8[...]."""
+    """Return a value of ``type`` that lies at the start of ``room``, ui8[...].
+
+    What is no number lies elsewhere, as objects.
+    """
+    if type.dtype in HELD:
+        return np.empty(type.dims, object)
     return room[: bytes_of(type)].view(NUMPY[type.dtype]).reshape(type.dims)
 
 
