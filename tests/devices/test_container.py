@@ -346,6 +346,14 @@ UNSOUND: list[tuple[Program, str]] = [
 ]
 
 
+def test_an_element_type_with_a_line_break_is_quoted_in_one_line() -> None:
+    broken = TensorType("f3\n3", (1,))
+    with pytest.raises(ContainerError) as caught:
+        load(encode(with_body(types=(broken,) * 4)), Loader(CHIP))
+    assert "f3\\n3" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("program", "message"), UNSOUND)
 def test_references_to_nothing_are_refused(program: Program, message: str) -> None:
     data = encode(program)
