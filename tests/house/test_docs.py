@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
+
+import emu.cli
 
 pytestmark = pytest.mark.checkout
 
@@ -105,6 +108,13 @@ def test_setting_up_a_fresh_machine_takes_exactly_two_commands() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     start = readme.split("## Start", 1)[1].split("\n## ", 1)[0]
     assert re.findall(r"^\$ (make [\w-]+)", start, re.MULTILINE) == ["make demo", "make test"]
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    table = readme.split("## Commands", 1)[1].split("\n## ", 1)[0]
+    names = typer.main.get_group(emu.cli.app).commands
+    assert [name for name in names if f"`emu {name}" not in table] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
