@@ -19,7 +19,7 @@ from emu.ir.run_tiles import program_outputs, run_tiles, view_arrays
 from emu.ir.types import Array
 from emu.kernels.fast import QUIET, Bound, Call, Scratch, bind, fast_op
 from emu.kernels.fast.lying import laid, wanted
-from emu.kernels.fast.memory import aligned, bytes_of, new, shaped
+from emu.kernels.fast.memory import aligned, bytes_of, contents, copied, in_room, new, put, shaped
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Walk:
         """Return the outputs of the program by name, for inputs of its types."""
         with self.turn, QUIET():
             for name, room in self.inputs.items():
-                np.copyto(room, inputs[name])
+                put(room, inputs[name])
             for stop in self.stops:
                 at(stop.place)
                 for call in stop.calls:
                     call()
-            return {name: array.copy() for name, array in self.outputs.items()}
+            return {name: copied(contents(room)) for name, room in self.outputs.items()}
 
 
 def prepare(program: Program, graph: Graph, tilewise: frozenset[int]) -> Walk:
@@ -104,7 +104,8 @@ class _Binder:
         if name in self.device:
             return self.device[name]
         if name not in self.weights:
-            self.weights[name] = self.graph.constants[name].load()
+            loaded = self.graph.constants[name].load()
+            self.weights[name] = in_room(loaded, self.graph.types[name])
         return self.weights[name]
 
     def _read_at_host(self, name: str) -> Array:
@@ -114,9 +115,9 @@ class _Binder:
         name, type = command.value, self.graph.types[command.value]
         if command.to == "host":
             source, self.host[name] = self.read(name), new(type)
-            return (partial(np.copyto, self.host[name], source),)
+            return (partial(put, self.host[name], source),)
         self.device[name] = shaped(self.rooms[name], type)
-        return (partial(np.copyto, self.device[name], self._read_at_host(name)),)
+        return (partial(put, self.device[name], self._read_at_host(name)),)
 
     def _computing(self, position: int, command: Launch | HostCall) -> Stop:
         if isinstance(command, HostCall):

@@ -49,7 +49,8 @@ COMPUTED = (
     *("i64", "i32", "i16", "i8", "ui64", "ui32", "ui16", "ui8"),
 )
 # What is no number: one offset an element, and what these point to (UTF-8, other values).
-HELD = ("string", "sequence", "optional", "map")
+LISTED = ("sequence", "optional", "map")
+HELD = ("string", *LISTED)
 OFFSET_BYTES = 8
 NAMES = {dtype: name for name, dtype in NUMPY.items()}
 REALS = ("f64", "f32", "f16", "bf16", "f8E4M3FN")

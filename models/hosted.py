@@ -13,7 +13,7 @@ from emu.ir.graph import Attr, Constant
 from emu.ir.held import value_type
 from emu.ir.ops.onnx_node import ONNX_NODE, evaluated, must_know, node_as_text, types_as_text
 from emu.ir.ops.table import OPS, Types
-from emu.ir.types import TensorType
+from emu.ir.types import LISTED, TensorType
 from emu.models.occurred import Occurred
 from emu.models.rules.site import Call, Site
 from emu.models.scope import GRAPH, domain_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from onnx.defs import OpSchema
 
 SUBGRAPHS = (GRAPH, 10)  # AttributeProto.AttributeType of one subgraph and of several
-LISTED = ("sequence", "optional", "map")
 SEED = "seed"
 SEED_BITS = 24  # a seed may be a float32, which holds these exactly
 

@@ -20,12 +20,12 @@ from emu.ir.ops import find_op
 from emu.ir.ops.onnx_node import ONNX_NODE
 from emu.ir.ops.table import Types
 from emu.ir.place import at
-from emu.ir.types import COMPUTED, NUMPY, Array, TensorType
+from emu.ir.types import COMPUTED, LISTED, NUMPY, Array, TensorType
 from emu.models.attributes import READ, attributes
 from emu.models.control import READERS
 from emu.models.dims import declared_type
 from emu.models.functions import NESTED, Functions, call_scope, schema_body
-from emu.models.hosted import LISTED, host_call
+from emu.models.hosted import host_call
 from emu.models.model import Model
 from emu.models.occurred import Occurred
 from emu.models.rules.heeded import ReadAttrs, unheeded

@@ -12,7 +12,7 @@ from emu.ir.types import Array, type_of
 from emu.kernels.fast.fused import Fusion, fusion
 from emu.kernels.fast.inputs import Inputs
 from emu.kernels.fast.lying import laid, wanted
-from emu.kernels.fast.memory import Scratch, aligned, bytes_of, shaped
+from emu.kernels.fast.memory import Scratch, aligned, bytes_of, contents, in_room, put, shaped
 from emu.kernels.fast.run import bound, is_covered, results
 from emu.kernels.fast.sharing import VIEWS, leaders
 from emu.kernels.fast.writer import Call
@@ -34,11 +34,12 @@ def fast_body(body: Body, inputs: Sequence[Array]) -> tuple[Array, ...]:
     Raises UnsupportedOp for an op without an entry in the op table.
     """
     rooms = [aligned(bytes_of(body.types[value])) for value in body.outputs]
+    given = [in_room(value, body.types[i]) for i, value in enumerate(inputs)]
     with QUIET():
-        bound = bind(body, inputs, rooms, Scratch())
+        bound = bind(body, given, rooms, Scratch())
         for call in bound.calls:
             call()
-    return bound.outputs
+    return tuple(map(contents, bound.outputs))
 
 
 def bind(body: Body, inputs: Sequence[Array], rooms: Sequence[Array], scratch: Scratch) -> Bound:
@@ -172,4 +173,4 @@ def _reshaped(made: Array, x: Array) -> None:
 
 def _fill(results: Callable[[], tuple[Array, ...]], rooms: Sequence[Array]) -> None:
     for room, found in zip(rooms, results(), strict=False):
-        np.copyto(room, found)
+        put(room, found)

@@ -16,7 +16,7 @@ from emu.kernels.fast.inputs import Inputs, present
 from emu.kernels.fast.integer import INTEGER
 from emu.kernels.fast.lying import laid, wanted
 from emu.kernels.fast.matmul import PRODUCTS
-from emu.kernels.fast.memory import aligned, bytes_of
+from emu.kernels.fast.memory import aligned, bytes_of, contents
 from emu.kernels.fast.normalise import NORMALISE
 from emu.kernels.fast.pool import POOLS
 from emu.kernels.fast.writer import Call, Writer
@@ -78,6 +78,6 @@ def _in_f32(op: str, attrs: Attrs, ins: Inputs) -> Array | None:
 
 def meaning(op: str, attrs: Attrs, ins: Inputs) -> Results:
     """Return what the op table says; a result may be a view of an input."""
-    found = find_op(op, "fast executor").run(*ins, **attrs)
+    found = find_op(op, "fast executor").run(*map(contents, ins), **attrs)
     several = cast(tuple[Any, ...], found) if isinstance(found, tuple) else (found,)
     return tuple(canonical(a) for a in several)

@@ -133,3 +133,25 @@ def test_what_only_a_shape_is_read_of_still_runs_and_is_checked() -> None:
     prepared = backend.prepare(model)
     for given in (X, np.zeros_like(X)):
         assert prepared.run([given])[0].tolist() == [2, np.count_nonzero(given)]
+
+
+def test_an_empty_optional_reads_as_absent() -> None:
+    of_reals = helper.make_tensor_type_proto(TensorProto.FLOAT, [2, 3])
+    info = helper.make_value_info("x", helper.make_optional_type_proto(of_reals))
+    model = proto([node("OptionalHasElement", ["x"], "y")], [info], [unshaped("y")], opset=18)
+    prepared = backend.prepare(model)
+    assert [bool(prepared.run([given])[0]) for given in (None, X, None)] == [False, True, False]
+
+
+@pytest.mark.parametrize("executor", ["fast", "tiles"])
+def test_a_sequence_keeps_its_tensors_when_the_program_runs_again(
+    tmp_path: Path, executor: str
+) -> None:
+    nodes = [node("Relu", ["x"], "r"), node("SequenceConstruct", ["r", "x"], "y")]
+    model = proto(nodes, [value("x", [2, 3])], [unshaped("y")], opset=18)
+    executable = emu.compile(saved(tmp_path / "m.onnx", model), samples={"x": X})
+    made = [executable.run({"x": x}, check=False, executor=executor).outputs for x in (X, -X)]
+    for outputs, x in zip(made, (X, -X), strict=True):
+        assert outputs is not None
+        np.testing.assert_array_equal(outputs["y"][0], np.maximum(x, 0))
+        np.testing.assert_array_equal(outputs["y"][1], x)
