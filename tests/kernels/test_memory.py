@@ -1,5 +1,7 @@
 """Memory that values are computed in."""
 
+from typing import Any
+
 import numpy as np
 
 from emu.ir.types import TensorType
@@ -28,7 +30,7 @@ def test_what_is_no_tensor_lies_in_a_cell_as_one_object() -> None:
 
 
 def test_a_copy_shares_nothing_with_what_was_copied() -> None:
-    held = {"a": [np.zeros(2), None], "b": "text"}
+    held: dict[str, Any] = {"a": [np.zeros(2), None], "b": "text"}
     other = copied(held)
     held["a"][0][:] = 1
 
