@@ -17,7 +17,7 @@ from emu.devices.rates import ZERO, Rates
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
 from emu.ir.count import count
 from emu.ir.ops import Work
-from emu.ir.regions import Frame, Run, lineage, moved_slice, region, runs, shape, span, trips
+from emu.ir.regions import Frame, Run, moved_slice, region, runs, shape, span, trips
 from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
@@ -164,7 +164,7 @@ class TileCost:
     def alike(self, number: int, buffer: int) -> int:
         """How many cores move the same slice with a buffer: those of loops that it follows not."""
         followed = {
-            n for a in self.program.buffers[buffer].axes for n in lineage(self.program, a.of)
+            n for a in self.program.buffers[buffer].axes for n in self.program.lineage(a.of)
         }
         loops = self.program.statements[number].loops
         return prod(

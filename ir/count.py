@@ -18,7 +18,6 @@ from emu.ir.regions import (
     Interval,
     Span,
     covered,
-    lineage,
     loop_runs,
     runs,
     span,
@@ -188,7 +187,6 @@ def _image(program: TileProgram, axis: Axis, out: Axis, length: int) -> int:
     return length * axis.stride + times * (axis.window - axis.stride)
 
 
-@lru_cache(maxsize=65536)
 def _lengths(program: TileProgram, number: int) -> tuple[int, ...]:
     """The lengths of a buffer's region, each summed over the iterations of the loop it follows."""
     buffer = program.buffers[number]
@@ -200,7 +198,7 @@ def _summed(program: TileProgram, axis: Axis, extent: int, granule: int = 1) -> 
     """What the slices of all iterations have in one dimension, each rounded to whole granules."""
     if axis.of is None:
         return covered(Span(0, extent), granule)
-    chain = tuple(program.loops[n] for n in lineage(program, axis.of))[::-1]
+    chain = tuple(program.loops[n] for n in program.lineage(axis.of))[::-1]
     return _along(axis, chain, (0, chain[0].extent), extent, granule)
 
 
@@ -235,7 +233,7 @@ def _unindexed(
     program: TileProgram, loops: tuple[int, ...], axes: Iterable[Axis]
 ) -> tuple[int, ...]:
     """The loops around a statement that none of the axes follows, directly or inside of them."""
-    indexed = {number for axis in axes for number in lineage(program, axis.of)}
+    indexed = {number for axis in axes for number in program.lineage(axis.of)}
     return tuple(number for number in loops if number not in indexed)
 
 
@@ -243,7 +241,7 @@ def _trips(program: TileProgram, loops: tuple[int, ...]) -> int:
     """How many iterations loops have in all; a loop and its parent count as one chain."""
     if not loops:
         return 1
-    chains = {tuple(lineage(program, n))[::-1] for n in loops}
+    chains = {tuple(program.lineage(n))[::-1] for n in loops}
     inner = [c for c in chains if not any(c != d and c == d[: len(c)] for d in chains)]
     return prod(sum(times for _, times in frames(program, chain)) for chain in inner)
 
@@ -280,7 +278,7 @@ def _unions(
         return granule * _granules(program, axis, extent, granule, residency)
     if axis.window <= axis.stride:  # the slices of different iterations share nothing
         return _summed(program, axis, extent)
-    outer = tuple(lineage(program, axis.of))[-1]
+    outer = tuple(program.lineage(axis.of))[-1]
     loop = program.loops[outer]
     width = residency.block.get(outer, trips(loop, {}))
     wide = Loop(loop.extent, loop.step * width)
@@ -297,7 +295,7 @@ def _granules(
 
     Steps that are no multiple of a granule share granules, so every iteration is looked at.
     """
-    chain = tuple(lineage(program, axis.of))[::-1]
+    chain = tuple(program.lineage(axis.of))[::-1]
     loop = program.loops[chain[0]]
     width = residency.block.get(chain[0], trips(loop, {}))
     blocks: dict[int, set[int]] = {}

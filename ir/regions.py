@@ -8,11 +8,10 @@ from math import prod
 from typing import TypeAlias
 
 from emu.ir.layout import ROW_MAJOR, padded
-from emu.ir.tile import Axis, Buffer, Loop, TileProgram
+from emu.ir.tile import Axis, Buffer, Follower, Loop, TileProgram
 
 Interval: TypeAlias = tuple[int, int]
 Frame: TypeAlias = Mapping[int, Interval]  # the current interval of each loop
-Follower: TypeAlias = tuple[Axis, int, int]  # with the extent and granule of its dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +109,13 @@ def runs(
     """
     loop = program.loops[number]
     bounds = (0, loop.extent) if loop.parent is None else frame[loop.parent]
-    return loop_runs(loop, bounds, followers(program)[number], int(first_alone))
-
-
-@lru_cache(maxsize=4096)
-def followers(program: TileProgram) -> tuple[tuple[Follower, ...], ...]:
-    """For each loop the axes that follow it or a loop inside of it, with extents and granules."""
-    found: list[dict[Follower, None]] = [{} for _ in program.loops]
-    for buffer in program.buffers:
-        type = program.views[buffer.value].type
-        for axis, extent, granule in zip(buffer.axes, type.dims, type.granule, strict=True):
-            for number in lineage(program, axis.of):
-                found[number][(axis, extent, granule)] = None
-    return tuple(tuple(axes) for axes in found)
+    return loop_runs(loop, bounds, program.followers[number], int(first_alone))
 
 
 def aligned(axis: Axis, step: int, granule: int) -> bool:
     """Whether slices that are ``step`` apart on the loop of an axis lie alike in granules."""
     shift, left = divmod(step * axis.stride, axis.divide)
     return granule == 1 or (not left and not shift % granule)
-
-
-def lineage(program: TileProgram, number: int | None) -> Iterator[int]:
-    """A loop and the loops that it divides further, inside out."""
-    while number is not None:
-        yield number
-        number = program.loops[number].parent
 
 
 @lru_cache(maxsize=16384)
@@ -192,7 +172,7 @@ def _room(program: TileProgram, axis: Axis, length: int, extent: int, granule: i
     if axis.step >= granule:
         return length * granule
     reach = (length - 1) * axis.step + 1
-    loops = lineage(program, axis.of)
+    loops = program.lineage(axis.of)
     starts = all(aligned(axis, program.loops[n].step, granule) for n in loops)
     inside = 0 if starts and not axis.offset % granule else granule - 1
     return min(padded(reach + inside, granule), padded(extent, granule))

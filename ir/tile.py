@@ -43,6 +43,7 @@ class Axis:
 
 WHOLE = Axis()
 Axes: TypeAlias = tuple[Axis, ...]
+Follower: TypeAlias = tuple[Axis, int, int]  # with the extent and granule of its dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,23 @@ class TileProgram:
     def statements(self) -> "tuple[Placed, ...]":
         """Every statement, in order, with the loops around it."""
         return tuple(_placed(self.steps, ()))
+
+    def lineage(self, number: int | None) -> Iterator[int]:
+        """A loop and the loops that it divides further, inside out."""
+        while number is not None:
+            yield number
+            number = self.loops[number].parent
+
+    @cached_property
+    def followers(self) -> tuple[tuple[Follower, ...], ...]:
+        """For each loop the axes that follow it or a loop inside of it, each once."""
+        found: list[dict[Follower, None]] = [{} for _ in self.loops]
+        for buffer in self.buffers:
+            type = self.views[buffer.value].type
+            for axis, extent, granule in zip(buffer.axes, type.dims, type.granule, strict=True):
+                for number in self.lineage(axis.of):
+                    found[number][(axis, extent, granule)] = None
+        return tuple(tuple(axes) for axes in found)
 
 
 @dataclass(frozen=True, slots=True)

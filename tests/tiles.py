@@ -16,7 +16,6 @@ from emu.ir.ops import OPS, Work
 from emu.ir.regions import (
     footprint_bytes,
     largest,
-    lineage,
     moved_slice,
     region,
     room_bytes,
@@ -145,7 +144,7 @@ def check_counts(program: TileProgram, moved: Moved, residency: Residency) -> No
 def check_footprint(program: TileProgram) -> None:
     """No buffer ever holds more than the room that is reserved for it."""
     for buffer in program.buffers:
-        chain = dict.fromkeys(n for a in buffer.axes for n in reversed([*lineage(program, a.of)]))
+        chain = dict.fromkeys(n for a in buffer.axes for n in reversed([*program.lineage(a.of)]))
         room = prod(largest(program, buffer))
         each = [frame for frame, _ in frames(program, tuple(chain))]
         assert max(prod(shape(region(program, buffer, frame))) for frame in each) <= room

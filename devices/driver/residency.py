@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from emu.ir.group import Decision
 from emu.ir.machine import Machine
-from emu.ir.regions import Frame, Interval, Span, covered, footprint_bytes, lineage, within
+from emu.ir.regions import Frame, Interval, Span, covered, footprint_bytes, within
 from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import Axis, Gather, Load, Placed, Store, TileProgram, View
 
@@ -213,7 +213,7 @@ def _part(program: TileProgram, view: View, axes: Sequence[Axis], frame: Frame) 
 def _reach(program: TileProgram, axis: Axis, frame: Frame, extent: int) -> Span:
     """What an axis covers while every loop that is not parallel runs from its start to its end."""
     outer: int | None = None
-    for number in lineage(program, axis.of):
+    for number in program.lineage(axis.of):
         if number in frame:
             return within(axis, frame[number], extent)
         outer = number

@@ -15,6 +15,9 @@ def merge_common(graph: Graph) -> Graph:
     """
     alias = _equal_constants(graph)
     nodes: dict[str, Node] = {}
+    sources: dict[
+        str, list[tuple[str, ...]]
+    ] = {}  # joined at the end: one node may have many twins
     first: dict[object, str] = {}
     for node in graph.nodes:
         renamed = reading(node, alias)
@@ -22,9 +25,10 @@ def merge_common(graph: Graph) -> Graph:
         if same == node.id or set(node.outputs) & set(graph.outputs):
             nodes[node.id] = renamed
             continue
-        twin = nodes[same]
-        nodes[same] = replace(twin, source=joined(twin.source, node.source))
-        alias.update(zip(node.outputs, twin.outputs, strict=True))
+        sources.setdefault(same, [nodes[same].source]).append(node.source)
+        alias.update(zip(node.outputs, nodes[same].outputs, strict=True))
+    for id, merged in sources.items():
+        nodes[id] = replace(nodes[id], source=joined(*merged))
     return rebuilt(graph, nodes.values())
 
 

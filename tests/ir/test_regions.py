@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from emu.ir.regions import (
     Run,
     Span,
-    followers,
     footprint_bytes,
     largest,
-    lineage,
     region,
     runs,
     shape,
@@ -116,8 +114,8 @@ def test_all_iterations_of_a_run_have_slices_of_one_length(
 
 def test_lineage_and_followers_reach_from_an_inner_loop_to_the_outer_one() -> None:
     made = program((Loop(8, 4, parallel=True), Loop(8, 2, parent=0), Loop(5, 5)), (Axis(1),), (8,))
-    assert list(lineage(made, 1)) == [1, 0]
-    assert followers(made) == (((Axis(1), 8, 1),), ((Axis(1), 8, 1),), ())
+    assert list(made.lineage(1)) == [1, 0]
+    assert made.followers == (((Axis(1), 8, 1),), ((Axis(1), 8, 1),), ())
 
 
 def test_the_footprint_holds_every_version_of_each_buffer_at_its_largest() -> None:
