@@ -12,11 +12,12 @@ from emu.ir.errors import EmuError, ModelError
 from emu.models.limits import Limits
 from tests.hostile import attribute_cases, bomb_cases, external_cases, graph_cases, wire_cases
 from tests.hostile.cases import Case, one
+from tests.hostile.damage import seeds
 from tests.models.small_models import saved
 
 MOST_SECONDS = 5  # of this process, for the slowest file
-# What counts by the million by default is a thirtieth here, so that the tests are quick.
-FEWER = Limits(messages=100_000, fields=200_000)
+# What counts by the thousand by default is a thirtieth here, so that the tests are quick.
+FEWER = Limits(messages=100_000, fields=200_000, trips=150)
 CASES = tuple(
     itertools.chain.from_iterable(
         family.cases()
@@ -32,6 +33,15 @@ def refused(path: Path) -> EmuError | None:
     except EmuError as error:
         return error
     return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import what reads and prices a model before a clock starts, whichever case comes first."""
+    for number, text in enumerate(seeds()):
+        path = tmp_path_factory.mktemp("warm") / f"{number}.onnx"
+        path.write_bytes(text)
+        assert refused(path) is None
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
