@@ -59,8 +59,6 @@ def _check_file(path: Path, limits: Limits) -> None:
 def _check_proto(proto: "onnx.ModelProto", path: Path) -> None:
     if not proto.HasField("graph") or not proto.opset_import:
         raise ModelError(f"{path}: not an ONNX model: it has no graph or no opset")
-    if proto.graph.sparse_initializer:
-        raise Unsupported(f"{path}: sparse initializers are not supported")
 
 
 def opset_of(model: Model) -> int:

@@ -14,7 +14,8 @@ from emu.ir.errors import ModelError
 from emu.models.limits import Limits
 from emu.models.wire import BYTES, FIXED32, FIXED64, VARINT, WireError, fields, read_varint
 
-NODE, TENSOR = "onnx.NodeProto", "onnx.TensorProto"
+GRAPH, NODE, TENSOR = "onnx.GraphProto", "onnx.NodeProto", "onnx.TensorProto"
+SPARSE = "onnx.SparseTensorProto"
 STRING = 9  # FieldDescriptor.TYPE_STRING
 TEXTS = ("doc_string", "value")  # for people, and as long as they like: no name of anything
 
@@ -51,12 +52,19 @@ class Frame(NamedTuple):
 
 
 class Census(NamedTuple):
-    """How many fields, messages and nodes there are, and whether tensors have data elsewhere."""
+    """How many fields, messages and nodes there are, and what kinds of tensors.
+
+    ``has_external`` says that some have their data elsewhere, ``has_sparse`` that some are sparse.
+    """
 
     fields: int
     messages: int
     nodes: int
     has_external: bool
+    has_sparse: bool
+
+
+NOTHING = Census(0, 0, 0, has_external=False, has_sparse=False)
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +105,7 @@ class _Walk:
         # Types and attributes are the same again and again; an equal text has equal sums.
         self.known: dict[tuple[Shape, bytes], Sums] = {}
         self.messages = self.nodes = 0
-        self.has_external = False
+        self.has_external = self.has_sparse = False
 
     def over(self, shape: Shape) -> Census:
         """Walk over a message and all below it: one loop, since 100,000 nodes are 3,000,000 fields.
@@ -136,7 +144,8 @@ class _Walk:
                 self._check_text(shape.texts[tag], at, length)
             at += length
         self._check_fields(count)
-        return Census(count, self.messages, self.nodes, self.has_external)
+        sums = count, self.messages, self.nodes
+        return Census(*sums, has_external=self.has_external, has_sparse=self.has_sparse)
 
     def _again(self, shape: Shape, at: int, length: int) -> int | None:
         """Count a small message whose text was met before, and return its fields, else None."""
@@ -164,6 +173,7 @@ class _Walk:
         if len(self.open) > self.limits.nesting:
             depth = len(self.open)
             self.limits.check("nesting", depth, self._place(), "messages inside each other")
+        self.has_sparse |= shape.name == SPARSE
         self._add(1, shape.name == NODE)
         return shape, stop
 

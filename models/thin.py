@@ -1,6 +1,6 @@
 """Opening a model file without its weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -10,7 +10,8 @@ from emu.ir.errors import ModelError
 from emu.ir.graph import Constant
 from emu.ir.types import Array, TensorType
 from emu.models.limits import Limits
-from emu.models.scan import census
+from emu.models.scan import GRAPH, NODE, NOTHING, TENSOR, census
+from emu.models.sparse import sparse_of
 from emu.models.stored import Span, external_span, stored
 from emu.models.tensors import (
     EXTERNAL,
@@ -61,8 +62,10 @@ def open_thin(path: Path, limits: Limits) -> Opened:
         text = reading.structure()
         proto = ModelProto.FromString(text)
         proto.ClearField("training_info")  # nothing here reads it
-        if reading.has_external:
+        if reading.found.has_external:
             _bring_in(proto, path, limits)
+        if reading.found.has_sparse:
+            reading.make_dense(proto)
         return Opened(proto, reading.weights)
     except (WireError, DecodeError, RecursionError) as error:
         raise ModelError(f"{path}: not an ONNX model: broken protobuf ({error})") from error
@@ -74,14 +77,14 @@ class _Reading:
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path, self.limits, self.where = path, limits, str(path)
         self.weights: dict[str, Constant] = {}
-        self.has_external = False
+        self.found = NOTHING
         self.kept_bytes = 0
 
     def structure(self) -> bytes:
         """Return the model in protobuf, without its weights."""
         with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
             with memoryview(mapped) as data:
-                self.has_external = census(data, self.limits, self.where).has_external
+                self.found = census(data, self.limits, self.where)
                 return b"".join(self._part(data, part) for part in fields(data, 0, len(data)))
 
     def _part(self, data: memoryview, part: Field) -> bytes:
@@ -131,6 +134,45 @@ class _Reading:
             tensor.MergeFromString(self._kept(data, large))
         return self._settle(tensor, type, _field_data(tensor, type, self.path))
 
+    def make_dense(self, proto: "onnx.ModelProto") -> None:
+        """Put dense tensors in place of sparse ones; only weights are made when they are loaded."""
+        for sparse in proto.graph.sparse_initializer:
+            proto.graph.initializer.append(self._dense_initializer(sparse))
+        proto.graph.ClearField("sparse_initializer")
+        for message in _messages((*proto.graph.node, *proto.functions)):
+            if message.DESCRIPTOR.full_name == GRAPH:
+                message.initializer.extend(map(self._dense, message.sparse_initializer))
+                message.ClearField("sparse_initializer")
+            elif message.DESCRIPTOR.full_name == NODE and message.op_type == "Constant":
+                self._fill_constant(message)
+
+    def _dense_initializer(self, sparse: "onnx.SparseTensorProto") -> "onnx.TensorProto":
+        from onnx import TensorProto
+
+        found = sparse_of(sparse, self.where, self.limits)
+        if is_structural(found.type) or found.type.dtype in STORED_OTHERWISE:
+            return self._dense(sparse)
+        kind = sparse.values.data_type
+        tensor = TensorProto(name=found.name, dims=found.type.dims, data_type=kind)
+        return self._settle(tensor, found.type, found.constant)
+
+    def _dense(self, sparse: "onnx.SparseTensorProto") -> "onnx.TensorProto":
+        from onnx import numpy_helper
+
+        found = sparse_of(sparse, self.where, self.limits)
+        self._keep(found.type.bytes, f"{self.where}: sparse tensor '{found.name}'")
+        return numpy_helper.from_array(found.dense(), found.name)
+
+    def _fill_constant(self, node: "onnx.NodeProto") -> None:
+        """A Constant says by the name of its attribute what it holds."""
+        from onnx import AttributeProto
+
+        for attr in node.attribute:
+            if attr.name == "sparse_value" and attr.HasField("sparse_tensor"):
+                attr.t.CopyFrom(self._dense(attr.sparse_tensor))
+                attr.ClearField("sparse_tensor")
+                attr.name, attr.type = "value", AttributeProto.TENSOR
+
     def _settle(
         self, tensor: "onnx.TensorProto", type: TensorType, weight: Constant
     ) -> "onnx.TensorProto":
@@ -163,29 +205,25 @@ def _field_data(tensor: "onnx.TensorProto", type: TensorType, path: Path) -> Con
 def _bring_in(proto: "onnx.ModelProto", path: Path, limits: Limits) -> None:
     """Read what tensors of nodes and subgraphs keep in other files; they are small, or refused."""
     brought = 0
-    for root in (*proto.graph.node, *proto.graph.sparse_initializer, *proto.functions):
-        for tensor in _tensors(root):
-            if tensor.data_location != EXTERNAL:
-                continue
-            type = stub_type(tensor, str(path))
-            where = f"{path}: tensor '{tensor.name}'"
-            limits.check_type(type, where)
-            brought += type.bytes
-            limits.check("structure_bytes", brought, where, "bytes of constants elsewhere, or more")
-            _with_contents(
-                tensor, stored(tensor.name, type, external_span(tensor, type, path)).load()
-            )
+    roots = (*proto.graph.node, *proto.graph.sparse_initializer, *proto.functions)
+    for tensor in _messages(roots):
+        if tensor.DESCRIPTOR.full_name != TENSOR or tensor.data_location != EXTERNAL:
+            continue
+        type = stub_type(tensor, str(path))
+        where = f"{path}: tensor '{tensor.name}'"
+        limits.check_type(type, where)
+        brought += type.bytes
+        limits.check("structure_bytes", brought, where, "bytes of constants elsewhere, or more")
+        _with_contents(tensor, stored(tensor.name, type, external_span(tensor, type, path)).load())
 
 
-def _tensors(root: Any) -> Iterator["onnx.TensorProto"]:
-    """Every tensor inside a message of protobuf, however deep."""
-    from onnx import TensorProto
-
-    waiting = [root]
+def _messages(roots: Iterable[Any]) -> Iterator[Any]:
+    """Messages of protobuf and all inside of them, however deep; nothing is inside of a tensor."""
+    waiting = list(roots)
     while waiting:
         message = waiting.pop()
-        if isinstance(message, TensorProto):
-            yield message
+        yield message
+        if message.DESCRIPTOR.full_name == TENSOR:
             continue
         for field, value in message.ListFields():
             if field.message_type is not None:

@@ -25,6 +25,7 @@ def cases() -> Iterator[Case]:
     yield fixed("graph", "3000-nodes-of-one-name", proto(many, X, [unshaped("v0")]))
     yield from shapes()
     yield from types()
+    yield from sparse()
 
 
 def _set(change: Callable[[onnx.GraphProto], object]) -> Callable[[onnx.ModelProto], object]:
@@ -120,3 +121,29 @@ def types() -> Iterator[Case]:
     for op in ("MatMul", "Add", "Conv", "Concat", "Gather", "Where", "Pow", "Equal"):
         pair = [value("x", [4, 4]), value("z", [4, 4], "i64")]
         yield fixed("mixed-types", op, proto([node(op, ["x", "z"], "y")], pair, Y))
+
+
+def sparse() -> Iterator[Case]:
+    """Sparse weights whose shape is huge, whose indices are none, or which are there twice."""
+    one, two = np.array([0], np.int64), np.array([0, 0], np.int64)
+    for name, dims, count, indices in (
+        ("overflow", (1 << 62, 1 << 62), 1, one),
+        ("of-256-GiB", (1 << 18, 1 << 18), 1, one),
+        ("of-rank-70", (1,) * 70, 1, one),
+        ("negative", (-1, 4), 1, one),
+        ("without-rank", (), 2, two),
+        ("twice-the-same", (4, 4), 2, two),
+        ("far-outside", (4, 4), 1, np.array([(1 << 63) - 1])),
+        ("int-min", (4, 4), 1, np.array([[-(1 << 63), 0]])),
+        ("values-that-are-not-there", (4, 4), 1 << 40, one),
+    ):
+        made = changed(lambda m: m)
+        held = made.graph.sparse_initializer.add(dims=dims)
+        held.values.CopyFrom(tensor("w2", (count,), raw_data=bytes(8 if count == 2 else 4)))
+        held.indices.CopyFrom(onnx.numpy_helper.from_array(indices))
+        yield fixed("sparse", name, made)
+    doubled = changed(lambda m: m)
+    held = doubled.graph.sparse_initializer.add(dims=(4, 4))
+    held.values.CopyFrom(tensor("w", (1,), raw_data=bytes(4)))
+    held.indices.CopyFrom(onnx.numpy_helper.from_array(one))
+    yield fixed("sparse", "of-a-name-that-there-is", doubled)

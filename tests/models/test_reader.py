@@ -293,13 +293,7 @@ def test_an_attribute_that_is_a_graph_is_refused(tmp_path: Path) -> None:
         to_graph(model, {})
 
 
-def test_sparse_weights_are_refused_and_what_has_no_rank_wants_a_value(
-    tmp_path: Path,
-) -> None:
-    sparse = proto(RELU, X, Y)
-    sparse.graph.sparse_initializer.add()
-    with pytest.raises(Unsupported, match="sparse"):
-        opened(tmp_path, sparse)
+def test_what_has_no_rank_wants_a_value(tmp_path: Path) -> None:
     listed = helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, [4])
     for told in (listed, unshaped("x")):
         with pytest.raises(DataDependent, match=r"'x' is no tensor with a rank; only its value"):
