@@ -126,7 +126,9 @@ class _Binder:
         else:
             place, read, there = "launch of", self.read, self.device
             rooms = [self.rooms[v] for v in command.outs]
-        place = f"{place} {command.kernel} for value {command.outs[0]}"
+        # Of some nodes only the shapes are read: they are computed so that these can be checked.
+        made = f" for value {command.outs[0]}" if command.outs else ""
+        place = f"{place} {command.kernel}{made}"
         at(place)
         bound = self._bound(command, [read(v) for v in command.ins], rooms)
         there.update(zip(command.outs, bound.outputs, strict=True))
