@@ -43,6 +43,7 @@ EmuError                    1
     ├── DataDependent       4  only values say which shapes there are, and there are none
     ├── UnsupportedOp       4  an op (named with its node) has no rule
     │   └── NotConstant     4  a rule has to know a value that the model computes or is given
+    ├── MissingExtra        4  a node needs a package that is not installed
     ├── NoKernel            4  no library, generator or host can compute a group
     └── Crashed             4  the process that worked on a file did not survive it
 """
@@ -292,6 +293,10 @@ class NotConstant(UnsupportedOp):
         """Say at which node ``what`` is the ``value`` that is not known."""
         super().__init__(f"{where}: {what} ('{value}') is not a constant")
         self.value = value
+
+
+class MissingExtra(Unsupported):
+    """A node needs a package that is not installed; the message names the extra that has it."""
 
 
 class NoKernel(Unsupported):

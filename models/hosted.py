@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emu.ir.errors import BadValues, DataDependent, ModelError, UnsupportedOp
 from emu.ir.graph import Attr, Constant
 from emu.ir.held import value_type
+from emu.ir.ops.image import IMAGE_DECODER, must_have_pillow
 from emu.ir.ops.onnx_node import ONNX_NODE, evaluated, must_know, node_as_text, types_as_text
 from emu.ir.ops.table import OPS, Types
 from emu.ir.types import LISTED, TensorType
@@ -31,14 +32,16 @@ SEED_BITS = 24  # a seed may be a float32, which holds these exactly
 def host_call(site: Site, node: "onnx.NodeProto", occurred: Occurred | None) -> tuple[Call]:
     """Return the call that lets the host compute ``node``.
 
-    Raises UnsupportedOp for an op that neither emu nor onnx.reference knows, ModelError where
-    ONNX's rules refuse the node, and DataDependent where only values say which types it makes and
-    there are none.
+    Raises UnsupportedOp for an op that neither emu nor onnx.reference knows, MissingExtra for one
+    that needs a package, ModelError where ONNX's rules refuse the node, and DataDependent where
+    only values say which types it makes and there are none.
     """
     schema, opset = _schema(site, node), site.opset
     _must_take(site, schema)
     plain = _plain(site, node, schema)
     text = node_as_text(plain)
+    if node.op_type == IMAGE_DECODER:
+        must_have_pillow(site.where)
     if why := must_know(text, opset):
         raise UnsupportedOp(f"{site.where}: {why}")
     known = inferred(site, plain, schema)

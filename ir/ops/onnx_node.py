@@ -11,6 +11,7 @@ from emu.ir.errors import BadValues, ModelError, OtherTypes
 from emu.ir.graph import Attrs
 from emu.ir.held import canonical, value_type
 from emu.ir.ops.attributes import integer
+from emu.ir.ops.image import IMAGE_DECODER, must_be_image
 from emu.ir.ops.table import Fusion, Types, Work, op
 from emu.ir.ops.type_rules import Result
 from emu.ir.types import ROW_MAJOR, TensorType
@@ -80,6 +81,8 @@ def onnx_node(
 def evaluated(node: str, opset: int, values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the outputs of a node for its inputs, None for an absent one; raises BadValues."""
     evaluator: Any = _evaluator(node, opset)  # onnx does not say the types of run
+    if evaluator.proto_.graph.node[0].op_type == IMAGE_DECODER:
+        must_be_image(values[0])
     feeds = {f"i{i}": value for i, value in enumerate(values) if f"i{i}" in evaluator.input_names}
     try:
         return tuple(canonical(value) for value in evaluator.run(None, feeds))

@@ -1,18 +1,28 @@
 """What emu has no rule for goes to the host, node by node, and is priced there."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 import emu
 from emu import backend
-from emu.ir.errors import BadValues, DataDependent, OtherTypes, Unsupported, WrongElement
+from emu.ir.errors import (
+    BadValues,
+    DataDependent,
+    MissingExtra,
+    OtherTypes,
+    Unsupported,
+    WrongElement,
+)
 from emu.ir.graph import Graph
 from emu.ir.held import canonical, value_type
 from emu.ir.ops import OPS
+from emu.ir.ops.image import must_be_image
 from emu.ir.ops.onnx_node import ONNX_NODE, types_as_text, types_of_text
 from emu.ir.program import Copy, HostCall
 from emu.ir.types import TensorType
@@ -155,3 +165,59 @@ def test_a_sequence_keeps_its_tensors_when_the_program_runs_again(
         assert outputs is not None
         np.testing.assert_array_equal(outputs["y"][0], np.maximum(x, 0))
         np.testing.assert_array_equal(outputs["y"][1], x)
+
+
+def image_decoder(encoded: bytes) -> tuple[Any, Any]:
+    """A model that decodes images, and one as its input."""
+    given = np.frombuffer(encoded, np.uint8)
+    model = proto(
+        [node("ImageDecoder", ["x"], "y", name="picture")],
+        [value("x", [len(given)], "ui8")],
+        [unshaped("y", "ui8")],
+        opset=20,
+    )
+    return model, given
+
+
+def encoded(format: str, shape: tuple[int, int] = (5, 7)) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", shape, (10, 20, 30)).save(file, format)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "PPM"])
+def test_images_are_decoded_by_the_host(format: str) -> None:
+    model, given = image_decoder(encoded(format))
+    (y,) = backend.prepare(model).run([given])
+    assert y.shape == (7, 5, 3)
+    assert y[0, 0].tolist() == [10, 20, 30]
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%!PS\nshowpage\n"
+
+
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [
+        (POSTSCRIPT, "ImageDecoder: takes no EPS; formats: BMP, JPEG"),
+        (encoded("GIF"), "ImageDecoder: takes no GIF"),
+        (b"no image at all", "ImageDecoder: UnidentifiedImageError"),
+    ],
+)
+def test_formats_that_onnx_does_not_name_are_refused_before_they_are_decoded(
+    held: bytes, why: str
+) -> None:
+    model, given = image_decoder(held)
+    with pytest.raises(BadValues, match=why):
+        must_be_image(given)
+    with pytest.raises(backend.NotSupported, match=rf"node 'picture'.*{why}"):
+        backend.prepare(model).run([given])
+
+
+def test_without_pillow_the_extra_that_has_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emu.ir.ops.image.find_spec", lambda name: None)
+    model, given = image_decoder(encoded("PNG"))
+    with pytest.raises(MissingExtra, match=r"node 'picture'.*pip install 'emu\[image\]'"):
+        to_graph(opened(tmp_path, model), {}, {"x": given})
