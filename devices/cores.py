@@ -122,7 +122,7 @@ class _CoreClock(Clock):
         outs = dict(zip(command.body.outputs, command.outs, strict=True))
         for view, moment in passage.stored.items():
             value = program.views[view].value
-            if value is not None:
+            if value is not None and value in outs:  # else nobody waits for it
                 self.ready[outs[value]] = mark(moment)
         end = mark(passage.end)
         self.alive.append((footprint_bytes(program), end))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import emu
 from emu.ir.errors import EmuError
 from tests.hostile.damage import damaged, images, numbers, seeds, texts
+from tests.models.small_models import node, proto, value
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +51,13 @@ def test_what_is_damaged_was_whole(path: Path, model: "object") -> None:
 def test_the_same_chance_makes_the_same_damage() -> None:
     assert damaged(Random(7)) == damaged(Random(7))
     assert sum(damaged(Random(i)) not in seeds() for i in range(50)) > 30
+
+
+@pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])
+def test_without_passes_a_node_that_nobody_reads_runs(path: Path, device: str) -> None:
+    nodes = [node("Relu", ["x"], "y"), node("Exp", ["x"], "unread")]
+    path.write_bytes(proto(nodes, [value("x", [4])], [value("y", [4])]).SerializeToString())
+    run = emu.compile(path, device=device, fusion="none").run()
+    assert run.check is not None
+    assert run.check.ok
+    assert run.compiled.trace.total_ps > 0
