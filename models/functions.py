@@ -4,13 +4,13 @@ ONNX gives many of its ops a function body, some of them made for the node at ha
 bring functions of its own. Either is read node by node in place of the call, as if it stood there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emu.ir.errors import ModelError
 from emu.ir.types import TensorType
 from emu.models.limits import Limits
-from emu.models.scope import Scope, domain_of, makes, reads
+from emu.models.scope import GRAPH, Scope, domain_of, makes, reads
 from emu.models.tensors import type_proto
 
 if TYPE_CHECKING:
@@ -39,18 +39,24 @@ class Functions:
         return self.known.get(_key(node.domain, node.op_type, node.overload))
 
     def size(self, node: "onnx.NodeProto", where: str, depth: int = 0) -> int:
-        """Return how many nodes a node stands for, itself included, before any of them is read.
+        """Return how many nodes a node stands for at most, before any of them is read.
 
-        Raises OverLimit for functions that are nested too deep, as those are that call themselves.
+        That is itself, those of the function that it calls, and those of its largest subgraph, as
+        one branch is taken; trips have a limit of their own. Raises OverLimit for functions that
+        are nested too deep, as those are that call themselves.
         """
         key = _key(node.domain, node.op_type, node.overload)
+        graphs = (attr.g.node for attr in node.attribute if attr.type == GRAPH)
+        inside = max((self._sum(nodes, where, depth + 1) for nodes in graphs), default=0)
         if key not in self.known:
-            return 1
+            return 1 + inside
         self.limits.check("nesting", depth, where, NESTED)
         if key not in self.sizes:
-            inside = (self.size(n, where, depth + 1) for n in self.known[key].node)
-            self.sizes[key] = 1 + sum(inside)
-        return self.sizes[key]
+            self.sizes[key] = self._sum(self.known[key].node, where, depth + 1)
+        return 1 + inside + self.sizes[key]
+
+    def _sum(self, nodes: "Iterable[onnx.NodeProto]", where: str, depth: int) -> int:
+        return sum(self.size(node, where, depth) for node in nodes)
 
 
 def _key(domain: str, name: str, overload: str) -> Key:

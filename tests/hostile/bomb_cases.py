@@ -70,6 +70,19 @@ def _calls(name: str, callee: str, count: int) -> onnx.FunctionProto:
     return _function(name, [helper.make_node(callee, [u], [v], domain="mine") for u, v in steps])
 
 
+def _hidden_calls(name: str, callee: str, count: int) -> onnx.FunctionProto:
+    """A function whose calls stand in a branch that is always taken."""
+    calls = _calls(name, callee, count).node
+    branch = helper.make_graph([], "branch", [], [unshaped("t")])
+    branch.node.extend(calls)
+    branch.node[-1].output[0] = "t"
+    nodes = [
+        node("Constant", [], "yes", value=onnx.numpy_helper.from_array(np.array(True))),
+        node("If", ["yes"], "b", then_branch=branch, else_branch=branch),
+    ]
+    return _function(name, nodes)
+
+
 def _calling(*made: onnx.FunctionProto) -> onnx.ModelProto:
     model = proto([helper.make_node(made[0].name, ["x"], ["y"], domain="mine")], X, Y)
     model.functions.extend(made)
@@ -81,6 +94,9 @@ def functions() -> Iterator[Case]:
     last = _function("f9", [helper.make_node("Relu", ["a"], ["b"])])
     laughs = [_calls(f"f{i}", f"f{i + 1}", 10) for i in range(9)]
     yield fixed("functions", "a-billion-laughs", _calling(*laughs, last))
+    hidden = [_hidden_calls(f"f{i}", f"f{i + 1}", 10) for i in range(9)]
+    yield fixed("functions", "a-billion-laughs-in-branches", _calling(*hidden, last))
+    yield fixed("functions", "itself-in-a-branch", _calling(_hidden_calls("f0", "f0", 1)))
     yield fixed("functions", "itself", _calling(_calls("f0", "f0", 1)))
     yield fixed("functions", "each-other", _calling(_calls("f0", "f1", 1), _calls("f1", "f0", 1)))
     deep = [_calls(f"f{i}", f"f{i + 1}", 1) for i in range(2000)]
