@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from math import prod
 from os import SEEK_END
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from emu.ir.errors import BadOption, BadValues, OverLimit
+from emu.ir.held import canonical, value_type
 from emu.ir.replacing import replacing
 from emu.ir.types import Array
 
@@ -92,7 +93,8 @@ def _read(archive: zipfile.ZipFile, member: str) -> Array:
         if declared != there and not dtype.hasobject:  # numpy refuses to unpickle objects
             raise ValueError(f"{member} declares {declared:,} bytes and has {there:,}")
         file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False, max_header_size=LONGEST_HEADER)
+        read = np.lib.format.read_array
+        return canonical(read(file, allow_pickle=False, max_header_size=LONGEST_HEADER))
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -116,8 +118,15 @@ def check_writable(flag: str, path: Path) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays to an .npz file, through a temporary file beside it; raises BadOption."""
+    """Write arrays to an .npz file, through a temporary file beside it, text in numpy's own type.
+
+    Raises BadOption if it cannot be written, or if a value is a list, a map or absent.
+    """
     check_writable("--outputs", path)
+    for name, array in arrays.items():
+        if not isinstance(cast(object, array), np.ndarray):
+            kind = value_type(array).dtype
+            raise BadOption(f"--outputs {path}: '{name}' is no array but of the type {kind}")
     try:
         with replacing(path) as file:
             _write(file, arrays)
@@ -130,4 +139,5 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                plain = array.astype(str) if array.dtype.kind == "O" else array
+                np.lib.format.write_array(member, plain, allow_pickle=False)

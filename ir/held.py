@@ -23,6 +23,8 @@ def canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(part) for part in cast(Sequence[Any], value)]
     array = np.asarray(value)
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
     return array.astype(object) if array.dtype.kind in TEXT_KINDS else array
 
 

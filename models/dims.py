@@ -56,7 +56,8 @@ def _input_type(
     if samples is None or value.name not in samples:
         what = "text" if tensor.elem_type == TEXT else "no tensor with a rank"
         raise DataDependent(
-            f"{model.origin}: input '{value.name}' is {what}; only its value says how large it is"
+            f"{model.origin}: input '{value.name}' is {what}; only its value"
+            " says how large it is (--inputs F.npz)"
         )
     return value_type(samples[value.name])
 

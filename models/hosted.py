@@ -155,7 +155,9 @@ def _occurred(
     site: Site, text: str, opset: int, occurred: Occurred | None
 ) -> tuple[TensorType, ...]:
     if occurred is None:
-        raise DataDependent(f"{site.where}: only values say which types it makes")
+        raise DataDependent(
+            f"{site.where}: only values say which types it makes, so run it with values"
+        )
     values = tuple(occurred.value(v) if v else None for v in site.inputs)
     try:
         return tuple(value_type(value) for value in evaluated(text, opset, values))
