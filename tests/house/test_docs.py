@@ -1,9 +1,10 @@
 """README, the pages in docs/ and CONTRIBUTING.md do what they say.
 
 In a block marked ``console``, each ``$ emu ...`` is run and must print what stands below it, if
-anything does; ``...`` stands for any lines. A block marked ``python`` is run. Figures of the
-simulated clock are compared to the digit; errors such as 1.2e-07 depend on the host's processor
-and are masked.
+anything does; ``...`` stands for any lines. A block marked ``python`` is run. One marked
+``session`` is as ``console``, in a folder with the files that the first Python of the page makes,
+and may show an error. Figures of the simulated clock are compared to the digit; errors such as
+1.2e-07 depend on the host's processor and are masked.
 """
 
 import os
@@ -79,6 +80,7 @@ def matches(printed: str, shown: str) -> bool:
 
 EMU = [found for found in commands() if found[1].startswith("emu ")]
 PYTHON = blocks("python")
+SESSIONS = sorted({page for page, _ in blocks("session")})
 OTHER = [found for found in commands() if not found[1].startswith("emu ")]
 
 
@@ -95,6 +97,19 @@ def test_a_command_on_a_page_prints_what_the_page_shows(
 def test_the_python_on_a_page_runs(page: str, code: str, tmp_path: Path) -> None:
     run = execute(["-c", code], tmp_path)
     assert run.returncode == 0, f"{page}: {run.stderr}"
+
+
+@pytest.mark.parametrize("page", SESSIONS)
+def test_a_session_with_the_files_of_its_page_prints_what_the_page_shows(
+    page: str, tmp_path: Path
+) -> None:
+    assert execute(["-c", dict(reversed(PYTHON))[page]], tmp_path).returncode == 0
+    for command, shown in (
+        c for p, text in blocks("session") if p == page for c in _commands_of(text)
+    ):
+        run = execute(["-m", *shlex.split(command)], tmp_path)
+        assert run.returncode == 0 or run.stderr.startswith("emu: "), run.stderr
+        assert matches(run.stdout or run.stderr, shown), f"$ {command}\n{run.stdout}{run.stderr}"
 
 
 def test_all_other_commands_are_targets_of_the_makefile_or_known_tools() -> None:
