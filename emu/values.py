@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -75,21 +75,24 @@ def compare(
     return Check("onnxruntime", worst_abs, worst_rel, tolerance)
 
 
-def _of_values(ours: Any, theirs: Any) -> tuple[float, float]:
+def _of_values(ours: object, theirs: object) -> tuple[float, float]:
     """The largest errors of an output; text, maps and what is absent agree or do not at all."""
     if isinstance(ours, list) and isinstance(theirs, list):
-        pair = cast(list[Any], ours), cast(list[Any], theirs)
-        if len(pair[0]) != len(pair[1]):
+        mine, its = cast(list[object], ours), cast(list[object], theirs)
+        if len(mine) != len(its):
             return inf, inf
-        errors = [_of_values(*parts) for parts in zip(*pair, strict=True)]
+        errors = [_of_values(*parts) for parts in zip(mine, its, strict=True)]
         return max((e[0] for e in errors), default=0.0), max((e[1] for e in errors), default=0.0)
     if _is_plain(ours) and _is_plain(theirs):
-        return _errors(ours, theirs)
-    same = type(ours) is type(theirs) and np.array_equal(ours, theirs)
-    return (0.0, 0.0) if same else (inf, inf)
+        return _errors(cast(Array, ours), cast(Array, theirs))
+    return (0.0, 0.0) if _equal(cast(object, ours), cast(object, theirs)) else (inf, inf)
 
 
-def _is_plain(value: Any) -> bool:
+def _equal(ours: object, theirs: object) -> bool:
+    return type(ours) is type(theirs) and np.array_equal(cast(Array, ours), cast(Array, theirs))
+
+
+def _is_plain(value: object) -> bool:
     return isinstance(value, np.ndarray) and cast(Array, value).dtype.kind != "O"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emu.ir.errors import (
+    BadValues,
     DataDependent,
     EmuError,
     ModelError,
@@ -305,7 +306,7 @@ class Importer:
             raise site.refuse("emu has no rule for values with no elements")
         self.types.update(zip(call.outputs, results, strict=True))
         if self._is_shape_arithmetic(call, results):
-            return self._fold(call)
+            return self._fold(site, call)
         if call.op != ONNX_NODE and not any(type.elements for type in results):
             return self._define_empty(call, results)
         id = site.id if part == parts - 1 else self._fresh(f"{site.id}#{part}")
@@ -324,9 +325,12 @@ class Importer:
             return True
         return _is_partly_empty(types, results)
 
-    def _fold(self, call: Call) -> None:
+    def _fold(self, site: Site, call: Call) -> None:
         arrays = [self.constants[v].inline if v else None for v in call.inputs]
-        result: Array | tuple[Array, ...] = find_op(call.op, call.op).run(*arrays, **call.attrs)
+        try:
+            result: Array | tuple[Array, ...] = find_op(call.op, call.op).run(*arrays, **call.attrs)
+        except BadValues as error:
+            raise BadValues(f"{site.where}: {error}") from error
         made = result if isinstance(result, tuple) else (result,)
         for name, array in zip(call.outputs, made, strict=True):
             self.define(name, inline(array_as(array, self.types[name].dtype)))

@@ -10,12 +10,14 @@ from time import monotonic
 import pytest
 
 from emu.models.limits import LIMITS
+from tests.hostile import run_cases
 from tests.hostile.cases import Case
 from tests.hostile.test_hostile import CASES
 
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS, MOST_KIB = 20, 2 << 20
 LONGEST = 300
+FEW_SECONDS = 4  # so that the tests are quick; the default is four times as much, and more
 CHOSEN = (
     "many-empty-nodes",
     "utf8-location",
@@ -67,11 +69,21 @@ def chosen(name: str) -> Case:
 @pytest.mark.checkout
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_command_survives_a_hostile_file(name: str, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
+    survives(chosen(name), tmp_path / "model")
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize("case", [*run_cases.running()], ids=str)
+def test_a_command_survives_what_a_file_asks_the_host_for(case: Case, tmp_path: Path) -> None:
+    survives(case, tmp_path / "model", "--limits", f"seconds={FEW_SECONDS}")
+
+
+def survives(case: Case, folder: Path, *flags: str) -> None:
+    """A command on a file ends as it should, and leaves nothing behind."""
     folder.mkdir()
-    path = chosen(name).save(folder)
+    path = case.save(folder)
     before = {file: file.lstat().st_mtime_ns for file in folder.iterdir()}
-    found = emu(folder, "run", path.name)
+    found = emu(folder, "run", path.name, *flags)
     assert found.code in (0, 2, 4)
     assert found.said.count("\n") == (found.code != 0)
     assert len(found.said.strip()) <= LONGEST

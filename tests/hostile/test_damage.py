@@ -57,8 +57,8 @@ def test_the_same_chance_makes_the_same_damage() -> None:
 def test_without_passes_a_node_that_nobody_reads_runs(path: Path, device: str) -> None:
     nodes = [node("Relu", ["x"], "y"), node("GlobalAveragePool", ["y"], "mean")]
     nodes.append(node("Flatten", ["mean"], "unread"))
-    both = [[value(name, [1, 4, 4, 4])] for name in ("x", "y")]
-    path.write_bytes(proto(nodes, *both).SerializeToString())
+    x, y = (value(name, [1, 4, 4, 4]) for name in ("x", "y"))
+    path.write_bytes(proto(nodes, [x], [y]).SerializeToString())
     run = emu.compile(path, device=device, fusion="none").run()
     assert run.check is not None
     assert run.check.ok

@@ -10,7 +10,14 @@ import pytest
 import emu
 from emu.ir.errors import EmuError, ModelError
 from emu.models.limits import Limits
-from tests.hostile import attribute_cases, bomb_cases, external_cases, graph_cases, wire_cases
+from tests.hostile import (
+    attribute_cases,
+    bomb_cases,
+    external_cases,
+    graph_cases,
+    run_cases,
+    wire_cases,
+)
 from tests.hostile.cases import Case, one
 from tests.hostile.damage import seeds
 from tests.models.small_models import saved
@@ -21,7 +28,14 @@ FEWER = Limits(messages=100_000, fields=200_000, trips=150)
 CASES = tuple(
     itertools.chain.from_iterable(
         family.cases()
-        for family in (wire_cases, graph_cases, attribute_cases, external_cases, bomb_cases)
+        for family in (
+            wire_cases,
+            graph_cases,
+            attribute_cases,
+            external_cases,
+            bomb_cases,
+            run_cases,
+        )
     )
 )
 

@@ -217,7 +217,10 @@ def test_formats_that_onnx_does_not_name_are_refused_before_they_are_decoded(
 def test_without_pillow_the_extra_that_has_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emu.ir.ops.image.find_spec", lambda name: None)
+    def missing(_: str) -> None:
+        return None
+
+    monkeypatch.setattr("emu.ir.ops.image.find_spec", missing)
     model, given = image_decoder(encoded("PNG"))
     with pytest.raises(MissingExtra, match=r"node 'picture'.*pip install 'emu\[image\]'"):
         to_graph(opened(tmp_path, model), {}, {"x": given})
