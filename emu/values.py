@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import cast
+from typing import TypeGuard, cast
 
 import numpy as np
 
@@ -77,19 +77,22 @@ def compare(
 
 def _of_values(ours: object, theirs: object) -> tuple[float, float]:
     """The largest errors of an output; text, maps and what is absent agree or do not at all."""
-    if isinstance(ours, list) and isinstance(theirs, list):
-        mine, its = cast(list[object], ours), cast(list[object], theirs)
-        if len(mine) != len(its):
-            return inf, inf
-        errors = [_of_values(*parts) for parts in zip(mine, its, strict=True)]
-        return max((e[0] for e in errors), default=0.0), max((e[1] for e in errors), default=0.0)
     if _is_plain(ours) and _is_plain(theirs):
         return _errors(cast(Array, ours), cast(Array, theirs))
-    return (0.0, 0.0) if _equal(cast(object, ours), cast(object, theirs)) else (inf, inf)
+    if not (_is_list(ours) and _is_list(theirs)):
+        return (0.0, 0.0) if _equal(ours, theirs) else (inf, inf)
+    if len(ours) != len(theirs):
+        return inf, inf
+    errors = [_of_values(*parts) for parts in zip(ours, theirs, strict=True)]
+    return max((e[0] for e in errors), default=0.0), max((e[1] for e in errors), default=0.0)
 
 
 def _equal(ours: object, theirs: object) -> bool:
     return type(ours) is type(theirs) and np.array_equal(cast(Array, ours), cast(Array, theirs))
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
 
 
 def _is_plain(value: object) -> bool:
