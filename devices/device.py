@@ -20,7 +20,7 @@ from emu.ir.count import count
 from emu.ir.errors import Unsupported
 from emu.ir.machine import Machine, Residency
 from emu.ir.ops import OPS, Fusion, Work
-from emu.ir.ops.onnx_node import ONNX_NODE
+from emu.ir.ops.decide import HOST_ONLY
 from emu.ir.program import (
     Command,
     Copy,
@@ -115,8 +115,8 @@ class Device(ABC):
         Ops in ``taught`` have kernels that do without what the datasheet says is missing.
         """
         for node in body.nodes:
-            if node.op == ONNX_NODE:
-                return "only the host computes it, by onnx.reference"
+            if node.op in HOST_ONLY:
+                return HOST_ONLY[node.op]
             why = self.sheet.ops.refusal(node.op, dict(node.attrs))
             if why and node.op not in taught:
                 return f"{node.op}: {why}"

@@ -5,17 +5,19 @@ is a tensor in pageable memory and in an element type that the processor compute
 moves bytes of the device's own element type and layout from and to a buffer of the driver.
 """
 
+from dataclasses import replace
+
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, exact, fixed_ps, one
 from emu.ir.body import Body
 from emu.ir.program import Copy, Step
-from emu.ir.types import TensorType, summing_dtype
+from emu.ir.types import ROW_MAJOR, TensorType, summing_dtype
 from emu.ir.work import whole_work
 
 
 def at_host(type: TensorType) -> TensorType:
     """How the host holds a value of the device: row-major, narrow floats in f32."""
-    return TensorType(summing_dtype(type.dtype), type.shape)
+    return replace(type, dtype=summing_dtype(type.dtype), layout=ROW_MAJOR)
 
 
 def calling(body: Body, rates: Rates) -> tuple[Phase, ...]:

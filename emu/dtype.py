@@ -7,7 +7,7 @@ from emu.devices.device import Device
 from emu.dump import Watch
 from emu.ir.errors import BadOption, Unsupported
 from emu.ir.graph import Graph
-from emu.ir.ops.onnx_node import ONNX_NODE
+from emu.ir.ops.decide import HOST_ONLY
 from emu.ir.passes import run_passes
 from emu.ir.precision import DTYPES, passes_of
 from emu.ir.types import Array
@@ -34,7 +34,7 @@ def in_dtype(
 
 def _must_compute(graph: Graph, dtype: str) -> None:
     """Raise Unsupported for another dtype than the model's own where the host computes a node."""
-    hosted = (n for n in graph.nodes if n.op == ONNX_NODE)
+    hosted = (n for n in graph.nodes if n.op in HOST_ONLY)
     if dtype != "fp32" and (node := next(hosted, None)):
         own = "the host computes it in the model's own element types"
         raise Unsupported(f"node '{node.id}': {own}; --dtype {dtype} is not supported with it")

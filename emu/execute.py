@@ -32,7 +32,7 @@ class Execution:
         if name in self.values:
             return self.values[name]
         array = self.graph.constants[name].load()
-        if not isinstance(array.base, np.memmap):
+        if not isinstance(getattr(array, "base", None), np.memmap):
             self.values[name] = array
         return array
 

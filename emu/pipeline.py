@@ -18,7 +18,7 @@ from emu.ir.fusion import SCOPES, decider_of
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
 from emu.ir.layout import LAYOUTS
-from emu.ir.ops.onnx_node import ONNX_NODE
+from emu.ir.ops.decide import HOST_ONLY
 from emu.ir.passes import DEFAULT_PASSES, run_passes
 from emu.ir.precision import DTYPES
 from emu.ir.program import Program
@@ -170,7 +170,7 @@ def _must_have_elements(graph: Graph) -> None:
     """
     computed = {*graph.inputs, *graph.producer}
     empty = {value for value in computed if not graph.types[value].elements}
-    for node in (n for n in graph.nodes if n.op != ONNX_NODE):
+    for node in (n for n in graph.nodes if n.op not in HOST_ONLY):
         for value in sorted(empty.intersection((*node.inputs, *node.outputs))):
             kind = f"{graph.types[value]}, which has no elements"
             raise NoKernel(f"node '{node.id}' ({node.op}): no kernel for '{value}', {kind}")

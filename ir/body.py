@@ -94,7 +94,8 @@ def body_of(graph: Graph, nodes: Sequence[Node]) -> BodyOf:
     names = (*inputs, *(value for node in nodes for value in node.outputs))
     number = {name: i for i, name in enumerate(names)} | {"": ABSENT}
     inside = {node.id for node in nodes}
-    leaves = [v for v in names if v in made and _leaves(graph, v, inside)]
+    checked = {v for node in nodes if node.has_occurred for v in node.outputs}
+    leaves = [v for v in names if v in checked or (v in made and _leaves(graph, v, inside))]
     body = Body(
         nodes=tuple(
             BodyNode(

@@ -55,6 +55,11 @@ class Node:
         """The first output."""
         return self.outputs[0]
 
+    @property
+    def has_occurred(self) -> bool:
+        """Whether it is as in one run, which it checks: its results count although none is read."""
+        return bool(self.attrs.get("occurred", 0))
+
     def __str__(self) -> str:
         attrs = ", ".join(f"{k} = {v}" for k, v in sorted(self.attrs.items()))
         left = ", ".join(f"%{o}" for o in self.outputs)

@@ -52,6 +52,15 @@ def host_call(site: Site, node: "onnx.NodeProto", occurred: Occurred | None) -> 
     return (Call(ONNX_NODE, site.inputs, attrs, site.outputs),)
 
 
+def host_copy(site: Site, type: TensorType) -> tuple[Call]:
+    """Return the call that gives a value, which only the host holds, another name there."""
+    from onnx import NodeProto
+
+    text = node_as_text(NodeProto(op_type="Identity", input=site.inputs, output=site.outputs))
+    attrs: dict[str, Attr] = {"node": text, "opset": site.opset, "types": types_as_text((type,))}
+    return (Call(ONNX_NODE, site.inputs, attrs, site.outputs),)
+
+
 def _schema(site: Site, node: "onnx.NodeProto") -> "OpSchema":
     from onnx.defs import SchemaError, get_schema
 

@@ -55,11 +55,12 @@ def _readers(graph: Graph, nodes: Sequence[int], owner: Mapping[str, int]) -> se
 def _group(graph: Graph, nodes: Sequence[Node], ends: frozenset[str], number: int) -> Group:
     inside = frozenset(node.id for node in nodes)
     made = dict.fromkeys(v for node in nodes for v in node.outputs)
+    checked = {v for node in nodes if node.has_occurred for v in node.outputs}
     return Group(
         name=f"{_name(nodes)}.{number}",
         nodes=tuple(node.id for node in nodes),
         inputs=tuple(dict.fromkeys(v for n in nodes for v in n.inputs if v and v not in made)),
-        outputs=tuple(v for v in made if v in ends or _leaves(graph, v, inside)),
+        outputs=tuple(v for v in made if v in ends | checked or _leaves(graph, v, inside)),
     )
 
 

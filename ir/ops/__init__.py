@@ -5,6 +5,7 @@ from emu.ir.ops import (
     bits,
     broadcast,
     conv,
+    decide,
     elementwise,
     indexing,
     matrix,
@@ -37,6 +38,7 @@ FAMILIES = (
     selection,
     scatter,
     onnx_node,
+    decide,
 )
 
 __all__ = ["FAMILIES", "OPS", "Fusion", "Op", "Work", "find_op"]

@@ -44,11 +44,6 @@ def _type(text: str) -> TensorType:
     return TensorType(dtype, shape, ROW_MAJOR, int(payload))
 
 
-def has_occurred(attrs: Attrs) -> bool:
-    """Whether the types of a node are those of one run, which another run may not have."""
-    return bool(attrs.get("occurred", 0))
-
-
 def declared(types: Types, attrs: Attrs) -> Result:
     """The types that the node's outputs have: by ONNX's rules, or those that occurred."""
     if "types" not in attrs:

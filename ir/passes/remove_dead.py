@@ -4,7 +4,6 @@ A node whose types occurred stays: that they occur again is what the rest was co
 """
 
 from emu.ir.graph import Graph, Node
-from emu.ir.ops.onnx_node import has_occurred
 from emu.ir.passes.rewriting import rebuilt
 
 
@@ -13,7 +12,7 @@ def remove_dead(graph: Graph) -> Graph:
     needed = set(graph.outputs)
     alive: list[Node] = []
     for node in reversed(graph.nodes):
-        if needed.intersection(node.outputs) or has_occurred(node.attrs):
+        if needed.intersection(node.outputs) or node.has_occurred:
             alive.append(node)
             needed.update(node.inputs)
     return rebuilt(graph, reversed(alive))

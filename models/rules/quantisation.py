@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from emu.ir.graph import Attrs
+from emu.ir.ops.quantisation import QUANTISED
 from emu.models.rules.site import Call, Calls, Rule, Site
 from emu.models.rules.window import conv
 from emu.models.tensors import dtype_of
@@ -43,6 +44,8 @@ def _quantised(
     """``value`` in eight bits, by the scale that is input ``scale`` and the zero point behind."""
     if site.has(scale + 1):
         to = site.type(scale + 1).dtype
+    if to not in QUANTISED:
+        raise site.refuse(f"emu has no rule that quantises to {to}")
     name, calls = _scale(site, scale, outputs[0])
     attrs = {"to": to, "zero_point": _zero_point(site, scale + 1), "axis": site.integer("axis", 1)}
     return (*calls, Call("QuantizeLinear", (value, name), attrs, outputs[:1]))

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from emu.ir.errors import EmuError, ModelError, NotConstant, OverLimit
+from emu.ir.errors import DataDependent, EmuError, ModelError, OverLimit
 from emu.ir.graph import Graph
 from emu.ir.interpret import interpret
 from emu.ir.types import Array
@@ -165,7 +165,7 @@ LENGTHS = proto(
 LOST = body([node("Neg", ["x"], "t")], [], ["elsewhere"])
 REFUSED: Sequence[tuple[onnx.ModelProto, type[EmuError], str]] = [
     (ENDLESS, OverLimit, "trips of loops"),
-    (UNKNOWN, NotConstant, r"the condition \('c'\) is not a constant"),
+    (UNKNOWN, DataDependent, r"the condition \('c'\) is not a constant"),
     (LENGTHS, EmuError, "lengths of sequences"),
     (scan(["x"], 1), ModelError, "does not take 1 inputs"),
     (model_of("Loop", ["", "", "x", "x"], 1, {}, body=GROWS), ModelError, "does not carry 2"),
