@@ -9,6 +9,7 @@ import numpy as np
 from emu.ir.body import ABSENT, Body, BodyNode
 from emu.ir.ops import find_op
 from emu.ir.types import Array, type_of
+from emu.kernels.fast.chain import chain
 from emu.kernels.fast.fused import Fusion, fusion
 from emu.kernels.fast.inputs import Inputs
 from emu.kernels.fast.lying import laid, wanted
@@ -78,12 +79,18 @@ class _Binder:
         found = fusion(self.body, at, self.known)
         if found is not None and self._fused(self.body.nodes[at].op, found):
             return found.upto
+        run = chain(self.body, at, self.known, self._room)
+        if run is not None:
+            for value, array in run.made.items():
+                self._keep(value, array, self.lead[value])
+            self.calls.append(run.call)
+            return run.upto
         self._node(self.body.nodes[at])
         return at
 
     def _fused(self, op: str, found: Fusion) -> bool:
         value = self.body.nodes[found.upto].out
-        out = self._room(value, op, found.ins)
+        out = self._room(value, wanted(op, found.ins, self.body.types[value]))
         call = found.bind(out)
         if call is not None:
             self._keep(value, out, self.lead[value])
@@ -128,8 +135,8 @@ class _Binder:
         else:
             self.calls.append(partial(_reshaped, made, x))
 
-    def _room(self, value: int, op: str, ins: Inputs) -> Array:
-        """Room for a value that is about to be made, in the order in which it will lie."""
+    def _room(self, value: int, image: bool) -> Array:
+        """Room for a value that is about to be made, with channels innermost if it is an image."""
         leader, type = self.lead[value], self.body.types[value]
         if leader in self.outputs:
             room = self.outputs[leader]
@@ -137,11 +144,11 @@ class _Binder:
             if leader not in self.rooms:
                 self.rooms[leader] = self.scratch.take(bytes_of(type))
             room = self.rooms[leader]
-        return laid(room, type, wanted(op, ins, type))
+        return laid(room, type, image)
 
     def _made(self, value: int, op: str, ins: Inputs) -> Array:
-        """As ``_room``, for a value that later nodes find there."""
-        room = self._room(value, op, ins)
+        """Room for the result of an op, where later nodes find it."""
+        room = self._room(value, wanted(op, ins, self.body.types[value]))
         self._keep(value, room, self.lead[value])
         return room
 

@@ -12,7 +12,8 @@ from emu.kernels.fast.memory import shaped
 
 IMAGES = frozenset(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool"))
 RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
-ROWS = RESHAPES | {"MatMul", "Gemm", "Softmax", "LogSoftmax", "LayerNormalization", "Transpose"}
+FOLDS = frozenset(("Softmax", "LayerNormalization", "ReduceSum", "ReduceMean", "ReduceMax"))
+ROWS = RESHAPES | FOLDS | {"MatMul", "Gemm", "LogSoftmax", "Transpose"}
 
 
 def last(x: Array) -> Array:

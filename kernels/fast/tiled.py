@@ -15,7 +15,7 @@ from emu.ir.ops.window import Window
 from emu.ir.types import Array
 from emu.kernels.fast.lying import last
 from emu.kernels.fast.memory import aligned
-from emu.kernels.fast.writer import Call
+from emu.kernels.fast.writer import Call, Held
 
 PRODUCT, DEPTHWISE, LARGEST = range(3)
 Ints = tuple[int, ...]
@@ -131,21 +131,6 @@ def tiles_of(table: Array) -> Array:
     return np.ascontiguousarray(np.take(table, each, axis=0).transpose(0, 2, 1), np.int32)
 
 
-class Tiled:
-    """A step that computes all tiles of a result. It holds what the addresses in it point to."""
-
-    def __init__(self, mode: int, held: tuple[Array | None, ...], **words: int) -> None:
-        """Take the mode, the arrays that words are addresses of, and the words by name."""
-        native = machine()
-        self.run: Callable[[int, Array], None] = native.run_tiles
-        self.mode, self.held = mode, held
-        self.words = np.array([words[name] for name in native.WORDS], np.int64)
-
-    def __call__(self) -> None:
-        """Compute the result."""
-        self.run(self.mode, self.words)
-
-
 @lru_cache(maxsize=64)
 def border(value: float, size: int) -> Array:
     """What is read in the padding."""
@@ -174,7 +159,7 @@ def tiled(
     out: Array,
     sizes: dict[str, int],
     ending: Ending,
-) -> Tiled:
+) -> Call:
     """The step that computes ``out[...,M]``; ``sizes`` are taps, channels, groups and the like."""
     found = rows_of(out)
     assert found is not None
@@ -185,24 +170,25 @@ def tiled(
     edge = border(-np.inf if mode == LARGEST else 0.0, max(1024, sizes["channels"]))
     bounds = np.array([ending.low, ending.high], np.float32)
     held = (x, table, weights, bias, out, ending.more, edge, bounds)
-    return Tiled(
-        mode,
-        held,
-        rows=rows,
-        first=0,
-        end=table.shape[0],
-        x=x.ctypes.data,
-        places=table.ctypes.data,
-        weights=weights.ctypes.data,
-        start=bias.ctypes.data,
-        out=out.ctypes.data,
-        pitch=pitch,
-        border=edge.ctypes.data,
-        bounds=bounds.ctypes.data,
-        more=0 if ending.more is None else ending.more.ctypes.data,
-        more_pitch=more_pitch,
+    words = {
+        "rows": rows,
+        "first": 0,
+        "end": table.shape[0],
+        "x": x.ctypes.data,
+        "places": table.ctypes.data,
+        "weights": weights.ctypes.data,
+        "start": bias.ctypes.data,
+        "out": out.ctypes.data,
+        "pitch": pitch,
+        "border": edge.ctypes.data,
+        "bounds": bounds.ctypes.data,
+        "more": 0 if ending.more is None else ending.more.ctypes.data,
+        "more_pitch": more_pitch,
         **sizes,
-    )
+    }
+    native = machine()
+    given = np.array([words[name] for name in native.WORDS], np.int64)
+    return Held(native.run_tiles, mode, given, held=held)
 
 
 def convolution(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -17,10 +17,25 @@ Bind: TypeAlias = Callable[[tuple[Array, ...], Attrs, Array], Call]
 Into: TypeAlias = Callable[[tuple[Array, ...], Attrs, Array], object]
 Result: TypeAlias = Callable[[tuple[Array, ...], Attrs], Array]
 Covers: TypeAlias = Callable[[tuple[Array, ...], Attrs], bool]
+
+
+class Held(partial[object]):
+    """A call of machine code that holds the arrays which the addresses in its words point to."""
+
+    held: tuple[object, ...]
+
+    def __new__(cls, run: Callable[..., object], *words: object, held: tuple[object, ...]) -> Self:
+        """Take the function, what it is called with, and what is held."""
+        made = super().__new__(cls, run, *words)
+        made.held = held
+        return made
+
+
 NONE, FIRST, ANY = range(3)
 
 
-def _always(ins: Sequence[Array], attrs: Attrs) -> bool:
+def always(ins: Sequence[Array], attrs: Attrs) -> bool:
+    """Whether shapes and attributes are covered: they are, whatever they are."""
     del ins, attrs
     return True
 
@@ -36,7 +51,7 @@ class Writer:
 
     bind: Bind
     over: int = NONE
-    covers: Covers = _always
+    covers: Covers = always
 
 
 def calling(into: Into, over: int = NONE) -> Writer:
@@ -44,9 +59,7 @@ def calling(into: Into, over: int = NONE) -> Writer:
     return Writer(lambda ins, attrs, out: partial(into, ins, attrs, out), over)
 
 
-def copying(
-    result: Callable[[tuple[Array, ...], Attrs], Array], covers: Covers = _always
-) -> Writer:
+def copying(result: Callable[[tuple[Array, ...], Attrs], Array], covers: Covers = always) -> Writer:
     """Return the writer that copies what ``result`` returns."""
 
     def into(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:

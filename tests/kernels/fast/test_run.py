@@ -94,6 +94,11 @@ def rows() -> Iterator[Case]:
         yield case("Softmax", (3, 70, 40), axis=axis)
         shape = (3, 70, 40)[axis:] if axis >= 0 else (40,)
         yield case("LayerNormalization", (3, 70, 40), shape, shape, axis=axis, epsilon=1e-3)
+    for op in ("ReduceSum", "ReduceMean", "ReduceMax"):
+        yield case(op, (3, 70, 40), axes=(-1,))
+        yield case(op, (3, 70, 40), axes=(1, 2), keepdims=0)
+        yield case(op, (3, 7, 40), axes=(0, 1))
+        yield case(op, (3, 70))
     yield case("Softmax", (0, 4))
     yield case("Softmax", (300, 700))
     yield case("LayerNormalization", (300, 700), (700,))
@@ -103,11 +108,15 @@ def rows() -> Iterator[Case]:
 def elementwise() -> Iterator[Case]:
     for op in ("Relu", "Erf", "Sigmoid", "Gelu", "LeakyRelu", "Abs", "Exp", "Log", "Neg"):
         yield case(op, (3, 70, 90))
+    for op in ("Swish", "HardSigmoid", "HardSwish"):
+        yield case(op, (3, 70, 90))
+    yield case("Swish", (3, 5), alpha=2)
     for op in ("Reciprocal", "Sqrt", "Tanh"):
         yield case(op, (3, 5))
     for op in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"):
         yield case(op, (3, 4, 5), (3, 4, 5))
         yield case(op, (4, 1), (3, 1, 5))
+        yield case(op, (2, 1, 3, 1, 2, 1, 3), (1, 2, 1, 3, 1, 2, 3))
     yield case("Gelu", (3, 5), approximate="tanh")
     yield case("Clip", (3, 5), min=0.7, max=0.9)
     yield case("Clip", (3, 5))
@@ -156,7 +165,9 @@ def test_every_fast_op_is_covered_by_a_case() -> None:
     assert {op for op, _, _ in CASES} == {*WRITERS}
 
 
-@pytest.mark.parametrize("op", ["Relu", "Erf", "Sigmoid", "Gelu", "LeakyRelu", "Tanh", "Clip"])
+@pytest.mark.parametrize(
+    "op", ["Relu", "Erf", "Sigmoid", "Gelu", "LeakyRelu", "Tanh", "Clip", "Swish"]
+)
 def test_activations_agree_on_both_sides_of_zero_and_far_from_it(op: str) -> None:
     x = np.linspace(-120, 120, 40001, dtype=np.float32)
     attrs = freeze({"min": -3.0, "max": 2.5} if op == "Clip" else {})

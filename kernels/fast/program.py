@@ -1,0 +1,74 @@
+"""Programs of rows: the words of machine code, made from steps and from where arrays lie."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from emu.ir.types import Array
+from emu.kernels.fast.rows import F32_BYTES, Laid, Operand
+from emu.kernels.fast.steps import Code, Term
+from emu.kernels.fast.writer import Call, Held
+
+PART = 1024  # elements of a row at a time; some registers of them fit a core's first cache
+
+
+def native() -> Any:
+    """The module of compiled programs of rows; numba is imported for those who need it only."""
+    return import_module("emu.kernels.native.rows")
+
+
+def program(
+    code: Code, places: Mapping[int, Operand], laid: Laid, folds: bool, held: tuple[Array, ...]
+) -> Call:
+    """The step that runs ``code`` on all rows; one that ``folds`` takes each row as a whole.
+
+    Results of the steps in ``places`` are written there, all others to registers, which are memory.
+    """
+    part = max(1, laid.columns if folds else min(PART, laid.columns))
+    registers = _registers(code, places)
+    memory = np.empty((max(registers.values(), default=0) + 1, part), np.float32)
+    numbers = {t: i for i, t in enumerate(_numbers(code))}
+    pool = np.array([*numbers], np.float32)
+
+    def operand(term: Term) -> Operand:
+        if isinstance(term, Operand):
+            return term
+        if isinstance(term, float):
+            return Operand(pool.ctypes.data + F32_BYTES * numbers[term])
+        is_number = code.steps[term].single
+        if term in places:
+            return Operand(places[term].at, places[term].by_row, places[term].by_element, is_number)
+        at = memory.ctypes.data + memory.strides[0] * registers[term]
+        return Operand(at, is_number=is_number)
+
+    words = [0, laid.rows, laid.columns, part, len(code.steps), *laid.sizes[1:]]
+    for position, step in enumerate(code.steps):
+        is_single = step.single and step.name not in native().FOLDS
+        words += [native().NAMES.index(step.name), int(is_single)]
+        for term in (position, step.a, step.b):
+            o = operand(term)
+            words += [o.at, *o.by_row, o.by_element, int(o.is_number)]
+    given = np.array(words, np.int64)
+    return Held(native().run_rows, given, held=(*held, memory, pool))
+
+
+def _numbers(code: Code) -> dict[float, None]:
+    terms = (t for step in code.steps for t in (step.a, step.b))
+    return dict.fromkeys(t for t in terms if isinstance(t, float))
+
+
+def _registers(code: Code, places: Mapping[int, Operand]) -> dict[int, int]:
+    """A register for each step whose result is not in ``places``; free after its last reader."""
+    last: dict[int, int] = {}
+    for position, step in enumerate(code.steps):
+        last.update((t, position) for t in (step.a, step.b) if isinstance(t, int))
+    found: dict[int, int] = {}
+    free: list[int] = []
+    for position in range(len(code.steps)):
+        if position not in places:
+            found[position] = free.pop() if free else len(set(found.values()))
+        done = [t for t in found if last.get(t, t) == position]
+        free += [found[t] for t in done]
+    return found
