@@ -19,7 +19,8 @@ def reshape(site: Site) -> Calls | Constant:
     """0 copies a dimension and -1 takes what is left; both become numbers here."""
     asked = site.ints(1, "the shape") if site.opset >= 5 else site.list("shape", ())
     dims = site.type().dims
-    if 0 in asked and site.integer("allowzero", 0):
+    means_nothing = site.integer("allowzero", 0)  # read always: the host gets what nobody reads
+    if 0 in asked and means_nothing:
         return _empty(site, asked)
     if any(a == 0 and i >= len(dims) for i, a in enumerate(asked)):
         raise ModelError(f"{site.where}: shape {list(asked)} copies a dimension that is not there")

@@ -87,6 +87,7 @@ SHAPE = [
     case("Reshape", 7, [X], [ints(0, -1, 2)]),
     case("Reshape", 14, [X], [ints(-1)]),
     case("Reshape", 14, [X], [ints(4, 0, 2)], allowzero=0),
+    case("Reshape", 14, [X], [ints(4, -1, 2)], allowzero=1),
     case("Transpose", 13, [X]),
     case("Transpose", 13, [X], perm=[1, 0, 2]),
     case("Flatten", 9, [X]),
@@ -218,6 +219,11 @@ def attrs(folder: Path, case: Case) -> dict[str, Any]:
 def test_shapes_are_resolved_to_numbers(tmp_path: Path) -> None:
     found = attrs(tmp_path, case("Reshape", 13, [X], [ints(0, -1)]))
     assert found == {"shape": (2, 12)}
+
+
+def test_a_flag_about_zeros_keeps_a_reshape_without_them_on_the_device(tmp_path: Path) -> None:
+    graph = graph_of(tmp_path, case("Reshape", 14, [X], [ints(4, -1, 2)], allowzero=1))
+    assert [n.op for n in graph.nodes] == ["Reshape"]
 
 
 def test_same_padding_becomes_explicit_and_the_kernel_shape_goes(tmp_path: Path) -> None:
