@@ -14,7 +14,8 @@ from emu.kernels.fast.fused import Fusion, fusion
 from emu.kernels.fast.inputs import Inputs
 from emu.kernels.fast.lying import laid, wanted
 from emu.kernels.fast.memory import Scratch, aligned, bytes_of, contents, in_room, put, shaped
-from emu.kernels.fast.run import bound, is_covered, results
+from emu.kernels.fast.movement import MOVES
+from emu.kernels.fast.run import bound, is_covered, ready
 from emu.kernels.fast.sharing import VIEWS, leaders
 from emu.kernels.fast.writer import Call
 
@@ -105,10 +106,17 @@ class _Binder:
         elif len(node.outs) == 1 and is_covered(node.op, attrs, ins):
             out = self._made(node.out, node.op, ins)
             self.calls.append(bound(node.op, attrs, self._apart(ins, out), out))
+        elif node.op in MOVES:
+            self._moved(node, [a for a in ins if a is not None])
         else:
-            made = partial(results, node.op, attrs, ins, len(node.outs))
+            made = ready(node.op, attrs, ins, len(node.outs))
             rooms = [self._made(v, node.op, ins) for v in node.outs]
             self.calls.append(partial(_fill, made, rooms))
+
+    def _moved(self, node: BodyNode, ins: list[Array]) -> None:
+        rooms = [self._made(v, node.op, ins) for v in node.outs]
+        fixed = self.body.weights.issuperset(node.ins[1:])
+        self.calls += MOVES[node.op](ins, dict(node.attrs), rooms, fixed)
 
     def _apart(self, ins: Inputs, out: Array) -> list[Array | None]:
         """Inputs that can be read while ``out`` is written: over itself only if they lie alike."""

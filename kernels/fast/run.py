@@ -1,5 +1,7 @@
 """One node at a time: a fast implementation where one covers the case, else the op table."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -64,6 +66,12 @@ def results(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Results:
     if found is None:
         return meaning(op, attrs, ins)
     return (found if dtype is None else narrowed(found, dtype),)
+
+
+def ready(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Callable[[], Results]:
+    """What computes the results that ``results`` returns, with the way chosen before it runs."""
+    chosen = op in WRITERS or op in INTEGER or result_dtype(ins, attrs) is not None
+    return partial(results, op, attrs, ins, outs) if chosen else partial(meaning, op, attrs, ins)
 
 
 def _in_f32(op: str, attrs: Attrs, ins: Inputs) -> Array | None:

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.ir.body import ABSENT, Body, BodyNode, FrozenAttrs
-from emu.ir.types import Array, TensorType
+from emu.ir.errors import BadValues
+from emu.ir.ops import OPS
+from emu.ir.types import Array, TensorType, type_of
 from emu.kernels.fast import fast_body, fast_op
 
 SIDE = 6
@@ -138,3 +140,41 @@ def test_intermediates_are_freed_when_last_read() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3.5 * inputs[0].nbytes  # the output has its place from the start
+
+
+def moved(op: str, inputs: list[Array], attrs: FrozenAttrs, fixed: bool = True) -> list[Array]:
+    """What an op that moves elements makes of inputs, the first of which may change."""
+    types = [type_of(a) for a in inputs]
+    made = OPS[op].infer(types, dict(attrs))
+    outs = tuple(range(len(inputs), len(inputs) + len(made)))
+    node = BodyNode(op, tuple(range(len(inputs))), outs, attrs)
+    weights = frozenset(range(1, len(inputs))) if fixed else frozenset[int]()
+    program = Body((node,), (*types, *made), len(inputs), weights, outs)
+    return list(fast_body(program, inputs))
+
+
+X = np.arange(24).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "float16", "bool"])
+def test_parts_are_joined_and_cut_in_any_type(dtype: str) -> None:
+    x = X.astype(dtype)
+    (joined,) = moved("Concat", [x, x[:, :0], x[:, 1:]], (("axis", -2),))
+    assert np.array_equal(joined, np.concatenate([x, x[:, 1:]], 1))
+    low, high = moved("Split", [x], (("axis", -1), ("sizes", (1, 3))))
+    assert np.array_equal(low, x[..., :1])
+    assert np.array_equal(high, x[..., 1:])
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("indices", [np.array(-1), np.array([[2, 0], [-3, 1]])])
+def test_rows_are_taken_by_indices_from_both_ends(fixed: bool, indices: Array) -> None:
+    (found,) = moved("Gather", [X, indices], (("axis", 1),), fixed)
+    assert np.array_equal(found, np.take(X, indices, 1))
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("index", [3, -4])
+def test_an_index_outside_is_refused_whether_it_is_fixed_or_not(fixed: bool, index: int) -> None:
+    with pytest.raises(BadValues, match="outside of 3 entries"):
+        moved("Gather", [X, np.array([0, index])], (("axis", 1),), fixed)
