@@ -8,12 +8,16 @@ import os
 import resource
 import sys
 import traceback
+from importlib import import_module
+from math import ceil
 from mmap import mmap
 from pathlib import Path
+from struct import pack
+from time import monotonic, process_time
 
 from emu.answer import answer
 from emu.cli import invoke
-from emu.guard import PLACE_BYTES
+from emu.guard import APART, APART_BYTES, MOST_APART_S, PLACE_BYTES
 from emu.ir.errors import Crashed, EmuError, OverLimit
 from emu.ir.place import Note, noting
 
@@ -22,18 +26,38 @@ def main() -> int:
     """Run the command that the arguments of the process hold, and return its exit code."""
     gc.disable()  # as `emu` itself does
     note, seconds, memory_bytes = map(int, sys.argv[1:4])
-    _bound(seconds, memory_bytes)
-    _silence_c_code()
-    with mmap(note, PLACE_BYTES) as place, noting(_noter(place)):
-        return answer(lambda: _work(sys.argv[4:], place, memory_bytes))
+    arguments = sys.argv[4:]
+    with mmap(note, PLACE_BYTES + APART_BYTES) as place, noting(_noter(place)):
+        if _computes(arguments):
+            _make_ready(place)
+        _bound(seconds, memory_bytes)
+        _silence_c_code()
+        return answer(lambda: _work(arguments, place, memory_bytes))
+
+
+def _computes(arguments: list[str]) -> bool:
+    """Whether a command computes values, for which it needs machine code."""
+    return arguments[0] in ("run", "ladder", "perturb") and "--no-values" not in arguments
+
+
+def _make_ready(place: mmap) -> None:
+    """Load machine code; where a fresh installation has to compile it, that is no work on a file.
+
+    The file has not been opened yet, so nothing in it can take this time.
+    """
+    place[PLACE_BYTES:] = pack(APART, MOST_APART_S)
+    start = monotonic()
+    compiled: bool = import_module("emu.kernels.native.ready").make_ready()
+    place[PLACE_BYTES:] = pack(APART, monotonic() - start if compiled else 0.0)
 
 
 def _bound(seconds: int, memory_bytes: int) -> None:
     """Limit this process; what it maps of files does not count, as nothing of it is kept."""
     threads = os.cpu_count() or 1
+    used = ceil(process_time())
     for what, most in (
         (resource.RLIMIT_DATA, memory_bytes),
-        (resource.RLIMIT_CPU, seconds * threads),
+        (resource.RLIMIT_CPU, used + seconds * threads),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(what)
@@ -50,7 +74,7 @@ def _silence_c_code() -> None:
 def _noter(place: mmap) -> Note:
     def note(where: str) -> None:
         text = where.encode("utf-8", "replace")[:PLACE_BYTES]
-        place[:] = text.ljust(PLACE_BYTES, b"\0")
+        place[:PLACE_BYTES] = text.ljust(PLACE_BYTES, b"\0")
 
     return note
 
@@ -69,7 +93,7 @@ def _work(arguments: list[str], place: mmap, memory_bytes: int) -> int:
 
 
 def _text(place: mmap) -> str:
-    return place[:].rstrip(b"\0").decode("utf-8", "ignore") or "start"
+    return place[:PLACE_BYTES].rstrip(b"\0").decode("utf-8", "ignore") or "start"
 
 
 def _said(error: Exception) -> str:

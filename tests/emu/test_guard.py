@@ -1,6 +1,7 @@
 """Commands about files run in a process of their own, and whatever happens to it is one line."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,34 @@ def test_an_interrupted_command_leaves_no_process(play: Play, tmp_path: Path) ->
         run_guarded([], Limits(seconds=1))
     with pytest.raises(ProcessLookupError):
         os.kill(int(here.read_text()), 0)
+
+
+APART = """
+import struct, time
+def apart(seconds): os.pwrite(int(sys.argv[1]), struct.pack("d", seconds), 256)
+"""
+
+
+def test_time_that_an_installation_needs_once_is_not_that_of_the_file(play: Play) -> None:
+    play(f"{APART}\napart(9); time.sleep(1.3); apart(1.3)\ntime.sleep(0.3)")
+    assert run_guarded([], Limits(seconds=1)) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.2, float("-inf"), float("nan")])
+def test_time_apart_does_not_lift_the_limit(play: Play, seconds: float) -> None:
+    play(f"{APART}\napart(float('{seconds}'))\nos.close(1); os.close(2)\nwhile True: pass")
+    with pytest.raises(OverLimit, match="took over 1 seconds"):
+        run_guarded([], Limits(seconds=1))
+
+
+READY = "from emu.kernels.native.ready import make_ready; print(make_ready())"
+
+
+def test_machine_code_is_compiled_once_and_then_found_on_disk(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", READY]
+    said = [subprocess.check_output(command, env=environment, text=True) for _ in range(2)]
+    assert said == ["True\n", "False\n"]
 
 
 @pytest.mark.parametrize(
