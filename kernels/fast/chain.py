@@ -15,7 +15,7 @@ from emu.kernels.fast.inputs import integer
 from emu.kernels.fast.lying import is_image
 from emu.kernels.fast.program import program
 from emu.kernels.fast.rows import Frame, Ints, Laid, Operand
-from emu.kernels.fast.steps import FOLDING, REDUCING, STEPS_OF, Code
+from emu.kernels.fast.steps import FOLDING, REDUCING, STEPS_OF, WHOLE_POWER, Code, whole_exponent
 from emu.kernels.fast.writer import Call, Covers, Writer, always
 
 LONGEST = 2**15  # elements of a row that several nodes share; registers of them fit a core's cache
@@ -37,7 +37,7 @@ def chain(body: Body, at: int, known: Mapping[int, Array], room: Room) -> Chain 
 
     ``room`` gives room for a value, as an image with channels innermost or not.
     """
-    run = _run(body, at)
+    run = _run(body, at, known)
     if run is None:
         return None
     ins = {v: known[v] for n in run.nodes for v in n.ins if v in known}
@@ -106,9 +106,9 @@ class _Run:
         return dims == kept or (_vanish(node) and dims == self.shape[:folded])
 
 
-def _run(body: Body, at: int) -> _Run | None:
+def _run(body: Body, at: int, known: Mapping[int, Array]) -> _Run | None:
     """The longest run that begins with a node."""
-    first = body.nodes[at]
+    first = _with_exponent(body, body.nodes[at], known)
     if not _is_elementwise(body, first):
         return None
     shape = body.types[first.ins[0] if first.op in REDUCING else first.out].dims
@@ -117,8 +117,18 @@ def _run(body: Body, at: int) -> _Run | None:
     for node in body.nodes[at + 1 :]:
         if run is None:
             break
-        found, run = run, run.with_node(body, node)
+        found, run = run, run.with_node(body, _with_exponent(body, node, known))
     return found if run is None else run
+
+
+def _with_exponent(body: Body, node: BodyNode, known: Mapping[int, Array]) -> BodyNode:
+    """A power by a small whole number that never changes as one of WHOLE_POWER; others as is."""
+    if node.op != "Pow" or node.ins[1] not in body.weights:
+        return node
+    exponent = whole_exponent(known[node.ins[1]])
+    if exponent is None or body.types[node.ins[1]].dtype != "f32":
+        return node
+    return BodyNode(WHOLE_POWER, node.ins[:1], node.outs, (("exponent", exponent),))
 
 
 def _is_elementwise(body: Body, node: BodyNode) -> bool:

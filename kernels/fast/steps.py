@@ -9,9 +9,12 @@ from math import pi, sqrt
 from typing import TypeAlias
 
 from emu.ir.graph import Attrs
-from emu.kernels.fast.inputs import number
+from emu.ir.types import Array
+from emu.kernels.fast.inputs import integer, number
 from emu.kernels.fast.rows import Operand
 
+WHOLE_POWER = "whole power"  # of one input, which is no op of the table
+WHOLE_EXPONENTS = (2, 3)
 Term: TypeAlias = int | float | Operand  # an int is the position of a step
 Terms: TypeAlias = Sequence[Term]
 
@@ -66,6 +69,20 @@ Lower: TypeAlias = Callable[[Code, Terms, Attrs], Term]
 def float_of(attrs: Attrs, name: str, default: float) -> float:
     """A numeric attribute, which a model may give as a whole number; those are positions here."""
     return float(number(attrs, name, default))
+
+
+def whole_exponent(exponent: Array) -> int | None:
+    """The number that is multiplied by itself so often, rather than by logarithms; None if not."""
+    value = exponent.reshape(-1)[0] if exponent.size == 1 else 0
+    return int(value) if value in WHOLE_EXPONENTS else None
+
+
+def _whole_power(code: Code, ins: Terms, attrs: Attrs) -> Term:
+    (x,) = ins
+    found = code.add("mul", x, x)
+    for _ in range(integer(attrs, "exponent", 2) - 2):
+        found = code.add("mul", found, x)
+    return found
 
 
 def _named(name: str) -> Lower:
@@ -191,4 +208,4 @@ ELEMENTWISE: dict[str, Lower] = {
 WHOLE: dict[str, Lower] = {"Softmax": _softmax, "LayerNormalization": _layer_norm}
 REDUCING: dict[str, Lower] = {"ReduceSum": _sum, "ReduceMean": _mean, "ReduceMax": _largest}
 FOLDING = WHOLE | REDUCING
-STEPS_OF = ELEMENTWISE | FOLDING
+STEPS_OF = ELEMENTWISE | FOLDING | {WHOLE_POWER: _whole_power}

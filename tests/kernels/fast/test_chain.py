@@ -1,5 +1,7 @@
 """Nodes side by side become one program, with the bits that each has alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,3 +150,18 @@ def test_what_lies_too_unevenly_for_a_frame_is_told() -> None:
     assert frame.laid([uneven, made(3, 1, 3, 1)]) is None
     assert not Frame((2, 3), (0, 1)).fits(made(3, 2).T)
     assert not Frame((2, 3), (0, 1)).fits(made(2, 6)[:, ::2])
+
+
+@pytest.mark.parametrize(("exponent", "count"), [(2, 1), (3, 1), (1, 3), (0.5, 3), (4, 3)])
+def test_a_power_by_a_small_number_is_part_of_a_chain(exponent: float, count: int) -> None:
+    inputs = [np.abs(made(*WHOLE)), np.array([exponent], np.float32)]
+    nodes = [
+        BodyNode("Neg", (0,), (2,)),
+        BodyNode("Pow", (2, 1), (3,)),
+        BodyNode("Add", (3, 0), (4,)),
+    ]
+    body = replace(typed(nodes, inputs, (4,)), weights=frozenset({1}))
+    assert calls(body, inputs) == count
+    assert_right(body, inputs)
+    assert calls(replace(body, weights=frozenset()), inputs) == 3
+    assert_right(replace(body, weights=frozenset()), inputs)

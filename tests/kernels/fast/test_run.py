@@ -195,10 +195,11 @@ def test_other_element_types_take_the_meaning_of_the_op_table() -> None:
     assert found.tolist() == [0, 2, 4]
 
 
-def test_a_square_is_exact() -> None:
+def test_squares_and_cubes_are_those_of_multiplying() -> None:
     x = values(((100,),))[0]
-    (found,) = fast_op("Pow", (), [x, np.array(2, np.float32)])
-    assert np.array_equal(found, x * x)
+    for exponent, wanted in ((2, x * x), (3, x * x * x)):
+        (found,) = fast_op("Pow", (), [x, np.array(exponent, np.float32)])
+        assert np.array_equal(found, wanted)
 
 
 def test_a_large_image_is_unfolded_in_parts() -> None:
