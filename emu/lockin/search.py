@@ -6,7 +6,7 @@ the mask of a stack is the OR of what its projections say. A stack whose mask is
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -24,14 +24,10 @@ FLOOR_BIT = 1 << len(NAMES)
 
 @dataclass(frozen=True)
 class Masks:
-    """The mask of every stack that can be made of ``options``, an axis for each slot.
-
-    ``fits`` has the place of every stack that breaks no contract, a row for each slot.
-    """
+    """The mask of every stack that can be made of ``options``, an axis for each slot."""
 
     options: Options
     table: Array
-    fits: Array
 
     @property
     def stacks(self) -> int:
@@ -44,13 +40,12 @@ class Masks:
 
     def only(self, kept: Options) -> "Masks":
         """Those stacks that have in each slot one of these bundles; all of them must be known."""
-        table, fits = self.table, self.fits
+        table = self.table
         for axis, slot in enumerate(SLOTS):
             if list(kept[slot]) != list(self.options[slot]):
                 places = [self.options[slot].index(bundle) for bundle in kept[slot]]
                 table = _taken(table, axis, places)
-                fits = _among(fits, axis, places, len(self.options[slot]))
-        return Masks(kept, table, fits)
+        return Masks(kept, table)
 
     def knows(self, kept: Options) -> bool:
         """Whether the table has all stacks of some bundles."""
@@ -58,7 +53,7 @@ class Masks:
 
     def fitting(self) -> list[Choice]:
         """Every stack that breaks no contract."""
-        return [self.choice([int(i) for i in place]) for place in self.fits.T]
+        return [self.choice([int(i) for i in place]) for place in np.argwhere(self.table == 0)]
 
     def distinct(self) -> frozenset[int]:
         """Every mask that occurs."""
@@ -72,16 +67,6 @@ def _taken(table: Array, axis: int, places: list[int]) -> Array:
         one[axis] = slice(places[0], places[0] + 1)
         return table[tuple(one)]
     return np.take(table, places, axis)
-
-
-def _among(fits: Array, axis: int, places: list[int], length: int) -> Array:
-    """Those that stand at some of the ``length`` places along an axis, which are numbered anew."""
-    numbers = np.full(length, -1)
-    numbers[places] = np.arange(len(places))
-    stays = numbers[fits[axis]] >= 0
-    left = fits[:, stays]
-    left[axis] = numbers[left[axis]]
-    return left
 
 
 @lru_cache(maxsize=8)
@@ -103,8 +88,7 @@ def masks(laboratory: Laboratory, options: Options) -> Masks:
     for contract in CONTRACTS:
         bit = np.uint8(NAMES.index(contract.name))
         table |= _projected(laboratory, contract, options) << bit
-    fits = np.stack(np.unravel_index(np.flatnonzero(table == 0), shape))
-    return Masks(options, table, fits)
+    return Masks(options, table)
 
 
 def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:
@@ -152,33 +136,31 @@ Least = tuple[frozenset[str], Callable[[], list[Choice]]]
 
 
 def least_changes(found: Masks, base: Choice, replaced: frozenset[str]) -> Iterator[Least]:
-    """The least sets of further slots with which a stack fits, and what makes their stacks."""
-    changed = _changed(found, base, replaced)
-    sets = {int(bits): _slots(int(bits)) for bits in np.unique(changed)}
-    least: list[int] = []
-    for bits, slots in sorted(sets.items(), key=lambda item: (len(item[1]), sorted(item[1]))):
-        if not any(smaller & bits == smaller for smaller in least):
-            least.append(bits)
-            yield slots, partial(_stacks, found, changed == bits)
+    """The least sets of further slots with which a stack fits, and what makes their stacks.
+
+    Sets are tried by size. Where no smaller set does, what fits has each slot of a set changed.
+    """
+    least: list[frozenset[str]] = []
+    for slots in _sets(found.options, base, replaced):
+        if any(smaller <= slots for smaller in least):
+            continue
+        free = slots | replaced
+        some = found.only({s: found.options[s] if s in free else (base[s],) for s in SLOTS})
+        if not some.table.all():
+            least.append(slots)
+            yield slots, some.fitting
 
 
-def _changed(found: Masks, base: Choice, replaced: frozenset[str]) -> Array:
-    """For each stack that fits, a bit for each further slot that is not as it was."""
-    changed = np.zeros(found.fits.shape[1], dtype=np.uint8)
-    for axis, slot in enumerate(SLOTS):
-        if slot not in replaced:
-            options = list(found.options[slot])
-            own = options.index(base[slot]) if base[slot] in options else -1
-            changed |= (found.fits[axis] != own).astype(np.uint8) << np.uint8(axis)
-    return changed
+def _sets(options: Options, base: Choice, replaced: frozenset[str]) -> list[frozenset[str]]:
+    """The sets of further slots that can be changed, the smallest first, then by name.
 
-
-def _slots(bits: int) -> frozenset[str]:
-    return frozenset(slot for axis, slot in enumerate(SLOTS) if bits >> axis & 1)
-
-
-def _stacks(found: Masks, chosen: Array) -> list[Choice]:
-    return [found.choice([int(i) for i in place]) for place in found.fits[:, chosen].T]
+    A slot that cannot stay as it was is in all of them.
+    """
+    further = [slot for slot in SLOTS if slot not in replaced]
+    must = frozenset(slot for slot in further if base[slot] not in options[slot])
+    can = [slot for slot in further if slot not in must and len(options[slot]) > 1]
+    sets = [must.union(some) for n in range(len(can) + 1) for some in combinations(can, n)]
+    return sorted(sets, key=lambda slots: (len(slots), sorted(slots)))
 
 
 def blocking_sets(found: Masks) -> list[tuple[str, ...]]:

@@ -202,7 +202,7 @@ class Laboratory:
         if like is not None:
             sheet = scaled(sheet, load_datasheet(like.fact("datasheet")))
         issue_us = sheet.launch.issue_us + _overhead(choice)
-        key = sheet.name, like, issue_us
+        key = sheet.name, like and like.fact("datasheet"), issue_us
         if key not in self.chips:
             launch = replace(sheet.launch, issue_us=issue_us)
             self.chips[key] = device_of(replace(sheet, launch=launch))

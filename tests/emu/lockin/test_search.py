@@ -12,7 +12,7 @@ from emu.ir.errors import EmuError
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts import CONTRACTS, NAMES
 from emu.lockin.parts import SLOTS, Catalogue, Choice
-from emu.lockin.search import Masks, blocking_sets, co_substitutions, masks
+from emu.lockin.search import Masks, blocking_sets, co_substitutions, least_changes, masks
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.reader import to_graph
@@ -48,24 +48,31 @@ def test_masks_are_those_of_brute_force(known: Catalogue) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_what_fits_is_where_the_mask_is_zero_however_the_table_is_cut(data: st.DataObject) -> None:
-    """Stand-ins for bundles, so that any table can be planted."""
+def test_least_changes_are_those_of_brute_force_however_the_table_is_cut(
+    data: st.DataObject,
+) -> None:
+    """Stand-ins for bundles, so that any table can be planted; the base may be cut away."""
     lengths = data.draw(st.tuples(*[st.integers(1, 3)] * len(SLOTS)))
     options: Any = {s: [f"{s} {i}" for i in range(n)] for s, n in zip(SLOTS, lengths, strict=True)}
-    seed = data.draw(st.integers(0, 99))
-    table = np.random.default_rng(seed).integers(0, 3, lengths).astype(np.uint8)
+    seed, masks_in_use = data.draw(st.integers(0, 99)), data.draw(st.integers(1, 30))
+    table = np.random.default_rng(seed).integers(0, masks_in_use, lengths).astype(np.uint8)
     kept: Any = {s: data.draw(st.permutations(o).map(_beginning)) for s, o in options.items()}
-    cut = Masks(options, table, np.stack(np.nonzero(table == 0))).only(kept)
-    places = [tuple(options[s].index(c) for s, c in choice.items()) for choice in cut.fitting()]
-    wanted = {
-        place
-        for place in np.ndindex(table.shape)
-        if not table[place]
-        and all(options[s][i] in kept[s] for s, i in zip(SLOTS, place, strict=True))
-    }
-    assert len(places) == len(wanted)
-    assert set(places) == wanted
-    assert all(cut.table[tuple(place)] == 0 for place in cut.fits.T)
+    base: Any = {s: data.draw(st.sampled_from(o)) for s, o in options.items()}
+    replaced = data.draw(st.frozensets(st.sampled_from(SLOTS)))
+    ways: dict[frozenset[str], set[tuple[int, ...]]] = {}
+    for place in np.ndindex(table.shape):
+        stack: Any = {s: options[s][i] for s, i in zip(SLOTS, place, strict=True)}
+        if not table[place] and all(stack[s] in kept[s] for s in SLOTS):
+            changed = frozenset(s for s in SLOTS if s not in replaced and stack[s] != base[s])
+            ways.setdefault(changed, set()).add(place)
+    wanted = {slots: fit for slots, fit in ways.items() if not any(o < slots for o in ways)}
+    found = list(least_changes(Masks(options, table).only(kept), base, replaced))
+    assert {slots: {_place(options, c) for c in stacks()} for slots, stacks in found} == wanted
+    assert [slots for slots, _ in found] == sorted(wanted, key=lambda s: (len(s), sorted(s)))
+
+
+def _place(options: Any, choice: Choice) -> tuple[int, ...]:
+    return tuple(options[slot].index(bundle) for slot, bundle in choice.items())
 
 
 def _beginning(bundles: list[str]) -> list[str]:
