@@ -8,7 +8,7 @@ outcome when it is disarmed is what held it; where none does alone, those that d
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from itertools import combinations
 from math import lcm
@@ -172,12 +172,17 @@ def same(catalogue: Catalogue, choice: Mapping[str, Bundle]) -> Choice:
     }
 
 
+def _alike(one: Part, other: Part) -> bool:
+    return all(getattr(one, f.name) == getattr(other, f.name) for f in fields(Part))
+
+
 class Worlds:
     """A catalogue with some types of lock-in disarmed; each is made once, programs run once."""
 
     def __init__(self, laboratory: Laboratory) -> None:
         """Take the laboratory of the catalogue as it is."""
         self.made: dict[frozenset[str], Laboratory] = {frozenset(): laboratory}
+        self.edited: dict[tuple[str, str], list[Part]] = {}
 
     def without(self, types: frozenset[str]) -> Laboratory:
         """The laboratory where these types of lock-in are gone."""
@@ -186,9 +191,19 @@ class Worlds:
             catalogue = armed.catalogue
             for name in sorted(types):
                 catalogue = TYPES[name](catalogue)
+            for slot in SLOTS:
+                catalogue = _edited(catalogue, slot, self.once)
             # A part that is edited is another part, so what contracts said of others still holds.
             self.made[types] = replace(armed, catalogue=catalogue)
         return self.made[types]
+
+    def once(self, part: Part) -> Part:
+        """The first part that is alike: contracts are met once with what two worlds share."""
+        known = self.edited.setdefault((part.slot, part.name), [])
+        first = next((other for other in known if _alike(other, part)), None)
+        if first is None:
+            known.append(part)
+        return first or part
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,13 @@ from typing import Any
 
 from emu.lockin.contracts.binding import admitted, bind, booted, managed
 from emu.lockin.contracts.capture import capture, spoken
-from emu.lockin.contracts.images import generated_loads, library_loads
+from emu.lockin.contracts.images import (
+    codes_of,
+    generated_loads,
+    images_of,
+    library_loads,
+    rules_of,
+)
 from emu.lockin.contracts.kernels import dispatch, dispatched, instead, symbols
 from emu.lockin.contracts.layouts import negotiate
 from emu.lockin.contracts.linking import linked
@@ -75,6 +81,11 @@ LAYOUTS = MappingProxyType(
     {"front_end": _without_kernel, "compiler": instead, "kernels": _claims, "device": _claims}
 )
 
+MADE = MappingProxyType(
+    {"front_end": _mode, "compiler": images_of, "driver": rules_of, "device": codes_of}
+)
+BROUGHT = MappingProxyType({"kernels": images_of, "driver": rules_of, "device": codes_of})
+
 # K6 is met twice, since what compilers make and what libraries bring is loaded apart.
 CONTRACTS = (
     Contract("K7", "bind", ("driver", "device"), bind, parts=booted),
@@ -84,8 +95,8 @@ CONTRACTS = (
     Contract("K3", "lower", ("front_end", "compiler", "kernels"), symbols, MODE),
     Contract("K4", "lower", ("front_end", "compiler", "kernels", "device"), negotiate, LAYOUTS),
     Contract("K5", "link", ("kernels", "driver"), linked),
-    Contract("K6", "load", ("front_end", "compiler", "driver", "device"), generated_loads, MODE),
-    Contract("K6", "load", ("kernels", "driver", "device"), library_loads),
+    Contract("K6", "load", ("front_end", "compiler", "driver", "device"), generated_loads, MADE),
+    Contract("K6", "load", ("kernels", "driver", "device"), library_loads, BROUGHT),
 )
 NAMES = tuple(dict.fromkeys(contract.name for contract in CONTRACTS))
 STAGES = ("bind", "admit", "capture", "lower", "link", "load", "run", "compare")

@@ -1,6 +1,6 @@
 """K6, load: the driver decodes what compilers and libraries bring, by its rules for the chip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from emu.ir.body import Body
 from emu.ir.errors import ContractError, NoBinaryForDevice
 from emu.ir.program import Program
 from emu.ir.tile import TileProgram
-from emu.lockin.parts import Catalogue, Choice, Interface, Offer, Part
+from emu.lockin.parts import Bundle, Catalogue, Choice, Interface, Offer, Part
 from emu.lockin.probe import PROBE, probe_tiles
 from emu.lockin.source import Source
 
@@ -38,6 +38,23 @@ def library_loads(choice: Choice, source: Source, catalogue: Catalogue) -> tuple
     return tuple(
         _load(_images(library, catalogue), choice, catalogue) for library in choice["kernels"]
     )
+
+
+def images_of(makers: Bundle, catalogue: Catalogue) -> Hashable:
+    """What K6 sees of compilers and libraries: the images that they bring."""
+    return tuple(_images(maker, catalogue) for maker in makers)
+
+
+def rules_of(drivers: Bundle, catalogue: Catalogue) -> Hashable:
+    """What K6 sees of drivers: what they decode, and by which rules."""
+    del catalogue
+    facts = ("format_min", "format_max", "exact_isa")
+    return tuple((d.imports, *(d.fact(fact) for fact in facts)) for d in drivers)
+
+
+def codes_of(devices: Bundle, catalogue: Catalogue) -> Hashable:
+    """What K6 sees of a chip: the instruction set that it runs."""
+    return _chip_offer(devices, catalogue)
 
 
 def _images(maker: Part, catalogue: Catalogue) -> tuple[Offer, ...]:
@@ -120,9 +137,13 @@ def _loader(choice: Choice, catalogue: Catalogue, interface: str) -> Loader:
 
 def _chip(choice: Choice, catalogue: Catalogue) -> Isa:
     """The instruction set of the chip, in its own version."""
-    isas = catalogue.of_kind("isa")
-    offer = next(o for o in choice["device"][0].exports if o.interface in isas)
+    offer = _chip_offer(choice["device"], catalogue)
     return isa_of(catalogue.interfaces[offer.interface], offer.most)
+
+
+def _chip_offer(devices: Bundle, catalogue: Catalogue) -> Offer:
+    isas = catalogue.of_kind("isa")
+    return next(o for o in devices[0].exports if o.interface in isas)
 
 
 @lru_cache(maxsize=1024)
