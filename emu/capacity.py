@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from emu.devices.make import make_device
 from emu.run import Compiled
 
 
@@ -20,7 +19,6 @@ class Excess:
 
 def excess_of(compiled: Compiled) -> Excess | None:
     """What a run needs beyond the memory of its device, None if it fits."""
-    chosen = compiled.stack.device
-    has = make_device(chosen.name, chosen.array_model).machine.device_bytes
+    has = compiled.stack.device.make().machine.device_bytes
     needed = compiled.trace.peak_device_bytes
     return Excess(needed, has) if needed > has else None

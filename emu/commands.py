@@ -96,6 +96,11 @@ def compile_asked(
         samples=samples,
         **choices(asked.stack),
     )
+    return tell_excess(executable)
+
+
+def tell_excess(executable: Executable) -> Executable:
+    """Say on stderr what of a program does not fit the device but is priced."""
     if excess := excess_of(executable.compiled):
         print(f"emu: {executable.compiled.model.name} {excess}", file=sys.stderr)
     return executable

@@ -20,7 +20,8 @@ EmuError                    1
 │   ├── ForeignHandle       1  a handle is of another context, or of another kind
 │   ├── StaleHandle         1  memory was freed before
 │   ├── NotLoaded           1  a launch is in no module that was loaded
-│   └── NotRecorded         1  an event was never recorded
+│   ├── NotRecorded         1  an event was never recorded
+│   └── NotCaptured         1  a capture of launches does not begin and end in turn
 ├── CapacityError           3  the model does not fit the device
 ├── ContractError           4  two parts of a stack do not fit: have and need, by contract and stage
 │   ├── KernelNotRegistered 4  K1 lower    no kernel for the op under the front end's dispatch key
@@ -148,6 +149,10 @@ class NotLoaded(DriverMisuse):
 
 class NotRecorded(DriverMisuse):
     """An event was waited for that no stream ever recorded."""
+
+
+class NotCaptured(DriverMisuse):
+    """A capture of launches began within another, or ended without having begun."""
 
 
 class CapacityError(EmuError):

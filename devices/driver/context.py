@@ -11,11 +11,14 @@ from typing import Any, TypeAlias
 from emu.devices.driver.arena import Arena
 from emu.devices.driver.handles import (
     ALLOC,
+    CAPTURE,
+    CAPTURED,
     CLOSE,
     COPY,
     EVENT,
     FREE,
     GRAPH,
+    KEEP,
     LAUNCH,
     LOAD,
     NUMBERS,
@@ -24,6 +27,7 @@ from emu.devices.driver.handles import (
     RECORD,
     STREAM,
     WAIT,
+    Captured,
     Event,
     Memory,
     Module,
@@ -36,6 +40,7 @@ from emu.ir.errors import (
     CapacityError,
     ContextClosed,
     ForeignHandle,
+    NotCaptured,
     NotLoaded,
     NotRecorded,
     StaleHandle,
@@ -49,10 +54,16 @@ Compute: TypeAlias = Callable[[Launch, Sequence[Contents]], Sequence[Contents]]
 class Context:
     """What a driver keeps for one program. ``compute`` does what a launch does on the chip."""
 
-    def __init__(self, room: tuple[int, int], loader: Loader, compute: Compute) -> None:
-        """Take bytes of device memory and their alignment, the loader's rules, and the chip."""
+    def __init__(
+        self, room: tuple[int, int], loader: Loader, compute: Compute, onchip_bytes: int = 0
+    ) -> None:
+        """Take bytes of device memory and their alignment, the loader's rules, and the chip.
+
+        Each core has ``onchip_bytes`` for values that are kept between launches.
+        """
         self.number = next(NUMBERS)
         self.arena = Arena(*room)
+        self.onchip_bytes = onchip_bytes
         self.loader = loader
         self.compute = compute
         self.is_open = False
@@ -61,6 +72,7 @@ class Context:
         self.modules: set[Module] = set()
         self.first = Stream(self.number)
         self.streams = [self.first]
+        self.recording: list[Queued] | None = None
         self.launched: list[Launch] = []
         self.copied = {"device": 0, "host": 0}
 
@@ -108,11 +120,26 @@ class Context:
         del self.contents[taken]
         return self._held(Memory(self.number, taken.offset, room, pooled=True))
 
+    def keep(self, size: int) -> Memory:
+        """On-chip memory of ``size`` bytes in each core, until it is freed.
+
+        Raises CapacityError if a core has not so much left.
+        """
+        left = self.onchip_bytes - sum(memory.size for memory in self.contents if memory.kept)
+        if size > left:
+            raise CapacityError(
+                f"driver: keep of {size:,} bytes in each core: {left:,} of its "
+                f"{self.onchip_bytes:,} on-chip bytes are free"
+            )
+        return self._held(Memory(self.number, 0, size, kept=True))
+
     def free(self, memory: Memory) -> None:
         """Give memory back, after all work that was queued before."""
         self._check(memory)
         self.wait()
         del self.contents[memory]
+        if memory.kept:
+            return
         if memory.pooled:
             # The same bytes under a new handle, so that the old one is stale for good.
             again = Memory(self.number, memory.offset, memory.size, pooled=True)
@@ -143,13 +170,20 @@ class Context:
         outs: Sequence[Any],
         stream: Stream | None = None,
     ) -> None:
-        """Queue a launch of a module; ``ins`` are memory, or values that it takes directly."""
+        """Queue a launch of a module; ``ins`` are memory, or values that it takes directly.
+
+        While a graph is captured, the launch is recorded instead.
+        """
         self._check_launch(module, position)
         read = [settled(value) for value in ins]
         made = [settled(value) for value in outs]
         for memory in (*(value for value in read if isinstance(value, Memory)), *made):
             self._check(memory)
-        self._stream(stream).work.append(Queued(module, position, read, made))
+        queued = Queued(module, position, read, made)
+        if self.recording is None:
+            self._stream(stream).work.append(queued)
+        else:
+            self.recording.append(queued)
 
     def _check_launch(self, module: Module, position: int) -> None:
         if module not in self.modules:
@@ -159,10 +193,23 @@ class Context:
             name = module.program.model
             raise NotLoaded(f"driver: launch {position}: there is none in the module of '{name}'")
 
-    def graph(self, *launches: Sequence[Any]) -> None:
-        """Queue several launches in one call."""
-        for arguments in launches:
-            self.launch(*(settled(argument) for argument in arguments))
+    def capture(self) -> None:
+        """Record launches from now on; raises NotCaptured if that is done already."""
+        if self.recording is not None:
+            raise NotCaptured("driver: a capture begins while another has not ended")
+        self.recording = []
+
+    def captured(self) -> Captured:
+        """What was recorded, as a graph; raises NotCaptured if no capture began."""
+        if self.recording is None:
+            raise NotCaptured("driver: a capture ends that never began")
+        recorded, self.recording = self.recording, None
+        return Captured(self.number, tuple(recorded))
+
+    def graph(self, captured: Captured) -> None:
+        """Queue all launches of a graph; as often as one likes."""
+        self._own(captured)
+        self.first.work.extend(captured.work)
 
     def stream(self) -> Stream:
         """A new stream, whose work is in order among itself only."""
@@ -218,7 +265,7 @@ class Context:
         return stream
 
     def _own(self, handle: Any) -> None:
-        if not isinstance(handle, Memory | Event | Stream):
+        if not isinstance(handle, Memory | Event | Stream | Captured):
             raise ForeignHandle(f"driver: {handle!r} is no handle")
         if handle.context != self.number:
             kind = type(handle).__name__.lower()
@@ -238,9 +285,12 @@ DOES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         CLOSE: Context.close,
         LOAD: Context.load,
         LAUNCH: Context.launch,
+        CAPTURE: Context.capture,
+        CAPTURED: Context.captured,
         GRAPH: Context.graph,
         ALLOC: Context.alloc,
         POOL: Context.pooled,
+        KEEP: Context.keep,
         FREE: Context.free,
         COPY: Context.copy,
         STREAM: Context.stream,

@@ -7,21 +7,29 @@ from typing import Any
 
 from emu.ir.program import Program
 
-OPEN, CLOSE, LOAD, LAUNCH, GRAPH = "open", "close", "load", "launch", "graph"
-ALLOC, POOL, FREE, COPY = "alloc", "pool", "free", "copy"
+OPEN, CLOSE, LOAD, LAUNCH = "open", "close", "load", "launch"
+CAPTURE, CAPTURED, GRAPH = "capture", "captured", "graph"
+ALLOC, POOL, KEEP, FREE, COPY = "alloc", "pool", "keep", "free", "copy"
 STREAM, RECORD, EVENT, WAIT = "stream", "record", "event", "wait"
-ROLES = (OPEN, CLOSE, LOAD, LAUNCH, GRAPH, ALLOC, POOL, FREE, COPY, STREAM, RECORD, EVENT, WAIT)
+ROLES = (
+    *(OPEN, CLOSE, LOAD, LAUNCH, CAPTURE, CAPTURED, GRAPH),
+    *(ALLOC, POOL, KEEP, FREE, COPY, STREAM, RECORD, EVENT, WAIT),
+)
 NUMBERS = count(1)  # contexts of one process are told apart by them
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """``size`` bytes of device memory from ``offset`` on; ``pooled`` go back to a pool."""
+    """``size`` bytes of device memory from ``offset`` on; ``pooled`` go back to a pool.
+
+    What is ``kept`` is in the on-chip memory of each core that holds a part of it instead.
+    """
 
     context: int
     offset: int
     size: int
     pooled: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +68,14 @@ class Queued:
     after: Event | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """Launches that were recorded instead of queued: a graph, to be queued by one call."""
+
+    context: int
+    work: tuple[Queued, ...]
+
+
 @dataclass(eq=False)
 class Request:
     """A function of a role with its arguments, and its result once the driver has carried it out.
@@ -74,4 +90,5 @@ class Request:
     @property
     def is_urgent(self) -> bool:
         """Whether the caller goes on with the result only: it cannot ride with a later launch."""
-        return self.role in (WAIT, CLOSE) or (self.role == COPY and self.arguments[0] == "host")
+        now = WAIT, CLOSE, CAPTURE, CAPTURED
+        return self.role in now or (self.role == COPY and self.arguments[0] == "host")

@@ -12,10 +12,13 @@ from typing import Any
 from emu.devices.driver.context import Contents
 from emu.devices.driver.handles import (
     ALLOC,
+    CAPTURE,
+    CAPTURED,
     CLOSE,
     COPY,
     FREE,
     GRAPH,
+    KEEP,
     LAUNCH,
     LOAD,
     OPEN,
@@ -24,8 +27,8 @@ from emu.devices.driver.handles import (
     Request,
 )
 from emu.devices.driver.linker import Handle
-from emu.ir.errors import AbiMismatch, Unsupported
-from emu.ir.program import Alloc, Copy, Free, HostCall, Keep, Launch, Program, Replay
+from emu.ir.errors import AbiMismatch
+from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Replay
 
 
 @dataclass
@@ -75,35 +78,11 @@ Host = Callable[[HostCall, Sequence[Contents]], Sequence[Contents]]
 
 
 @dataclass
-class Graph:
-    """The launches of a graph so far, by whom they are, and the memory that goes after it."""
+class Capture:
+    """A graph that is captured: how many launches are to come, and memory that goes after it."""
 
-    launches: int
-    caller: Caller | None = None
-    found: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    left: int
     freed: list[Request] = field(default_factory=list[Request])
-
-    def add(self, caller: Caller, arguments: tuple[Any, ...]) -> bool:
-        """Take one more launch; whether it was the last.
-
-        Raises AbiMismatch if it is not by the one who launches the others, or who has no function
-        that launches a graph.
-        """
-        if GRAPH not in caller.roles:
-            have = ", ".join(sorted(caller.roles))
-            raise AbiMismatch("a graph of launches", have, "a function that launches a graph")
-        if self.caller not in (None, caller):
-            raise AbiMismatch("a graph of launches", "launches of two libraries", "of one")
-        self.caller = caller
-        self.found.append(arguments)
-        return len(self.found) == self.launches
-
-    def call(self, first: Caller) -> None:
-        """Launch all by one call, and give back what they used."""
-        assert self.caller is not None  # a graph has launches
-        self.caller.ask(GRAPH, *self.found)
-        for memory in self.freed:
-            first.ask(FREE, memory)
 
 
 @dataclass
@@ -124,7 +103,7 @@ class Player:
     at_host: dict[str, Contents] = field(default_factory=dict[str, Contents])
     on_device: dict[str, Request] = field(default_factory=dict[str, Request])
     modules: dict[int, Request] = field(default_factory=dict[int, Request])
-    graph: Graph | None = None
+    capture: Capture | None = None
 
     def run(self) -> None:
         """Load the binary and run all commands in the context that is open."""
@@ -148,17 +127,18 @@ class Player:
                 self._alloc(command)
             case Free():
                 self._free(self.on_device.pop(command.value))
-            case Keep(value):
-                raise Unsupported(
-                    f"driver: value '{value}': no function of a driver keeps a value on chip "
-                    "between launches"
-                )
+            case Keep():
+                self._keep(command)
+            case Drop():
+                self._free(self.on_device.pop(command.value))
             case Copy():
                 self._copy(command)
             case Launch():
                 self._launch(position, command)
             case Replay():
-                self.graph = Graph(command.launches)
+                self._check_role(GRAPH, "a graph of launches", "a function that launches a graph")
+                self.first.ask(CAPTURE)
+                self.capture = Capture(command.launches)
             case HostCall():
                 made = self.host(command, [self._held(v) for v in command.ins])
                 self.at_host.update(zip(command.outs, made, strict=True))
@@ -177,12 +157,22 @@ class Player:
         if command.value in self.given or command.value in self.handed:
             self.first.ask(COPY, "device", memory, self._held(command.value))
 
+    def _keep(self, command: Keep) -> None:
+        """Room on chip for a value, in each core that holds a part of it."""
+        self._check_role(KEEP, f"value '{command.value}' stays on chip", "a function that keeps it")
+        self.on_device[command.value] = self.first.ask(KEEP, command.size)
+
+    def _check_role(self, role: str, what: str, need: str) -> None:
+        """Raise AbiMismatch if the driver has no function of a role that cannot ride."""
+        if role not in self.first.roles:
+            raise AbiMismatch(what, ", ".join(sorted(self.first.roles)), need)
+
     def _free(self, memory: Request) -> None:
-        """Give memory back; what a graph to come still uses goes when it was called."""
-        if self.graph is None:
+        """Give memory back; what a graph to come still uses goes when it was launched."""
+        if self.capture is None:
             self.first.ask(FREE, memory)
         else:
-            self.graph.freed.append(memory)
+            self.capture.freed.append(memory)
 
     def _copy(self, command: Copy) -> None:
         if command.to == "host":
@@ -203,19 +193,24 @@ class Player:
 
     def _launch(self, position: int, command: Launch) -> None:
         caller = self.callers(command)
-        follows = self.graph is not None and self.graph.found
-        if caller is not self.first and not follows:
+        if caller is not self.first and self.capture is None:
             self.first.ask(WAIT)  # what still rides with the first must come before
         if id(caller) not in self.modules:
             self.modules[id(caller)] = caller.ask(LOAD, self.data)
         ins = [self.on_device.get(v) or self._held(v) for v in command.ins]
         outs = [self.on_device[v] for v in command.outs]
-        arguments = (self.modules[id(caller)], position, ins, outs)
-        if self.graph is None:
-            caller.ask(LAUNCH, *arguments)
-        elif self.graph.add(caller, arguments):
-            called, self.graph = self.graph, None
-            called.call(self.first)
+        caller.ask(LAUNCH, self.modules[id(caller)], position, ins, outs)
+        if self.capture is not None:
+            self.capture.left -= 1
+            if not self.capture.left:
+                self._replay(self.capture)
+
+    def _replay(self, capture: Capture) -> None:
+        """End a capture, launch all of it by one call, and give back what it used."""
+        self.capture = None
+        self.first.ask(GRAPH, self.first.ask(CAPTURED))
+        for memory in capture.freed:
+            self.first.ask(FREE, memory)
 
 
 def play(players: Sequence[Player], outputs: Iterable[str]) -> dict[str, Contents]:

@@ -23,6 +23,7 @@ from emu.lockin.parts import Catalogue, Choice, Part
 from emu.lockin.segments import Segment
 
 ALIGNMENT_BYTES = 256  # what drivers promise of the address of an allocation
+ENDLESS = 1 << 62  # bytes of memory that nothing fills
 Compute = Callable[[Launch | HostCall, Sequence[Any]], Sequence[Any]]
 
 
@@ -42,13 +43,17 @@ class Played:
 
 @dataclass(frozen=True)
 class Playing:
-    """Segments of a program on the parts of a stack; ``compile`` is how portable code is made."""
+    """Segments of a program on the parts of a stack; ``compile`` is how portable code is made.
+
+    The device memory has ``room_bytes``, those of the chip if None.
+    """
 
     segments: tuple[Segment, ...]
     choice: Choice
     catalogue: Catalogue
     chip: Device
     compile: Compile
+    room_bytes: int | None = None
 
     def play(self, outputs: Sequence[str], inputs: Mapping[str, Array] | None = None) -> Played:
         """Open the drivers, run all segments, close; without inputs no value is computed.
@@ -60,8 +65,9 @@ class Playing:
             image_for(segment.program, self.choice, self.catalogue, self.compile)
             for segment in self.segments
         ]
-        room = self.chip.machine.device_bytes, ALIGNMENT_BYTES
-        context = Context(room, images[0][1], compute)
+        room_bytes = self.room_bytes or self.chip.machine.device_bytes
+        room, onchip_bytes = (room_bytes, ALIGNMENT_BYTES), self.chip.machine.onchip_bytes
+        context = Context(room, images[0][1], compute, onchip_bytes)
         callers = self._callers(context)
         players = [
             Player(

@@ -82,7 +82,9 @@ def _parts(changes: Sequence[tuple[str, Bundle]]) -> str:
 
 
 def _wrapped(name: str, text: str) -> list[str]:
-    return wrap(f"{name:<{LABEL}}{text}", COLUMNS, subsequent_indent=" " * LABEL)
+    # Names and paths stay whole, so that they can be copied.
+    started, indent = f"{name:<{LABEL}}{text}", " " * LABEL
+    return wrap(started, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def cell_table(stack: str, model: str, cells: Sequence[Cell]) -> Iterator[str]:

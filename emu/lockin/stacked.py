@@ -4,23 +4,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from emu.commands import choices, shape_of
+from emu.commands import choices, shape_of, tell_excess
 from emu.devices.datasheet import load_datasheet
 from emu.devices.device import Device
+from emu.devices.driver.handles import GRAPH, KEEP
+from emu.devices.facts import parse_changes
 from emu.dump import Watch
-from emu.flags import Request, StackFlags
+from emu.flags import Request, StackFlags, limits_of
 from emu.ir.errors import BadOption, UnknownName
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Library
 from emu.lockin.bundles import library_of
 from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
-from emu.lockin.parts import Catalogue, Choice
+from emu.lockin.contracts.linking import roles_of
+from emu.lockin.parts import Catalogue, Choice, title
+from emu.lockin.playing import ENDLESS, Playing
+from emu.lockin.segments import Segment, programs_of
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory, dtype_of, spelled
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.pipeline import Executable, bring_down, make_stack, open_model
-from emu.stack import Compiler, Stack
+from emu.stack import Chip, Compiler, Stack
 
 # Which fields of the compiler a flag replaces; the other fields stay those of the stack.
 FIELDS = {
@@ -33,9 +38,18 @@ FIELDS = {
     "tune_trials": ("trials", "tiling"),
     "tuning_db": ("tiling",),
     "fallback": ("fallback",),
+    "residency": ("residency",),
+    "graph_replay": ("graph_replay",),
+    "over_capacity": ("over_capacity",),
 }
+CHIP = frozenset(("device", "device_file", "set_device"))  # flags that say what the chip is
 SUFFIX = ".toml"  # what ends so is a file
 NOT_WITH = ("tuning_db", "calibration", "array_model")
+# Switches that need a function of the drivers: the flag, its value, the role, and what is missing.
+SWITCHES: tuple[tuple[str, Callable[[StackFlags], str], str, str], ...] = (
+    ("--residency", lambda flags: flags.residency, KEEP, "keeps a value on chip"),
+    ("--graph-replay", lambda flags: flags.graph_replay, GRAPH, "launches a graph"),
+)
 
 
 def on_stack(
@@ -52,11 +66,28 @@ def on_stack(
         settings, dims = shape_of(asked)
         catalogue, known = catalogue_of(name, folder)
         choice = known_stack(catalogue, known)
-        opened = open_model(asked.model, settings)
+        opened = open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more))
         laboratory = Laboratory(catalogue, Source(to_graph(opened, dims)))
-        return brought_down(opened, choice, laboratory, watch, asked.stack, given)
+        _check_switches(name, choice, catalogue, asked.stack)
+        return tell_excess(brought_down(opened, choice, laboratory, watch, asked.stack, given))
 
     return compile_on
+
+
+def _check_switches(name: str, choice: Choice, catalogue: Catalogue, flags: StackFlags) -> None:
+    """Raise BadOption for a switch that the drivers of a stack have no function for.
+
+    Nothing is captured of a front end that dispatches op by op. Raises AbiMismatch if the drivers
+    cannot be opened at all.
+    """
+    front, drivers = choice["front_end"][0], title(choice["driver"])
+    for flag, switch, role, does in SWITCHES:
+        if switch(flags) != "on":
+            continue
+        if role == GRAPH and front.fact("mode") == "eager":
+            raise BadOption(f"{flag} on: not with --stack {name}: {front.name} dispatches op by op")
+        if role not in roles_of(choice, catalogue):
+            raise BadOption(f"{flag} on: not with --stack {name}: no function of {drivers} {does}")
 
 
 def catalogue_of(stack: str, folder: Path = FOLDER) -> tuple[Catalogue, str]:
@@ -86,22 +117,52 @@ def brought_down(
     flags: StackFlags | None = None,
     given: frozenset[str] = frozenset(),
 ) -> Executable:
-    """The model of a laboratory on a choice of parts, with some of them overridden by flags."""
+    """The model of a laboratory on a choice of parts, with some of them overridden by flags.
+
+    The program is played once without values, so that what the parts cannot do fails here. Raises
+    the refusal of the first contract that is broken, and what playing raises.
+    """
     refused = laboratory.refusal(choice)
     if refused is not None:
         raise refused.error
     flags = flags or StackFlags()
     chip = _chip(choice, laboratory, flags, given)
     stack, library = _stack(choice, laboratory, chip, flags, given)
-    return bring_down(opened, laboratory.source.graph, stack, chip, watch, library=library)
+    made = bring_down(opened, laboratory.source.graph, stack, chip, watch, library=library)
+    with watch.timed("play"):
+        _play(made, choice, laboratory)
+    return made
+
+
+def _play(made: Executable, choice: Choice, laboratory: Laboratory) -> None:
+    """Run the program through the functions that the drivers export, without values.
+
+    What is priced over capacity has memory without end.
+    """
+    found = made.compiled
+    own = frozenset((*found.program.inputs, *found.program.outputs))
+    segments = (Segment(found.lowered, found.schedule, found.program, own),)
+    compile = programs_of(segments).__getitem__
+    room_bytes = ENDLESS if found.stack.compiler.over_capacity else None
+    playing = Playing(segments, choice, laboratory.catalogue, made.chip, compile, room_bytes)
+    playing.play(laboratory.source.graph.outputs)
 
 
 def _chip(
     choice: Choice, laboratory: Laboratory, flags: StackFlags, given: frozenset[str]
 ) -> Device:
-    """The chip of the device slot, or of a flag; it is launched by the same front end."""
-    sheet = load_datasheet(flags.device) if "device" in given else None
-    return laboratory.chip(choice, sheet=sheet)
+    """The chip of the device slot, or of flags; it is launched by the same front end."""
+    if not given & CHIP:
+        return laboratory.chip(choice)
+    asked = _device(choice, flags, given)
+    return laboratory.chip(choice, sheet=load_datasheet(asked.name, parse_changes(asked.facts)))
+
+
+def _device(choice: Choice, flags: StackFlags, given: frozenset[str]) -> Chip:
+    """The chip that flags ask for, or that of the device slot with the facts that they change."""
+    asked = make_stack(**choices(flags)).device
+    name = asked.name if given & {"device", "device_file"} else spelled(choice).device.name
+    return replace(asked, name=name)
 
 
 def _stack(
@@ -116,7 +177,7 @@ def _stack(
     compiler = _overridden(spelt.compiler, asked.compiler, given)
     if "dtype" not in given:
         compiler = replace(compiler, dtype=dtype_of(choice["kernels"], chip))
-    device = asked.device if "device" in given else spelt.device
+    device = _device(choice, flags, given)
     stack = replace(spelt, compiler=compiler, device=device, **_names(choice))
     if "kernels" in given:
         return replace(stack, kernels=asked.kernels), LIBRARIES[asked.kernels]

@@ -198,14 +198,15 @@ class Laboratory:
         self, choice: Choice, like: Part | None = None, sheet: Datasheet | None = None
     ) -> Device:
         """The chip of a stack, or of a ``sheet``; a launch takes what the front end needs too."""
-        sheet = sheet or load_datasheet(choice["device"][0].fact("datasheet"))
+        own = sheet or load_datasheet(choice["device"][0].fact("datasheet"))
         if like is not None:
-            sheet = scaled(sheet, load_datasheet(like.fact("datasheet")))
-        issue_us = sheet.launch.issue_us + _overhead(choice)
-        key = sheet.name, like and like.fact("datasheet"), issue_us
+            own = scaled(own, load_datasheet(like.fact("datasheet")))
+        issue_us = own.launch.issue_us + _overhead(choice)
+        # A given sheet may have other facts under the same name.
+        key = sheet or own.name, like and like.fact("datasheet"), issue_us
         if key not in self.chips:
-            launch = replace(sheet.launch, issue_us=issue_us)
-            self.chips[key] = device_of(replace(sheet, launch=launch))
+            launch = replace(own.launch, issue_us=issue_us)
+            self.chips[key] = device_of(replace(own, launch=launch))
         return self.chips[key]
 
 

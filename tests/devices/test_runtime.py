@@ -16,12 +16,12 @@ from emu.ir.errors import (
     CapacityError,
     ContextClosed,
     ForeignHandle,
+    NotCaptured,
     NotLoaded,
     NotRecorded,
     StaleHandle,
-    Unsupported,
 )
-from emu.ir.program import Alloc, Copy, Free, HostCall, Keep, Launch, Program, Replay, Wait
+from emu.ir.program import Alloc, Copy, Drop, Free, HostCall, Keep, Launch, Program, Replay, Wait
 from tests.devices.test_container import CHIP, COMMANDS, DATA, PROGRAM, encode
 
 LAUNCHES = 3  # position of the launch in the program
@@ -94,14 +94,41 @@ def test_an_event_can_be_recorded_again() -> None:
     assert not event.done
 
 
-def test_a_graph_is_many_launches_in_one_call() -> None:
+def test_a_graph_is_recorded_once_and_launched_by_one_call_as_often_as_one_likes() -> None:
     context = opened()
     a, b, c = (ask(context, "alloc", 8) for _ in range(3))
-    module = ask(context, "load", DATA)
-    steps = [(module, LAUNCHES, (x, "w"), (y,)) for x, y in ((a, b), (b, c))]
-    ask(context, "graph", *steps)
+    ask(context, "capture")
+    queue(context, a, b)
+    queue(context, b, c)
+    graph = ask(context, "captured")
     ask(context, "wait")
-    assert len(context.launched) == 2
+    assert context.launched == []
+    for runs in (1, 2):
+        ask(context, "graph", graph)
+        ask(context, "wait")
+        assert len(context.launched) == 2 * runs
+
+
+def test_captures_begin_and_end_in_turn_and_graphs_are_of_their_context() -> None:
+    context = opened()
+    with pytest.raises(NotCaptured, match="driver: a capture ends that never began"):
+        ask(context, "captured")
+    ask(context, "capture")
+    with pytest.raises(NotCaptured, match="driver: a capture begins while another has not ended"):
+        ask(context, "capture")
+    with pytest.raises(ForeignHandle, match="a captured is of context"):
+        ask(opened(), "graph", ask(context, "captured"))
+
+
+def test_values_are_kept_on_chip_as_far_as_each_core_has_room() -> None:
+    context = Context((4096, 256), Loader(CHIP), named, onchip_bytes=100)
+    ask(context, "open")
+    kept = ask(context, "keep", 60)
+    with pytest.raises(CapacityError, match="keep of 41 bytes in each core: 40 of its 100 on-chip"):
+        ask(context, "keep", 41)
+    ask(context, "free", kept)
+    assert ask(context, "keep", 100).size == 100
+    assert context.arena.free == 4096
 
 
 def test_a_pool_keeps_its_bytes_and_gives_them_out_again() -> None:
@@ -211,14 +238,35 @@ def test_a_program_runs_through_whatever_functions_there_are(roles: tuple[str, .
     assert not context.is_open
 
 
-def test_no_function_of_a_driver_keeps_a_value_on_chip() -> None:
-    program = replace(PROGRAM, commands=(Keep("t", 1, 16), *COMMANDS))
-    library = caller(opened().submit, *ROLES)
-    player = Player(program, DATA, lambda launch: library, library, {}, on_host)
-    with pytest.raises(Unsupported, match="driver: value 't': no function of a driver keeps"):
-        play([player], program.outputs)
+KEEPING = (
+    *(Alloc("x", 0, 8), Alloc("y", 256, 8), Keep("t", 4, 50)),
+    replace(COMMANDS[LAUNCHES], ins=("x", "x"), outs=("t",)),
+    replace(COMMANDS[LAUNCHES], index=1, ins=("t", "t"), outs=("y",)),
+    *(Drop("t"), Wait()),
+)
 
 
+def kept(library: Caller) -> Mapping[str, Any]:
+    """A program whose value between two launches stays on chip."""
+    program = Program("net", "chip", ("x",), ("y",), KEEPING, 16)
+    through_memory = {KEEPING[2]: Alloc("t", 512, 8), KEEPING[5]: Free("t")}
+    commands = tuple(through_memory.get(c, c) for c in KEEPING)
+    data = encode(replace(program, commands=commands, peak_bytes=24))  # the same launches
+    player = Player(program, data, lambda c: library, library, {"x": "X"}, on_host)
+    return play([player], program.outputs)
+
+
+def test_a_driver_keeps_a_value_on_chip_by_a_function_for_it_only() -> None:
+    context = Context((4096, 256), Loader(CHIP), named, onchip_bytes=50)
+    library = caller(context.submit, *ROLES)
+    assert kept(library) == {"y": TWICE}
+    calls = library.handle.calls
+    assert (calls["f_keep"], calls["f_pool"], context.copied["host"]) == (1, 2, 256)
+    with pytest.raises(AbiMismatch, match="'t' stays on chip: have alloc, launch, need a function"):
+        kept(caller(opened().submit, "launch", "alloc"))
+
+
+TWICE = "deep.matmul(deep.matmul(X, X), deep.matmul(X, X))"
 GRAPH_OF_TWO = (
     *(Alloc("x", 0, 8), Alloc("t", 256, 8), Replay(0, 2)),
     replace(COMMANDS[LAUNCHES], ins=("x", "x"), outs=("t",)),
@@ -239,20 +287,31 @@ def replayed(context: Context, *callers: Caller) -> Mapping[str, Any]:
 def test_a_graph_is_launched_by_one_call_and_frees_its_memory_after_it() -> None:
     context = Context((4096, 256), Loader(CHIP), named)
     library = caller(context.submit, *ROLES)
-    assert replayed(context, library, library) == {
-        "y": "deep.matmul(deep.matmul(X, X), deep.matmul(X, X))"
-    }
+    assert replayed(context, library, library) == {"y": TWICE}
     calls = library.handle.calls
-    assert (calls["f_graph"], calls["f_free"], "f_launch" in calls) == (1, 2, False)
+    assert (calls["f_capture"], calls["f_captured"], calls["f_graph"]) == (1, 1, 1)
+    assert (calls["f_launch"], calls["f_free"]) == (2, 2)
 
 
-def test_a_graph_needs_a_function_and_one_library_for_all_of_it() -> None:
+def test_launches_of_all_libraries_of_a_driver_are_captured_in_one_graph() -> None:
+    context = Context((4096, 256), Loader(CHIP), named)
+    first, second = caller(context.submit, *ROLES), caller(context.submit, "launch")
+    assert replayed(context, first, second) == {"y": TWICE}
+    assert (first.handle.calls["f_graph"], second.handle.calls["f_launch"]) == (1, 1)
+
+
+def test_a_runtime_captures_on_a_driver_that_knows_no_graphs() -> None:
+    context = Context((4096, 256), Loader(CHIP), named)
+    below = caller(context.submit, "launch", "alloc")
+    assert replayed(context, *2 * [caller(below.pass_on, *ROLES)]) == {"y": TWICE}
+    assert set(below.handle.calls) == {"f_launch"}
+
+
+def test_a_graph_needs_a_function() -> None:
     context = Context((4096, 256), Loader(CHIP), named)
     without = caller(context.submit, "launch", "alloc")
     with pytest.raises(AbiMismatch, match="have alloc, launch, need a function that launches a"):
         replayed(context, without, without)
-    with pytest.raises(AbiMismatch, match="have launches of two libraries, need of one"):
-        replayed(opened(), caller(opened().submit, *ROLES), caller(opened().submit, *ROLES))
 
 
 def test_what_was_called_is_counted_by_function() -> None:

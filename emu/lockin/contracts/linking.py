@@ -59,6 +59,12 @@ def compiled_code(
     return Caller(link(wanted, (table,)), _roles(table.interface, table.functions, catalogue))
 
 
+def roles_of(choice: Choice, catalogue: Catalogue) -> frozenset[str]:
+    """What the functions do that compiled code can call; raises AbiMismatch if there are none."""
+    callers = opened(choice, catalogue, _closed)
+    return frozenset(compiled_code(choice, catalogue, callers, _closed).roles)
+
+
 def _check_ground(drivers: tuple[Part, ...], kinds: frozenset[str]) -> None:
     """Raise AbiMismatch if a driver is reached from itself, so that none of them opens the chip."""
     way = cycle(drivers, kinds)

@@ -127,7 +127,7 @@ INTERFACES: dict[str, Table] = {
     "dialect-b": interface("dialect", {op: f"b.{op}" for op in OPS}),
     "ops-a": interface("kernels", {op: f"k_{op}" for op in OPS}),
     "ops-b": interface("kernels", {op: f"k_{op}" for op in OPS if op != "Erf"}),
-    "calls-a": interface("functions", {"a_open": "open", "a_run": "launch"}, {"a_graph": "graph"}),
+    "calls-a": interface("functions", {"a_open": "open", "a_run": "launch"}, {"a_pool": "pool"}),
     "calls-b": interface("functions", {"b_open": "open", "b_run": "launch"}),
     "manage-a": interface("management", {"partition": "a_cut", "measure": "a_read"}),
     "manage-b": interface("management", {"measure": "b_read"}),

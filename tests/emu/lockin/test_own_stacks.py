@@ -174,9 +174,11 @@ def test_a_claim_that_fails_by_running_is_named_by_file_and_key_and_not_kept(
 def test_kernels_that_cannot_launch_are_named_by_file_and_key(
     capsys: Capture, tmp_path: Path
 ) -> None:
+    where = "mine-kernels.toml: imports: the library submits work"
     text = said(capsys, 0, unlinked(tmp_path), *COMMANDS[1])
     assert "failed        AbiMismatch: " in text
-    assert "mine-kernels.toml: imports: the library submits work" in " ".join(text.split())
+    assert where in " ".join(text.split())
+    assert where in said(capsys, 4, tmp_path / "mine.toml", *COMMANDS[0])
 
 
 def test_what_was_refused_is_read_again_once_it_is_mended(capsys: Capture, tmp_path: Path) -> None:
