@@ -37,7 +37,7 @@ from emu.progress import progress
 from emu.report import report
 from emu.run import Run
 from emu.run_file import write_run
-from emu.stack import Choices
+from emu.stack import DEVICE, Choices
 from emu.trace_events import write_trace
 from emu.values import EXECUTORS
 
@@ -125,9 +125,12 @@ def calibration(flags: StackFlags) -> Mapping[str, Array] | None:
 
 
 def choices(flags: StackFlags) -> Choices:
-    """The choices of the stack flags; with a database of tunings, tiles are tuned by default."""
+    """The choices of the stack flags; with a database of tunings, tiles are tuned by default.
+
+    Raises BadOption for two devices.
+    """
     return Choices(
-        device=flags.device if flags.device_file is None else flags.device_file,
+        device=device_of(flags),
         facts=() if flags.set_device is None else tuple(flags.set_device.split(",")),
         fusion=flags.fusion,
         decider=flags.decider,
@@ -143,6 +146,15 @@ def choices(flags: StackFlags) -> Choices:
         residency=flags.residency,
         graph_replay=flags.graph_replay,
     )
+
+
+def device_of(flags: StackFlags) -> str | Path:
+    """The device of the stack flags, by name or file; raises BadOption if they say two."""
+    if flags.device_file is None:
+        return flags.device
+    if flags.device != DEVICE:
+        raise BadOption(f"--device {flags.device}: not with --device-file {flags.device_file}")
+    return flags.device_file
 
 
 def run(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emu.commands import choices
+from emu.commands import choices, device_of
 from emu.devices.datasheet import generic_names, load_datasheet
 from emu.devices.make import make_device
 from emu.files import check_writable
@@ -96,12 +96,19 @@ def _key(cell: Cell) -> tuple[str, str, str]:
 def _axes(asked: Request) -> tuple[tuple[str, ...], ...]:
     """The devices, scopes and libraries of a ladder."""
     stack, depths = asked.stack, [library.name for library in DEPTHS]
-    devices = _names("--device", stack.device, generic_names())
+    devices = _devices(stack)
     for device in devices:
         load_datasheet(device)
     scopes = _known("fusion scope", _names("--fusion", stack.fusion, SCOPES), SCOPES)
     libraries = _names("--kernels", stack.kernels, depths)
     return devices, scopes, _known("kernel library", libraries, LIBRARIES)
+
+
+def _devices(stack: StackFlags) -> tuple[str, ...]:
+    """The names of the devices, or the one file."""
+    if stack.device_file is not None:
+        return (str(device_of(stack)),)
+    return _names("--device", stack.device, generic_names())
 
 
 def _check_names(stack: StackFlags, scopes: Iterable[str]) -> None:
@@ -134,7 +141,7 @@ def _tasks(asked: Request, axes: tuple[tuple[str, ...], ...], values: bool) -> l
     devices, scopes, libraries = axes
     oracle = oracle_of(asked) if values else None
     stacks = [
-        replace(asked.stack, device=device, kernels=library)
+        replace(asked.stack, device=device, device_file=None, kernels=library)
         for device in sorted(devices, key=_counts_of_cores, reverse=True)
         for library in reversed(libraries)
     ]

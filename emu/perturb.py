@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from emu.commands import choices, shape_of
+from emu.commands import calibration, choices, shape_of
 from emu.dump import Watch
 from emu.explain import check_node
 from emu.flags import Request, limits_of
@@ -125,6 +125,7 @@ def perturb(asked: Request, node: str | None = None, values: bool = True) -> Per
         {scope: _stack(asked, scope) for scope in SCOPES},
         values,
         tunings(stack.compiler, asked.stack.tuning_db),
+        calibration(asked.stack),
     )
     graph = to_graph(bench.model, dims)
     if node is not None:
@@ -158,11 +159,14 @@ class _Bench:
     stacks: Mapping[str, Stack]
     values: bool
     database: TuningDatabase | None
+    calibration: Mapping[str, Array] | None
 
     def spelled(self, name: str, sites: int, graph: Graph, original: Spelled | None) -> Spelled:
         chip = self.stack.device.make()
         scopes = {
-            scope: bring_down(self.model, graph, stack, chip, Watch(), database=self.database)
+            scope: bring_down(
+                self.model, graph, stack, chip, Watch(), self.calibration, self.database
+            )
             for scope, stack in self.stacks.items()
         }
         outputs = self.outputs(scopes[self.stack.compiler.scope]) if self.values else None

@@ -59,7 +59,14 @@ def test_a_datasheet_of_ones_own_is_a_device(
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_text((CHIPS / "t4.toml").read_text())
-    assert "mlp on " in said(capsys, "run", "mlp", "--no-values", "--device-file", str(path))
+    flags = ("mlp", "--no-values", "--device-file", str(path))
+    assert "mlp on " in said(capsys, "run", *flags)
+    ladder = said(capsys, "ladder", *flags, "-k", "deep", "-f", "none")
+    assert f"mlp on {path}: best" in " ".join(ladder.split())
+    for command in ("run", "ladder"):
+        assert main([command, *flags, "-d", "npu"]) == 2
+        error = capsys.readouterr().err
+        assert error == f"emu: --device npu: not with --device-file {path}\n"
 
 
 def test_a_chip_without_the_dtype_names_those_that_it_has(

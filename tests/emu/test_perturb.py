@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from math import inf, nan
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emu.cli import main
@@ -143,3 +145,11 @@ def test_perturbing_a_node_that_does_not_exist_is_one_line_and_exit_2(run: Call)
 
     assert (code, out) == (2, "")
     assert err == "emu: unknown node of mlp 'layer0.rel'; did you mean 'layer0.relu'?\n"
+
+
+def test_inputs_to_calibrate_with_are_used(run: Call, tmp_path: Path) -> None:
+    file = tmp_path / "other.npz"
+    np.savez(file, nothing=np.ones(3, np.float32))
+    flags = ("mlp", "--no-values", "--dtype", "int8", "--calibration", str(file))
+    code, _, error = run("perturb", *flags)
+    assert (code, "nothing" in error) == (2, True)
