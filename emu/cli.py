@@ -42,6 +42,9 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of a zoo
 Trace = Annotated[
     Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")
 ]
+Batches = Annotated[
+    str | None, typer.Option("--batches", help="On a --stack, with its batch left open: N,N,...")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -53,6 +56,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run resnet50 --no-values --free launch,intermediate -o resnet50.emurun",
         "run resnet50 --stack cuda-like --no-values",
         "run resnet50 --stack my-stack.toml --no-values",
+        "run mlp --stack cuda-like --batches 1,8,1,16",
         "run resnet50 --no-values --trace resnet50.json",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
         "run model.onnx --limits seconds=60 memory_bytes=8000000000",
@@ -88,12 +92,19 @@ def run(
         str | None,
         typer.Option("--stack", help=f"{cli_stacks.STACK} Other flags override it."),
     ] = None,
+    batches: Batches = None,
     trace: Trace = None,
     json: Json = False,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
     from emu import commands
 
+    if batches is not None:
+        from emu.lockin import batches_run
+
+        asked, check = commands.Request(model, shape, stack), not (no_values or no_check)
+        batches_run.run(asked, on, batches, _given(context), check, json)
+        return
     bring = None
     if on is not None:
         from emu.lockin.stacked import on_stack
@@ -262,6 +273,7 @@ app.command(
     epilog=_examples(
         "swap cuda-like --replace driver=amdgpu-like",
         "swap cuda-like --replace kernels=cublas-like --model bert_layer --values --json",
+        "swap cuda-like --replace kernels=cublas-like --model mlp --batches 1,8,1",
     )
 )(for_files(cli_stacks.swap))
 app.command(

@@ -58,12 +58,16 @@ def swap(
     values: Annotated[
         bool, typer.Option("--values", help="Compute the values of both stacks and compare.")
     ] = False,
+    batches: Annotated[
+        str | None,
+        typer.Option("--batches", help="Leave the batch open, and run both stacks at N,N,..."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Replace parts of a stack, try to run it, and say what stops it or how much slower it is."""
     from emu.lockin import commands
 
-    commands.swap(stack, tuple(replace or ()), tried, values, json)
+    commands.swap(stack, tuple(replace or ()), tried, commands.After(values, batches), json)
 
 
 @spread

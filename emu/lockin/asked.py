@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from emu.cli_stacks import TryFlags
 from emu.commands import Request, shape_of
-from emu.flags import StackFlags
+from emu.flags import StackFlags, limits_of
 from emu.foreign import is_path
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
@@ -23,18 +23,32 @@ BATCH = "batch"  # the dimension, or the setting of a zoo model, that a program 
 def opened_in(catalogue: Catalogue, flags: TryFlags) -> tuple[Model, Laboratory]:
     """The model that flags name, and a laboratory that tries stacks on it."""
     asked = Request(flags.model, flags.shape, StackFlags())
+    return opened(catalogue, asked, flags.host_read, flags.symbolic_batch)
+
+
+def opened(
+    catalogue: Catalogue, asked: Request, host_read: bool = False, open_batch: bool = False
+) -> tuple[Model, Laboratory]:
+    """A model, and a laboratory for the program that it is.
+
+    With ``host_read`` that reads a value in its middle, with ``open_batch`` it leaves its batch
+    open.
+    """
     settings, dims = shape_of(asked)
-    opened = open_model(flags.model, settings)
-    graph = to_graph(opened, dims)
-    reads = (graph.nodes[len(graph.nodes) // 2].output,) if flags.host_read else ()
-    symbols = (BATCH,) if flags.symbolic_batch else ()
+    limits = limits_of(asked.shape.limits, asked.shape.more)
+    model = open_model(asked.model, settings, limits)
+    if open_batch and is_path(asked.model):
+        dims = {BATCH: 1, **dims}
+    graph = to_graph(model, dims)
+    reads = (graph.nodes[len(graph.nodes) // 2].output,) if host_read else ()
+    symbols = (BATCH,) if open_batch else ()
 
     def bound(batch: int) -> Graph:
-        if is_path(flags.model):
-            return to_graph(opened, {**dims, BATCH: batch})
-        return to_graph(open_model(flags.model, {**settings, BATCH: batch}), dims)
+        if is_path(asked.model):
+            return to_graph(model, {**dims, BATCH: batch})
+        return to_graph(open_model(asked.model, {**settings, BATCH: batch}), dims)
 
-    return opened, Laboratory(catalogue, Source(graph, reads, symbols, bound))
+    return model, Laboratory(catalogue, Source(graph, reads, symbols, bound))
 
 
 def bench_of(

@@ -2,6 +2,7 @@
 
 import json as json_text
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from emu.ir.errors import BadOption, EmuError
 from emu.ir.replacing import replacing
 from emu.lockin.as_json import lockin_json, swap_json
 from emu.lockin.asked import bench_of, opened_in, replacements
+from emu.lockin.batches import Batch, batch_json, batches_text, parse_batches, run_batches
 from emu.lockin.catalogue import FOLDER, load_catalogue
 from emu.lockin.compare import Compared, compared
 from emu.lockin.cost import Mover, leaving
@@ -21,6 +23,7 @@ from emu.lockin.outcome import Bench, Outcome
 from emu.lockin.parts import SLOTS, Bundle, Catalogue
 from emu.lockin.prices import load_prices
 from emu.lockin.report import cell_table, outcome_text, stack_text
+from emu.lockin.session import Session
 from emu.lockin.stacked import catalogue_of, known_stack
 from emu.pool import finished
 from emu.progress import progress
@@ -29,24 +32,48 @@ Cell = tuple[Outcome, tuple[str, ...]]
 Texts = tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class After:
+    """What is done with a substitution that runs: values are compared, batches are run."""
+
+    values: bool = False
+    batches: str | None = None
+
+
 def swap(
-    stack: str, replace: tuple[str, ...], flags: TryFlags, values: bool, as_json: bool
+    stack: str, replaced: tuple[str, ...], flags: TryFlags, after: After, as_json: bool
 ) -> None:
     """Try one substitution and print what came of it; raises EmuError if values differ."""
+    batches = () if after.batches is None else parse_batches(after.batches)
+    flags = replace(flags, symbolic_batch=flags.symbolic_batch or bool(batches))
     catalogue, stack = catalogue_of(stack)
     base = known_stack(catalogue, stack)
-    replaced = replacements(catalogue, base, replace)
+    wanted = replacements(catalogue, base, replaced)
     opened, laboratory = opened_in(catalogue, flags)
     bench = bench_of(laboratory, stack, flags)
-    outcome = bench.swap(replaced)
+    outcome = bench.swap(wanted)
     types = Disarmed(bench, Worlds(laboratory)).types(outcome)
-    check = compared(opened, bench, outcome) if values else Compared()
+    check = compared(opened, bench, outcome) if after.values else Compared()
+    runs = _both(bench, outcome, batches) if batches else {}
     if as_json:
-        print(json_text.dumps(swap_json(stack, outcome, types, flags.model, check.said)))
+        said = swap_json(stack, outcome, types, flags.model, check.said)
+        ran = {"batches": {n: [batch_json(run) for run in found] for n, found in runs.items()}}
+        print(json_text.dumps({**said, **(ran if batches else {})}))
     else:
         print("\n".join(outcome_text(stack, flags.model, outcome, types, str(check))))
+        if runs:
+            print("\n".join(("", *batches_text(runs))))
     if check.check is not None and not check.check.ok:
         raise EmuError(f"the values are not as {check.check}")
+
+
+def _both(bench: Bench, outcome: Outcome, batches: tuple[int, ...]) -> dict[str, tuple[Batch, ...]]:
+    """The batches on the stack as it was, and with other parts, as far as each of them runs."""
+    after = {**bench.base, **outcome.replaced, **dict(outcome.cofactors)}
+    tried = {} if outcome.kind == "native-failure" else {"before": bench.base}
+    if outcome.ratio is not None or outcome.cofactors:
+        tried["after"] = after
+    return {n: run_batches(Session(c, bench.laboratory), batches) for n, c in tried.items()}
 
 
 def lockin(stack: str | None, flags: TryFlags, dot: Path | None, as_json: bool) -> None:

@@ -142,6 +142,7 @@ FACTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "static": TRUTH,
             "on_missing": _one_of("codegen", "composition", "host", "raise"),
             "recompile_us": TIME,
+            "replays": TRUTH,
         },
         "kernels": {
             "depth": _one_of(*LIBRARIES),

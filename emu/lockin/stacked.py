@@ -173,7 +173,7 @@ def _stack(
     given: frozenset[str],
 ) -> tuple[Stack, Library]:
     """The stack that parts and flags spell, and its kernels as one library."""
-    spelt, asked = spelled(choice), make_stack(**choices(flags))
+    spelt, asked = laboratory.stack(choice, chip), make_stack(**choices(flags))
     compiler = _overridden(spelt.compiler, asked.compiler, given)
     if "dtype" not in given:
         compiler = replace(compiler, dtype=dtype_of(choice["kernels"], chip))

@@ -19,6 +19,7 @@ from emu.lockin.bundles import library_of
 from emu.lockin.contracts import CONTRACTS, Contract
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part
 from emu.lockin.playing import Playing
+from emu.lockin.replays import replays
 from emu.lockin.segments import Segment, Timed, programs_of, reading, timed
 from emu.lockin.source import Source
 from emu.stack import Chip, Compiler, Stack
@@ -156,7 +157,9 @@ class Laboratory:
     def _key(self, choice: Choice, chip: Device) -> Hashable:
         """What the time of a program follows from; raises Unsupported without an element type."""
         going_on = dispatch_us(choice) if self.source.reads else 0.0
-        return *_program(choice, self.catalogue), dtype_of(choice["kernels"], chip), chip, going_on
+        as_graph = replays(choice, self.catalogue, chip)
+        dtype = dtype_of(choice["kernels"], chip)
+        return *_program(choice, self.catalogue), dtype, chip, going_on, as_graph
 
     def bounds(self, ps: int, choice: Choice, like: Part) -> tuple[Fraction, Fraction]:
         """Between which times a run of ``ps`` lies on its chip with the peaks of ``like``.
@@ -185,7 +188,7 @@ class Laboratory:
         return tuple(self._segment(graph, source, choice, chip) for graph in source.segments())
 
     def _segment(self, captured: Graph, source: Source, choice: Choice, chip: Device) -> Segment:
-        stack, library = spelled(choice), library_of(choice, self.catalogue)
+        stack, library = self.stack(choice, chip), library_of(choice, self.catalogue)
         graph = run_passes(captured, stack.compiler.passes)
         graph = in_dtype(graph, dtype_of(choice["kernels"], chip), chip, Watch(), None)
         graph = lay_out(graph, stack.compiler.layout, library, chip, Watch())
@@ -193,6 +196,12 @@ class Laboratory:
         read = [value for value in source.reads if value in captured.outputs]
         own = frozenset((*source.graph.inputs, *source.graph.outputs))
         return Segment(graph, schedule, reading(program, read, graph) if read else program, own)
+
+    def stack(self, choice: Choice, chip: Device) -> Stack:
+        """The stack that a choice of parts stands for on a chip."""
+        stack = spelled(choice)
+        graphs = "on" if replays(choice, self.catalogue, chip) else "off"
+        return replace(stack, compiler=replace(stack.compiler, graph_replay=graphs))
 
     def chip(
         self, choice: Choice, like: Part | None = None, sheet: Datasheet | None = None
@@ -245,7 +254,7 @@ def dtype_of(kernels: Bundle, chip: Device) -> str:
 
 
 def spelled(choice: Choice) -> Stack:
-    """The stack that the parts of a choice stand for."""
+    """The stack that the parts of a choice stand for, with launches issued one by one."""
     front, compiler = choice["front_end"][0], choice["compiler"][0]
     eager = front.fact("mode") == "eager"
     missing = front.fact("on_missing") if eager else compiler.fact("on_missing")

@@ -62,6 +62,7 @@ def compiler(imports: list[Table], exports: list[Table], **facts: Any) -> Table:
         "static": False,
         "on_missing": "codegen",
         "recompile_us": 0,
+        "replays": False,
     }
     return part("compiler", imports, exports, **{**said, **facts})
 

@@ -1,7 +1,7 @@
 """Flags beside ``emu run --stack NAME``: each of them does something, or is refused by its name."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,17 @@ import pytest
 
 from emu.cli import main
 from emu.flags import StackFlags
+from emu.ir.program import Replay
+from emu.lockin.catalogue import load_catalogue
+from emu.lockin.parts import Offer, Part
+from emu.lockin.source import Source
+from emu.lockin.trial import Laboratory
+from emu.models.reader import to_graph
+from emu.models.zoo import build
 from tests.emu.lockin.test_own_stacks import SLOTS, written
 
 Capture = pytest.CaptureFixture[str]
+GRAPHS = "compiler.graph_replay"
 RUN = ("run", "mlp", "--no-values", "--json", "--stack")
 
 # For each flag of a stack: a value, and what of the JSON it changes.
@@ -27,7 +35,7 @@ DOES = {
     "tiling": ("heuristic", "compiler.tiling"),
     "tune_trials": ("2", "compiler.trials"),
     "fallback": ("host", "compiler.fallback"),
-    "graph_replay": ("on", "compiler.graph_replay"),
+    "graph_replay": ("on", GRAPHS),
 }
 REFUSED = {
     "residency": ("on", "no function of cuda-runtime-like+cuda-driver-like keeps a value on chip"),
@@ -129,3 +137,41 @@ def test_limits_hold_beside_a_stack(capsys: Capture, tmp_path: Path) -> None:
     flags = ("--no-values", "--stack", "cuda-like", "--limits", "nodes=2")
     assert main(["run", str(model), *flags]) == 2
     assert "nodes" in capsys.readouterr().err
+
+
+def test_a_compiler_that_makes_graphs_has_them_replayed_where_driver_and_chip_can() -> None:
+    known = load_catalogue()
+    jax = {
+        **known.stacks["cuda-like"],
+        "front_end": (known.parts["front_end"]["jax-like"],),
+        "compiler": (known.parts["compiler"]["xla-gpu-like"],),
+    }
+    laboratory = Laboratory(known, Source(to_graph(build("mlp", {}), {})))
+    assert laboratory.try_(jax).failure is None
+    (program,) = (s.program for found in laboratory.programs.values() for s in found)
+    assert [type(c) for c in program.commands].count(Replay) == 1
+    assert laboratory.stack(jax, laboratory.chip(jax)).compiler.graph_replay == "on"
+    older = tuple(replace(d, exports=_oldest(d)) for d in jax["driver"])
+    eager = {**jax, "front_end": (known.parts["front_end"]["pytorch-cuda-like"],)}
+    for choice in ({**jax, "driver": older}, eager, known.stacks["cuda-like"]):
+        chip = laboratory.chip(choice)
+        assert laboratory.stack(choice, chip).compiler.graph_replay == "off"
+    tpu = laboratory.chip(known.stacks["jax-tpu-like"])
+    assert laboratory.stack(jax, tpu).compiler.graph_replay == "off"
+
+
+def _oldest(driver: Part) -> tuple[Offer, ...]:
+    """The exports of a driver in their first version, which has no graphs."""
+    return tuple(Offer(o.interface, o.least, o.least) for o in driver.exports)
+
+
+def test_a_flag_decides_over_the_compiler(capsys: Capture, tmp_path: Path) -> None:
+    slots = {
+        **{slot: [p.name for p in b] for slot, b in load_catalogue().stacks["cuda-like"].items()},
+        "front_end": ["jax-like"],
+        "compiler": ["xla-gpu-like"],
+    }
+    file = str(written(tmp_path, slots))
+    on, off = ran(capsys, file), ran(capsys, file, "--graph-replay", "off")
+    assert (said(on, GRAPHS), said(off, GRAPHS)) == ("on", "off")
+    assert on["latency_ps"] < off["latency_ps"]

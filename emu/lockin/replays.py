@@ -1,0 +1,19 @@
+"""Whether a stack has its launches issued as graphs, by what its compiler, drivers and chip are."""
+
+from emu.devices.device import Device
+from emu.devices.driver.handles import GRAPH
+from emu.lockin.contracts.linking import roles_of
+from emu.lockin.parts import Catalogue, Choice
+
+
+def replays(choice: Choice, catalogue: Catalogue, chip: Device) -> bool:
+    """Whether the compiler has its program captured, and drivers and chip can replay it.
+
+    Where they cannot it launches one by one, as compilers go on without graphs. Raises AbiMismatch
+    if the drivers cannot be opened.
+    """
+    eager = choice["front_end"][0].fact("mode") == "eager"
+    wishes = not eager and any(part.fact("replays") for part in choice["compiler"])
+    if not wishes or chip.sheet.launch.replay_us is None:
+        return False
+    return GRAPH in roles_of(choice, catalogue)
