@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from emu.flags import ModelFlags, spread
+from emu.ir.errors import BadOption
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 STACK = "A name of `emu list stacks`, or a file of your own, .toml."
@@ -14,8 +15,8 @@ Stack = Annotated[str, typer.Argument(help=STACK)]
 
 
 @dataclass(frozen=True)
-class TryFlags:
-    """The flags that say on what a substitution is tried, and what counts as too slow."""
+class ProgramFlags:
+    """The flags that say which program stacks are to run."""
 
     model: Annotated[
         str, typer.Option("--model", "-m", help="A name of `emu list models`, or a path.")
@@ -25,13 +26,6 @@ class TryFlags:
     ] = None
     dim: Annotated[
         list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
-    ] = None
-    floor: Annotated[
-        float, typer.Option("--floor", min=1, help="How many times slower is too slow.")
-    ] = 10.0
-    keep: Annotated[
-        list[str] | None,
-        typer.Option("--keep", help="A slot that stays as it is; the device if not given."),
     ] = None
     symbolic_batch: Annotated[
         bool, typer.Option("--symbolic-batch", help="The program leaves its batch open.")
@@ -44,6 +38,19 @@ class TryFlags:
     def shape(self) -> ModelFlags:
         """The flags that shape the model."""
         return ModelFlags(None, self.set_, self.dim)
+
+
+@dataclass(frozen=True)
+class TryFlags(ProgramFlags):
+    """The flags that say on what a substitution is tried, and what counts as too slow."""
+
+    floor: Annotated[
+        float, typer.Option("--floor", min=1, help="How many times slower is too slow.")
+    ] = 10.0
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", help="A slot that stays as it is; the device if not given."),
+    ] = None
 
 
 @spread
@@ -86,6 +93,8 @@ def lockin(
     """Try every alternative of every slot of one stack, or of all, and sum up what holds it."""
     from emu.lockin import commands
 
+    if cost and dot is not None:
+        raise BadOption(f"--dot {dot}: does not go with --cost, which draws nothing")
     if cost:
         commands.cost(stack, tried, json)
         return
@@ -99,13 +108,13 @@ def readiness(
         str, typer.Option("--against", help="The incumbent stack that it is measured against.")
     ] = "cuda-like",
     *,
-    tried: TryFlags,
+    program: ProgramFlags,
     json: Json = False,
 ) -> None:
     """Say how far a stack is: what it takes in, how fast it is, how it can be operated."""
     from emu.lockin import readiness_report as measuring
 
-    measuring.readiness(stack, against, tried, json)
+    measuring.readiness(stack, against, program, json)
 
 
 def show_stack(stack: Stack, json: Json = False) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from emu.cli_stacks import TryFlags
+from emu.cli_stacks import ProgramFlags, TryFlags
 from emu.commands import Request, shape_of
 from emu.flags import StackFlags, limits_of
 from emu.foreign import is_path
@@ -20,7 +20,7 @@ from emu.pipeline import open_model
 BATCH = "batch"  # the dimension, or the setting of a zoo model, that a program may leave open
 
 
-def opened_in(catalogue: Catalogue, flags: TryFlags) -> tuple[Model, Laboratory]:
+def opened_in(catalogue: Catalogue, flags: ProgramFlags) -> tuple[Model, Laboratory]:
     """The model that flags name, and a laboratory that tries stacks on it."""
     asked = Request(flags.model, flags.shape, StackFlags())
     return opened(catalogue, asked, flags.host_read, flags.symbolic_batch)
@@ -89,7 +89,10 @@ def _replacement(catalogue: Catalogue, text: str) -> tuple[str, Bundle]:
     bundles = {title(bundle): bundle for bundle in catalogue.options(slot)}
     if names in bundles:
         return slot, bundles[names]
-    return slot, tuple(_part(catalogue, slot, name) for name in names.split("+"))
+    bundle = tuple(_part(catalogue, slot, name) for name in names.split("+"))
+    if len(set(bundle)) < len(bundle):
+        raise BadOption(f"--replace {text}: a part is named twice")
+    return slot, bundle
 
 
 def _part(catalogue: Catalogue, slot: str, name: str) -> Part:

@@ -5,21 +5,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import wrap
 
-from emu.cli_stacks import TryFlags
+from emu.cli_stacks import ProgramFlags
 from emu.ir.errors import BadOption
-from emu.lockin.asked import bench_of, opened_in
+from emu.lockin.asked import opened_in
+from emu.lockin.outcome import Bench
 from emu.lockin.readiness import Stage, stages
-from emu.lockin.stacked import catalogue_of
+from emu.lockin.stacked import catalogue_of, known_stack
 from emu.table import COLUMNS
 
 
-def readiness(stack: str, against: str, flags: TryFlags, as_json: bool) -> None:
+def readiness(stack: str, against: str, flags: ProgramFlags, as_json: bool) -> None:
     """Measure a stack against another, print three stages; raises BadOption or UnknownName."""
     if stack == against:
         raise BadOption(f"--against {against}: a stack is not measured against itself")
     catalogue, stack = catalogue_of(stack)
     _, laboratory = opened_in(catalogue, flags)
-    found = stages(bench_of(laboratory, stack, flags), bench_of(laboratory, against, flags))
+    measured, incumbent = (
+        Bench(laboratory, known_stack(catalogue, name)) for name in (stack, against)
+    )
+    found = stages(measured, incumbent)
     if as_json:
         said = {"schema": "emu.readiness/1", "stack": stack}
         print(json.dumps({**said, "stages": [asdict(stage) for stage in found]}))

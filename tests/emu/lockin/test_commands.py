@@ -114,6 +114,12 @@ BAD = [
     (("lockin", "no-such"), "no-such"),
     (("lockin", "--cost"), "--cost: say which stack is left"),
     (("lockin", "cuda-like", "--dot", "no/such/folder.dot"), "its folder does not exist"),
+    (("lockin", "cuda-like", "--cost", "--dot", "x.dot"), "--dot x.dot: does not go with --cost"),
+    (("readiness", "rbln-like", "--floor", "3"), "No such option: --floor"),
+    (
+        ("swap", "cuda-like", "--replace", "kernels=cublas-like+cublas-like"),
+        "kernels=cublas-like+cublas-like: a part is named twice",
+    ),
     (("readiness", "cuda-like"), "a stack is not measured against itself"),
     (("readiness", "rbln-lik"), "did you mean 'rbln-like'?"),
     (("show-stack", "rbln-lik"), "did you mean 'rbln-like'?"),
