@@ -249,8 +249,7 @@ KEEPING = (
 def kept(library: Caller) -> Mapping[str, Any]:
     """A program whose value between two launches stays on chip."""
     program = Program("net", "chip", ("x",), ("y",), KEEPING, 16)
-    through_memory = {KEEPING[2]: Alloc("t", 512, 8), KEEPING[5]: Free("t")}
-    commands = tuple(through_memory.get(c, c) for c in KEEPING)
+    commands = (*KEEPING[:2], Alloc("t", 512, 8), *KEEPING[3:5], Free("t"), KEEPING[6])
     data = encode(replace(program, commands=commands, peak_bytes=24))  # the same launches
     player = Player(program, data, lambda c: library, library, {"x": "X"}, on_host)
     return play([player], program.outputs)

@@ -62,7 +62,7 @@ def test_a_datasheet_of_ones_own_is_a_device(
     flags = ("mlp", "--no-values", "--device-file", str(path))
     assert "mlp on " in said(capsys, "run", *flags)
     ladder = said(capsys, "ladder", *flags, "-k", "deep", "-f", "none")
-    assert f"mlp on {path}: best" in " ".join(ladder.split())
+    assert f"mlpon{path}:best" in "".join(ladder.split())  # a long path is broken
     for command in ("run", "ladder"):
         assert main([command, *flags, "-d", "npu"]) == 2
         error = capsys.readouterr().err
