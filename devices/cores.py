@@ -5,11 +5,14 @@ from functools import cached_property
 
 from emu.devices.arrays import NATIVE, check_array_model
 from emu.devices.datasheet import Datasheet
-from emu.devices.device import Clock, Device, launch_footprint
+from emu.devices.device import Clock, Device
 from emu.devices.holds import stepped
+from emu.devices.launch_footprint import launch_footprint
 from emu.devices.marks import START, Mark, later
+from emu.devices.moments import Moment
 from emu.devices.tile_cost import Shares, TileCost
-from emu.devices.timeline import DMA_IN, KEPT_IN, OPEN, RESOURCES, Clockwork, Moment
+from emu.devices.timeline import OPEN, Clockwork
+from emu.devices.wires import DMA_IN, KEPT_IN, RESOURCES
 from emu.ir.machine import Machine
 from emu.ir.program import Drop, Keep, Launch
 from emu.ir.regions import footprint_bytes
@@ -17,6 +20,8 @@ from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint
 
 KIB = 1024
+NOTHING: frozenset[str] = frozenset()
+NO_SHARES = Shares()
 
 
 class CoreDevice(Device):
@@ -45,18 +50,19 @@ class CoreDevice(Device):
         )
 
     def clockwork(
-        self, program: TileProgram, shares: Shares, free: frozenset[str] = frozenset()
+        self, program: TileProgram, shares: Shares, free: frozenset[str] = NOTHING
     ) -> Clockwork:
         """The clockwork of a program; equal ones are made once.
 
         What is compulsory makes no difference to it, unless only that is free.
         """
-        told = shares if free & {"compulsory", "intermediate", "layout"} else Shares()
+        told = shares if free & {"compulsory", "intermediate", "layout"} else NO_SHARES
         key = (program, told, free)
-        if key not in self.clockworks:
+        found = self.clockworks.get(key)
+        if found is None:
             cost = TileCost(program, self.rates, told, self.array_model)
-            self.clockworks[key] = Clockwork(cost, free)
-        return self.clockworks[key]
+            found = self.clockworks[key] = Clockwork(cost, free)
+        return found
 
     def footprint(self, program: TileProgram, shares: Shares, cost: TileCost) -> Footprint:
         """What a launch of a program does; worked out once."""
@@ -67,18 +73,23 @@ class CoreDevice(Device):
 
     def price(self, program: TileProgram) -> int:
         """The end of a program on an idle chip, in ps."""
-        clockwork = self.clockwork(program, Shares())
+        clockwork = self.clockwork(program, NO_SHARES)
         entries = (0,) * (OPEN + 1 + len(clockwork.inputs))
         return clockwork.passage(entries).end.ps
 
     def bound_ps(self, program: TileProgram) -> int:
         """Its bytes at the rate of the memory, or the cycles that the first array is held."""
-        cycles = self.clockwork(program, Shares()).cost.array_cycles
-        return max(super().bound_ps(program), int(cycles / self.rates.clock))
+        cost, dram, clock = (
+            self.clockwork(program, NO_SHARES).cost,
+            self.rates.dram,
+            self.rates.clock,
+        )
+        moving = cost.course.memory_bytes * dram.denominator // dram.numerator
+        return max(moving, cost.array_cycles * clock.denominator // clock.numerator)
 
     def least_ps(self, program: TileProgram) -> int:
-        """How long the first core holds its busiest resource, or the memory all that is moved."""
-        return max(self.bound_ps(program), self.clockwork(program, Shares()).busiest_ps)
+        """How long the first core holds its busiest resource."""
+        return self.clockwork(program, NO_SHARES).busiest_ps
 
     def run(self, free: frozenset[str]) -> Clock:
         """A clock at zero."""

@@ -1,10 +1,10 @@
 """What every simulated chip does: say what fits, price tile programs, run programs on a clock."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TypeVar, cast
 
 from emu.devices.datasheet import Datasheet
@@ -14,12 +14,12 @@ from emu.devices.marks import START, Mark, follow, later
 from emu.devices.queue import Queue
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Settled, settle
-from emu.devices.tile_cost import Shares, computed_in
+from emu.devices.tile_cost import Shares
 from emu.ir.body import Body
 from emu.ir.count import count
 from emu.ir.errors import Unsupported
 from emu.ir.machine import Machine, Residency
-from emu.ir.ops import OPS, Fusion, Work
+from emu.ir.ops import OPS, Fusion
 from emu.ir.ops.decide import HOST_ONLY
 from emu.ir.program import (
     Command,
@@ -34,9 +34,8 @@ from emu.ir.program import (
     Wait,
 )
 from emu.ir.regions import footprint_bytes
-from emu.ir.tile import Compute, TileProgram
-from emu.ir.trace import Footprint, Launched, Trace, Traffic
-from emu.ir.types import NARROW
+from emu.ir.tile import TileProgram
+from emu.ir.trace import Footprint, Launched, Trace
 from emu.ir.work import node_work, whole_work
 
 T = TypeVar("T")
@@ -132,6 +131,10 @@ class Device(ABC):
     def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
         return self.ran(program, self.run(free)).trace(program.peak_bytes)
+
+    def latency_ps(self, program: Program) -> int:
+        """How long ``simulate`` says that ``program`` takes, without what it is charged to."""
+        return self.ran(program, self.run(frozenset())).last.ps
 
     def holds(self, program: Program, stepwise: bool = False) -> tuple[Hold, ...]:
         """Which resource works when, while ``program`` runs; ``stepwise`` one event at a time."""
@@ -255,82 +258,20 @@ class Clock(ABC):
         """Let the host wait for all that was issued."""
         self.host = later(self.host, self.end, self.link)
 
+    @property
+    def last(self) -> Mark:
+        """When the device, the link and the host are done."""
+        return later(self.end, self.link, self.host)
+
     def trace(self, peak_device_bytes: int) -> Trace:
         """Everything that happened; the charges sum to the latest moment."""
-        last = later(self.end, self.link, self.host)
+        last = self.last
         charges = follow(last)
         launches = tuple(
             Launched(index, *self.spans[index], charges.get(index, {}), self.did[index])
             for index in sorted(self.spans)
         )
         return Trace(last.ps, launches, peak_device_bytes)
-
-
-def launch_footprint(
-    program: TileProgram, shares: Shares, residency: Residency | None, cores: int, array_cycles: int
-) -> Footprint:
-    """What one launch does, from the closed counts of its tile program.
-
-    A ``residency`` says what a shared cache holds, None is a chip without one. What crosses the
-    cache is for the chip to say.
-    """
-    block = None if residency is None else tuple(residency.block.items())
-    return _footprint(program, shares, block, cores, array_cycles)
-
-
-@lru_cache(maxsize=16384)
-def _footprint(
-    program: TileProgram,
-    shares: Shares,
-    block: tuple[tuple[int, int], ...] | None,
-    cores: int,
-    array_cycles: int,
-) -> Footprint:
-    """The same for all chips, as no rate counts; None is a chip without a shared cache."""
-    counts = count(program, block or ())
-    traffic, kept = Traffic(), 0
-    for view, fetched in counts.fetched.items():
-        if program.views[view].kept:
-            kept += fetched
-            continue
-        traffic += _traffic(shares.cause(view), min(counts.unique[view], fetched), fetched)
-    for view, stored in counts.stored.items():
-        if program.views[view].kept:
-            kept += stored
-            continue
-        once = program.views[view].type.bytes
-        traffic += _traffic(shares.cause(view), min(once, stored), stored)
-    moved = sum(counts.loaded.values()) + sum(counts.stored.values())
-    return Footprint(
-        traffic=traffic,
-        onchip_bytes=moved + kept + counts.touched,
-        work=counts.total_work,
-        peak_onchip_bytes=footprint_bytes(program) * cores,
-        cores=cores,
-        array_cycles=array_cycles,
-        narrow=_narrow(program, counts.work),
-        kept_bytes=kept,
-    )
-
-
-def _narrow(program: TileProgram, work: Sequence[Work]) -> Mapping[str, int]:
-    """Operations by the element type that they are done in, where that has fewer bits than f32."""
-    found: dict[str, int] = {}
-    for placed, done in zip(program.statements, work, strict=True):
-        if not isinstance(placed.statement, Compute):
-            continue
-        dtype = computed_in(program, placed.statement)
-        if dtype in NARROW or dtype in ("i8", "ui8"):
-            found[dtype] = found.get(dtype, 0) + done.flops
-    return found
-
-
-def _traffic(cause: str, once: int, moved: int) -> Traffic:
-    if cause == "compulsory":
-        return Traffic(compulsory=once, reload=moved - once)
-    if cause == "layout":
-        return Traffic(layout=once, reload=moved - once)
-    return Traffic(intermediate=once, reload=moved - once)
 
 
 def _own(program: Program) -> frozenset[str]:

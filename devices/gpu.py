@@ -4,8 +4,9 @@ from dataclasses import replace
 from functools import cached_property
 
 from emu.devices.datasheet import Datasheet
-from emu.devices.device import Clock, Device, launch_footprint
+from emu.devices.device import Clock, Device
 from emu.devices.holds import waved
+from emu.devices.launch_footprint import launch_footprint
 from emu.devices.marks import START, later
 from emu.devices.occupancy import occupancy
 from emu.devices.power import capped, least_ps

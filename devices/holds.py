@@ -12,8 +12,9 @@ from math import floor
 from emu.devices.recorder import Kind, Recorder
 from emu.devices.terms import Key, Phase, settle
 from emu.devices.tile_cost import Shares
-from emu.devices.timeline import RESOURCES, Clockwork
+from emu.devices.timeline import Clockwork
 from emu.devices.waves import IN_A_WAVE, Waves
+from emu.devices.wires import RESOURCES
 from emu.ir.tile import Compute, Fill
 
 SHOWN = ("load", "store", "matrix unit", "vector unit", "load of kept", "store of kept")
@@ -84,7 +85,7 @@ def _told(clockwork: Clockwork, kind: Kind, shares: Shares) -> dict[Key, int]:
     first = shares.cause(clockwork.cost.moved_view(statement))
     node = 0 if isinstance(statement, Fill) else statement.node
     found: dict[Key, int] = {}
-    for (_, cause), ps in kind.busy.shares:
+    for (_, cause), ps in kind.busy.settle(clockwork.free).shares:
         key = node, first if cause == "intermediate" else cause
         found[key] = found.get(key, 0) + ps
     return found

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 DIGIT = 48  # bits of a path for how often one kind of statement lies on it
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """A time, the entry or variable that its critical path comes from, and the path's statements.
 
     ``path`` holds one count per kind of statement, DIGIT bits each: adding paths adds all counts,
@@ -41,25 +41,35 @@ class Passage:
     end: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """What lies between a time at the start of some periods and one at their end."""
 
     origin: int
     ps: int
     path: int
 
-    def after(self, first: "Stretch") -> "Stretch":
-        """This stretch behind the one that its origin went through before."""
-        return Stretch(first.origin, first.ps + self.ps, first.path + self.path)
-
 
 def power(one: list[Stretch], times: int) -> list[Stretch]:
     """The stretches of ``times`` periods from those of one."""
-    result = [Stretch(i, 0, 0) for i in range(len(one))]
+    return [_back(one, place, times) for place in range(len(one))]
+
+
+def _back(one: list[Stretch], place: int, times: int) -> Stretch:
+    """Where the path to a time comes from ``times`` periods before, and what lies between.
+
+    Each period leads to another time, so paths soon go round: all full rounds are one product.
+    """
+    ps = path = 0
+    seen: dict[int, tuple[int, int, int]] = {}
     while times:
-        if times & 1:
-            result = [s.after(result[s.origin]) for s in one]
-        one = [s.after(one[s.origin]) for s in one]
-        times >>= 1
-    return result
+        if place in seen:
+            before, ps_then, path_then = seen[place]
+            rounds, times = divmod(times, before - times)
+            ps += rounds * (ps - ps_then)
+            path += rounds * (path - path_then)
+            seen.clear()
+            continue
+        seen[place] = times, ps, path
+        place, more_ps, more_path = one[place]
+        ps, path, times = ps + more_ps, path + more_path, times - 1
+    return Stretch(place, ps, path)

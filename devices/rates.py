@@ -38,6 +38,12 @@ class Rates:
 
     sheet: Datasheet
     events: dict[object, Event] = field(default_factory=dict[object, Event], compare=False)
+    products: dict[tuple[str, TensorType], Unit | None] = field(
+        default_factory=dict[tuple[str, TensorType], Unit | None], compare=False
+    )
+    slow: dict[tuple[str, str], Fraction] = field(
+        default_factory=dict[tuple[str, str], Fraction], compare=False
+    )
 
     def event(self, key: object, phases: Callable[[], tuple[Phase, ...]]) -> Event:
         """The event of a key; events of one key are equal, and made once."""
@@ -177,8 +183,20 @@ class Rates:
 
     def product_unit(self, op: str, data: TensorType) -> Unit | None:
         """The matrix unit, if it runs ``op`` on such data: in their element type and layout."""
-        wanted = self.image_layouts(op, data)
-        return self.matrix(data.dtype) if not wanted or data.layout in wanted else None
+        key = op, data
+        if key not in self.products:
+            wanted = self.image_layouts(op, data)
+            runs = not wanted or data.layout in wanted
+            self.products[key] = self.matrix(data.dtype) if runs else None
+        return self.products[key]
+
+    def slowness(self, unit: Unit, dtype: str) -> Fraction:
+        """Cycles per row of a fold: more than 1 for a dtype below the rate of the array."""
+        key = unit.name, dtype
+        if key not in self.slow:
+            cycle_flops = self.flops(unit, dtype) / self.clock
+            self.slow[key] = Fraction(2 * (unit.rows or 1) * (unit.columns or 1)) / cycle_flops
+        return self.slow[key]
 
     def image_layouts(self, op: str, data: TensorType) -> tuple[str, ...]:
         """The layouts of such data in which a matrix unit runs ``op``; none if any will do."""

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from emu.devices.terms import Settled
+from emu.devices.terms import Event
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """Executions of statement ``number`` that cost the same: what they hold, and their latency."""
 
     number: int
     resource: int
-    busy: Settled
-    latency: Settled
+    busy: Event
+    busy_ps: int
     busy_step: int
+    latency_ps: int
     latency_step: int
 
 

@@ -57,6 +57,13 @@ class Event:
         """Keep the terms."""
         self.phases = phases
         self.known: dict[frozenset[str], Settled] = {}
+        self.lasting: dict[frozenset[str], int] = {}
+
+    def ps(self, free: frozenset[str] = frozenset()) -> int:
+        """The duration that ``settle`` gives, without its shares, which are most of the work."""
+        if free not in self.lasting:
+            self.lasting[free] = duration(self.phases, free)
+        return self.lasting[free]
 
     def settle(self, free: frozenset[str] = frozenset()) -> Settled:
         """The duration and its shares when the causes in ``free`` cost nothing."""
@@ -67,6 +74,33 @@ class Event:
 
 NO_EVENT = Event()
 ORDER = {cause: i for i, cause in enumerate(CAUSES)}
+
+
+def duration(phases: tuple[Phase, ...], free: frozenset[str] = frozenset()) -> int:
+    """Return the duration of phases one after the other in ps, rounded up once."""
+    total = 0, 1
+    for phase in phases:
+        slowest = 0, 1
+        for alternative in phase.alternatives:
+            found = _sum(term for term in alternative if term.cause not in free)
+            if found[0] * slowest[1] > slowest[0] * found[1]:
+                slowest = found
+        total = (
+            total[0] * slowest[1] + phase.times * slowest[0] * total[1],
+            total[1] * slowest[1],
+        )
+    return -(-total[0] // total[1])
+
+
+def _sum(terms: Iterable[Term]) -> tuple[int, int]:
+    """The exact time of terms as a ratio that is not reduced, since reducing takes longest."""
+    above, below = 0, 1
+    for term in terms:
+        amount, rate = term.amount, term.rate
+        over = amount.denominator * rate.numerator
+        above = above * over + amount.numerator * rate.denominator * below
+        below *= over
+    return above, below
 
 
 def settle(phases: tuple[Phase, ...], free: frozenset[str] = frozenset()) -> Settled:

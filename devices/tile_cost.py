@@ -4,23 +4,20 @@ All active cores run in step, so a statement stands for the same one on each of 
 the device memory of the chip, operations are those of all active cores.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
 
 from emu.devices.arrays import FORMULAS, NATIVE
+from emu.devices.course import Course, Part, course_of
 from emu.devices.datasheet import Unit
 from emu.devices.network import Transfer
 from emu.devices.rates import ZERO, Rates
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
-from emu.ir.count import count
-from emu.ir.ops import Work
-from emu.ir.regions import Frame, Run, moved_slice, region, runs, shape, span, trips
-from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
+from emu.devices.tile_shapes import Tile, folds, moved_view, stream
+from emu.ir.tile import Compute, Gather, Load, Statement, Store, TileProgram
 from emu.ir.types import TensorType
-from emu.ir.work import gemm_shape, shapes, tile_work
 
 Phases = tuple[Phase, ...]
 MOVES = frozenset(
@@ -60,11 +57,6 @@ def computed_in(program: TileProgram, statement: Compute) -> str:
     return program.views[buffer.value].type.dtype
 
 
-def active_cores(program: TileProgram) -> int:
-    """How many cores have tiles: the iterations of all parallel loops."""
-    return prod(trips(loop, {}) for loop in program.loops if loop.parallel)
-
-
 @dataclass(frozen=True)
 class TileCost:
     """Prices the statements of one program on one chip."""
@@ -75,19 +67,23 @@ class TileCost:
     array_model: str = NATIVE
 
     @cached_property
+    def course(self) -> Course:
+        """What is executed; what a named array model leaves over is paid by the first tile."""
+        return course_of(self.program, self.array_model != NATIVE)
+
+    @cached_property
     def active(self) -> int:
         """Cores that have tiles."""
-        return active_cores(self.program)
+        return self.course.active
 
-    def busy(self, number: int, statement: Statement, frame: Frame) -> Event:
-        """For how long statement ``number`` holds its resource in ``frame``."""
-        match statement:
-            case Load() | Gather() | Store():
-                return self.moved(number, statement.buffer, self.moved_view(statement), frame)
-            case Compute():
-                return self.compute(number, statement, frame)
-            case _:
-                return NO_EVENT
+    def busy(self, part: Part) -> Event:
+        """For how long a part holds its resource."""
+        statement = self.program.statements[part.number].statement
+        if isinstance(statement, Compute) and isinstance(part.shape, Tile):
+            return self.compute(part, statement, part.shape)
+        if isinstance(statement, Load | Gather | Store) and isinstance(part.shape, int):
+            return self.moved(part.number, statement, part.shape)
+        return NO_EVENT
 
     def latency(self, statement: Statement) -> Event:
         """From the end of holding the resource until the result can be used."""
@@ -116,24 +112,16 @@ class TileCost:
 
     def moved_view(self, statement: Statement) -> int:
         """The view that a statement moves bytes of, -1 if it moves none."""
-        match statement:
-            case Load(buffer, _):
-                return self.program.buffers[buffer].value
-            case Gather(table, _, _, _):
-                return table
-            case Store(_, view, _):
-                return view
-            case _:
-                return -1
+        return moved_view(self.program, statement)
 
-    def moved(self, number: int, buffer: int, view: int, frame: Frame) -> Event:
-        """Moving a buffer between device memory and every active core, or through the port."""
-        item = self.type(buffer).itemsize
-        mine = item * moved_slice(self.program, self.program.buffers[buffer], frame)
+    def moved(self, number: int, statement: Load | Gather | Store, mine: int) -> Event:
+        """Moving bytes between device memory and every active core, or through the port."""
+        view = self.moved_view(statement)
         again, cause = self.moved_again(number, view), self.shares.cause(view)
         lies = self.program.views[view]
         if lies.kept:
-            transfer = Transfer(mine, self.active, lies.kept_cores, self.alike(number, buffer))
+            alike = self.course.alike(number, statement.buffer)
+            transfer = Transfer(mine, self.active, lies.kept_cores, alike)
             return self.rates.event(
                 ("kept", transfer, lies.own, again, cause),
                 lambda: self.kept_transfer(transfer, lies.own, again, cause),
@@ -161,27 +149,10 @@ class TileCost:
         )
         return (Phase(tuple(alternatives)),)
 
-    def alike(self, number: int, buffer: int) -> int:
-        """How many cores move the same slice with a buffer: those of loops that it follows not."""
-        followed = {
-            n for a in self.program.buffers[buffer].axes for n in self.program.lineage(a.of)
-        }
-        loops = self.program.statements[number].loops
-        return prod(
-            trips(self.program.loops[n], {})
-            for n in loops
-            if self.program.loops[n].parallel and n not in followed
-        )
-
     def moved_again(self, number: int, view: int) -> Fraction:
         """The share of the bytes that a statement moves that had been moved before."""
         if number not in self.repeated:
-            counts = count(self.program)
-            if view in counts.stored:
-                moved, once = counts.stored[view], self.program.views[view].type.bytes
-            else:
-                moved, once = counts.loaded[view], counts.unique[view]
-            self.repeated[number] = 1 - Fraction(min(once, moved), moved)
+            self.repeated[number] = self.course.moved_again(view)
         return self.repeated[number]
 
     @cached_property
@@ -189,36 +160,30 @@ class TileCost:
         """By statement, the share of its bytes or operations that is done again."""
         return {}
 
-    def compute(self, number: int, statement: Compute, frame: Frame) -> Event:
+    def compute(self, part: Part, statement: Compute, tile: Tile) -> Event:
         """Operations on the matrix array if there is one for them, else on the vector lanes."""
-        ins, out = self.tile_types(statement, frame)
-        unit, again = self.unit(statement), self.again(number, statement)
+        unit, again = self.unit(statement), self.again(part.number)
         dtype = computed_in(self.program, statement)
         if unit is not None:
-            held = self.held(number, statement, unit, frame)
-            product = gemm_shape(statement.op, shapes(ins), out.dims)
+            held = self.held(part, statement, unit, tile)
             return self.rates.event(
-                ("array", product, held, dtype, self.active, again),
-                lambda: self.array(product, held, again, unit, dtype),
+                ("array", tile.product, held, dtype, self.active, again),
+                lambda: self.array(tile.product, held, again, unit, dtype),
             )
-        work = tile_work(statement.op, statement.attrs, ins, out)
-        elements = max([out.elements, *(t.elements for t in ins if t is not None)])
         return self.rates.event(
-            ("lanes", statement.op, dtype, statement.kind, work, elements, out, self.active, again),
-            lambda: one(*self.on_lanes(again, statement, work, elements, out)),
+            ("lanes", tile, dtype, statement.kind, self.active, again),
+            lambda: one(*self.on_lanes(again, statement, tile)),
         )
 
-    def on_lanes(
-        self, again: Fraction, statement: Compute, work: Work, elements: int, out: TensorType
-    ) -> tuple[Term, ...]:
+    def on_lanes(self, again: Fraction, statement: Compute, tile: Tile) -> tuple[Term, ...]:
         """Terms of vector work, or of a product on a chip that has no matrix unit for it."""
         dtype = computed_in(self.program, statement)
         rate = self.rates.vector(dtype)
         lanes = max(1, int(rate / self.rates.clock / 2))
-        used = Fraction(elements, -(-elements // lanes) * lanes)
-        moved = moved_elements(statement, out) * self.active
+        used = Fraction(tile.elements, -(-tile.elements // lanes) * lanes)
+        moved = moved_elements(statement, tile.out) * self.active
         return self.rates.vector_terms(
-            work * self.active,
+            tile.work * self.active,
             again,
             moved,
             dtype,
@@ -237,28 +202,17 @@ class TileCost:
     ) -> Phases:
         """Terms of folds of stationary weights, each streaming the rows of the tile through."""
         batch, m, n, k = product
-        streamed = min(held, self.folds(unit, batch, n, k) * m * self.slowness(unit, dtype))
+        rows = folds(product, unit.rows or 1, unit.columns or 1) * m
+        streamed = min(held, rows * self.rates.slowness(unit, dtype))
         flops = Fraction(2 * batch * m * n * k)
         return one(*self.array_terms(again, flops, streamed, held, unit, dtype))
 
-    def folds(self, unit: Unit, batch: int, n: int, k: int) -> int:
-        """How many tiles of stationary weights a product has."""
-        return batch * -(-k // (unit.rows or 1)) * -(-n // (unit.columns or 1))
-
-    def slowness(self, unit: Unit, dtype: str) -> Fraction:
-        """Cycles per row of a fold: more than 1 for a dtype below the rate of the array."""
-        cycle_flops = self.rates.flops(unit, dtype) / self.rates.clock
-        return Fraction(2 * (unit.rows or 1) * (unit.columns or 1)) / cycle_flops
-
-    def held(self, number: int, statement: Compute, unit: Unit, frame: Frame) -> Fraction:
+    def held(self, part: Part, statement: Compute, unit: Unit, tile: Tile) -> Fraction:
         """Cycles for which one tile holds the array: a fold cannot be shorter than its preload."""
         if self.array_model != NATIVE:
-            return Fraction(self.formula_cycles(number, statement, unit, frame))
-        ins, out = self.tile_types(statement, frame)
-        batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
-        folds = self.folds(unit, batch, n, k)
-        slowness = self.slowness(unit, computed_in(self.program, statement))
-        return folds * max(m, unit.rows or 1) * slowness
+            return Fraction(self.formula_cycles(part, unit, tile))
+        slowness = self.rates.slowness(unit, computed_in(self.program, statement))
+        return stream(tile.product, unit.rows or 1, unit.columns or 1) * slowness
 
     def array_terms(
         self,
@@ -287,41 +241,33 @@ class TileCost:
             )
         )
 
-    def formula_cycles(self, number: int, statement: Compute, unit: Unit, frame: Frame) -> int:
+    def formula_cycles(self, part: Part, unit: Unit, tile: Tile) -> int:
         """The share of one tile, by operations, of the cycles of the whole product.
 
         An array model prices a fold over its whole stream, however the stream is tiled in memory;
         what integer shares leave over is paid by the first tile.
         """
-        total = self.whole_cycles(statement, unit)
-        whole = self.whole_product(statement)
-        total = total * self.executed(number).flops // max(1, self.true(statement).flops)
-        total = -(-total // self.active)
-        share = self.tile_share(statement, frame, total, whole)
-        if any(start for start, _ in frame.values()):
+        total = self.whole_cycles(part.number, unit)
+        whole = prod(self.course.wholes[part.number].product)
+        share = self.tile_share(tile, total, whole)
+        if not part.first:
             return share
-        given = sum(
-            self.tile_share(statement, f, total, whole) * times
-            for f, times in self.lead_frames(number)
-        )
+        tiles = self.course.tiles(part.number)
+        given = sum(self.tile_share(found, total, whole) * times for found, times in tiles)
         return share + total - given
 
-    def tile_share(self, statement: Compute, frame: Frame, total: int, whole: int) -> int:
+    def tile_share(self, tile: Tile, total: int, whole: int) -> int:
         """Cycles of one tile in proportion to its multiply-adds, rounded down."""
-        ins, out = self.tile_types(statement, frame)
-        return total * prod(gemm_shape(statement.op, shapes(ins), out.dims)) * self.active // whole
+        return total * prod(tile.product) * self.active // whole
 
-    def whole_product(self, statement: Compute) -> int:
-        """Multiply-adds of the product, done again or not."""
-        ins, out = self.whole_types(statement)
-        return prod(gemm_shape(statement.op, shapes(ins), out.dims))
-
-    def whole_cycles(self, statement: Compute, unit: Unit) -> int:
-        """Cycles of the whole product by the named array model."""
-        ins, out = self.whole_types(statement)
-        batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
+    def whole_cycles(self, number: int, unit: Unit) -> int:
+        """Cycles of the whole product on one core by the named array model, halos done again."""
+        whole = self.course.wholes[number]
+        batch, m, n, k = whole.product
         formula = FORMULAS[self.array_model]
-        return batch * formula(m, n, k, unit.rows or 1, unit.columns or 1)
+        cycles = batch * formula(m, n, k, unit.rows or 1, unit.columns or 1)
+        cycles = cycles * self.course.executed(number).flops // max(1, whole.work.flops)
+        return -(-cycles // self.active)
 
     @cached_property
     def array_cycles(self) -> int:
@@ -330,67 +276,20 @@ class TileCost:
         for number, placed in enumerate(self.program.statements):
             statement = placed.statement
             if isinstance(statement, Compute) and (unit := self.unit(statement)) is not None:
-                for frame, times in self.lead_frames(number):
-                    cycles += self.held(number, statement, unit, frame) * times
+                cycles += self.all_held(number, statement, unit)
         return -(-cycles.numerator // cycles.denominator)
 
-    def runs(self, loop: int, frame: Frame) -> tuple[Run, ...]:
-        """The runs of a loop; what a named array model leaves over is paid by the first tile."""
-        return runs(self.program, loop, frame, first_alone=self.array_model != NATIVE)
+    def all_held(self, number: int, statement: Compute, unit: Unit) -> Fraction:
+        """Cycles for which all tiles of a statement hold the array of the first core."""
+        if self.array_model != NATIVE:
+            return Fraction(self.whole_cycles(number, unit))
+        slowness = self.rates.slowness(unit, computed_in(self.program, statement))
+        return self.course.streamed(number, unit.rows or 1, unit.columns or 1) * slowness
 
-    def lead_frames(self, number: int) -> list[tuple[Mapping[int, tuple[int, int]], int]]:
-        """The kinds of iterations of a statement on the first core, and how often each occurs."""
-        found: list[tuple[Mapping[int, tuple[int, int]], int]] = [({}, 1)]
-        for loop in self.program.statements[number].loops:
-            parallel = self.program.loops[loop].parallel
-            found = [
-                ({**frame, loop: run.interval}, times * (1 if parallel else run.count))
-                for frame, times in found
-                for run in self.runs(loop, frame)[: 1 if parallel else None]
-            ]
-        return found
-
-    def tile_types(
-        self, statement: Compute, frame: Frame
-    ) -> tuple[tuple[TensorType | None, ...], TensorType]:
-        """The types of operands (fill included) and result of one execution."""
-        spans = region(self.program, self.program.buffers[statement.out], frame)
-        out = TensorType(self.type(statement.out).dtype, shape(spans))
-        inner = {d: (s.start, s.stop) for d, s in enumerate(spans)}
-        ins = tuple(None if o is None else self.tile_type(o, inner, frame) for o in statement.ins)
-        return ins, out
-
-    def tile_type(self, operand: Operand, out: Frame, frame: Frame) -> TensorType:
-        """The type of what an operand reads."""
-        view = self.type(operand.buffer)
-        buffer = self.program.buffers[operand.buffer]
-        lengths: list[int] = []
-        for need, have, extent in zip(operand.axes, buffer.axes, view.dims, strict=True):
-            if need.of is None:
-                lengths.append(span(have, frame, extent).length)
-            else:
-                low, high = need.image(*out[need.of])
-                lengths.append(-(-(high - low) // need.step))
-        return TensorType(view.dtype, tuple(lengths))
-
-    def whole_types(self, statement: Compute) -> tuple[tuple[TensorType | None, ...], TensorType]:
-        """The types of operands and result if nothing were cut."""
-        ins = tuple(None if o is None else self.type(o.buffer) for o in statement.ins)
-        return ins, self.type(statement.out)
-
-    def true(self, statement: Compute) -> Work:
-        """The work of a statement if nothing were cut."""
-        ins, out = self.whole_types(statement)
-        return tile_work(statement.op, statement.attrs, ins, out)
-
-    def executed(self, number: int) -> Work:
-        """The work of all executions of statement ``number``."""
-        return count(self.program).computed[number][0]
-
-    def again(self, number: int, statement: Compute) -> Fraction:
+    def again(self, number: int) -> Fraction:
         """The share of a statement's operations that is done more than once."""
         if number not in self.repeated:
-            true = self.rates.simple(self.true(statement))
-            done = self.rates.simple(self.executed(number))
+            true = self.rates.simple(self.course.wholes[number].work)
+            done = self.rates.simple(self.course.executed(number))
             self.repeated[number] = max(ZERO, 1 - true / done) if done else ZERO
         return self.repeated[number]

@@ -7,32 +7,29 @@ nothing has to be followed backwards. Times of that form become periodic in a un
 state of the resources repeats, relative to itself, whole periods are jumped (notes in docs/).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
 
+from emu.devices.course import Items, Repeat
 from emu.devices.moments import DIGIT, Moment, Passage, Stretch, later, power
 from emu.devices.recorder import Kind, Recorder
-from emu.devices.terms import Key, Settled
+from emu.devices.terms import Event, Key
 from emu.devices.tile_cost import Shares, TileCost
-from emu.ir.regions import Frame, Interval, Run
-from emu.ir.tile import Compute, Fill, Gather, Load, Nest, Placed, Statement, Step, Store
+from emu.devices.wires import (
+    DMA_IN,
+    DMA_OUT,
+    HELD_UP,
+    KEPT_IN,
+    KEPT_OUT,
+    MATRIX,
+    RESOURCES,
+    VECTOR,
+    Wire,
+    wiring_of,
+)
+from emu.ir.tile import Compute, Fill, Gather, Load, Statement, Store
 
-# What is kept on chip is moved by ports and network, not by the engines of device memory.
-RESOURCES = ("dma_in", "dma_out", "matrix", "vector", "kept_in", "kept_out")
-DMA_IN, DMA_OUT, MATRIX, VECTOR, KEPT_IN, KEPT_OUT = range(6)
-HELD_UP = {DMA_OUT: DMA_IN, KEPT_OUT: KEPT_IN}  # by stores, which share the memory with loads
 OPEN = len(RESOURCES)  # entry: when the launch is issued and its memory is free
 FIRST_INPUT = OPEN + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A loop and its body, with statements as numbers."""
-
-    loop: int
-    body: "tuple[int | Branch, ...]"
 
 
 class Clockwork:
@@ -43,20 +40,16 @@ class Clockwork:
         self.cost = cost
         self.program = cost.program
         self.free = free
-        self.charged: list[tuple[int, tuple[tuple[Key, int], ...]]] = []  # (view, shares)
-        self.kinds: dict[tuple[int, tuple[Interval, ...]], Kind] = {}
+        self.charged: list[tuple[int, int, Event]] = []  # (view, node, what takes the time)
+        self.kinds: dict[int, Kind] = {}
+        self.latencies: dict[int, tuple[int, int]] = {}
         self.passages: dict[tuple[int, ...], Passage] = {}
-        self.used_by: dict[Branch, tuple[int, ...]] = {}
-
-    @cached_property
-    def tree(self) -> "tuple[int | Branch, ...]":
-        """The steps of the program with every statement as its number."""
-        return _numbered(self.program.steps, count())
+        self.used_by: dict[int, tuple[int, ...]] = {}
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
         """The views that are loaded, in the order of their entries."""
-        return tuple(i for i, view in enumerate(self.program.views) if view.loaded)
+        return tuple(wiring_of(self.program).inputs)
 
     @cached_property
     def busiest_ps(self) -> int:
@@ -65,10 +58,9 @@ class Clockwork:
         Loads and stores share the memory, so they are one resource here.
         """
         held = dict.fromkeys((-1, *range(len(RESOURCES))), 0)
-        for number, placed in enumerate(self.program.statements):
-            for frame, times in self.cost.lead_frames(number):
-                kind = self.kind(number, placed, frame)
-                held[kind.resource] += kind.busy.ps * times
+        for place, times in enumerate(self.cost.course.times):
+            kind = self.kind(place)
+            held[kind.resource] += kind.busy_ps * times
         for stores, loads in HELD_UP.items():
             held[loads] += held.pop(stores)
         return max(held.values())
@@ -87,29 +79,35 @@ class Clockwork:
             self.passages[entries] = _Stepper(self, entries).passage()
         return self.passages[entries]
 
-    def kind(self, number: int, placed: Placed, frame: Frame) -> Kind:
-        """The kind of an execution of statement ``number`` in ``frame``."""
-        key = (number, tuple([frame[loop] for loop in placed.loops]))
-        if key not in self.kinds:
-            self.kinds[key] = self.new_kind(number, placed.statement, frame)
-        return self.kinds[key]
+    def kind(self, place: int) -> Kind:
+        """The kind of the executions of the part at a place of the course."""
+        found = self.kinds.get(place)
+        if found is None:
+            found = self.kinds[place] = self.new_kind(place)
+        return found
 
-    def new_kind(self, number: int, statement: Statement, frame: Frame) -> Kind:
-        """Price an execution of a statement that was not met in such a frame before."""
-        busy = self.cost.busy(number, statement, frame).settle(self.free)
-        latency = self.cost.latency(statement).settle(self.free)
-        steps = (self.step(statement, part) for part in (busy, latency))
-        return Kind(number, self.resource(statement), busy, latency, *steps)
+    def new_kind(self, place: int) -> Kind:
+        """Price a part."""
+        part = self.cost.course.parts[place]
+        statement = self.program.statements[part.number].statement
+        busy = self.cost.busy(part)
+        took = busy.ps(self.free), self.step(statement, busy)
+        return Kind(part.number, self.resource(statement), busy, *took, *self.latency(part.number))
 
-    def step(self, statement: Statement, settled: Settled) -> int:
-        """The path of one statement alone; what takes no time leaves no trace."""
-        if settled.ps == 0 or isinstance(statement, Fill):
+    def latency(self, number: int) -> tuple[int, int]:
+        """How long the result of a statement is on its way, and the path of that."""
+        if number not in self.latencies:
+            statement = self.program.statements[number].statement
+            latency = self.cost.latency(statement)
+            self.latencies[number] = latency.ps(self.free), self.step(statement, latency)
+        return self.latencies[number]
+
+    def step(self, statement: Statement, event: Event) -> int:
+        """The path of one event alone; what takes no time leaves no trace."""
+        if isinstance(statement, Fill) or event.ps(self.free) == 0:
             return 0
-        node, view = statement.node, self.cost.moved_view(statement)
-        entry = view, tuple(((node, cause), ps) for (_, cause), ps in settled.shares)
-        if entry not in self.charged:
-            self.charged.append(entry)
-        return 1 << (DIGIT * self.charged.index(entry))
+        self.charged.append((self.cost.moved_view(statement), statement.node, event))
+        return 1 << (DIGIT * (len(self.charged) - 1))
 
     def resource(self, statement: Statement) -> int:
         """The resource that a statement holds, -1 for none."""
@@ -124,18 +122,14 @@ class Clockwork:
             case Fill():
                 return -1
 
-    def resources(self, branch: Branch) -> tuple[int, ...]:
+    def resources(self, loop: int) -> tuple[int, ...]:
         """The resources that the body of a loop uses; a store holds up the loads as well."""
-        if branch not in self.used_by:
-            found: set[int] = set()
-            for step in branch.body:
-                if isinstance(step, Branch):
-                    found.update(self.resources(step))
-                else:
-                    found.add(self.resource(self.program.statements[step].statement))
+        if loop not in self.used_by:
+            inside = self.cost.course.inside[loop]
+            found = {self.resource(self.program.statements[n].statement) for n in inside}
             found |= {HELD_UP[resource] for resource in found & HELD_UP.keys()}
-            self.used_by[branch] = tuple(sorted(found - {-1}))
-        return self.used_by[branch]
+            self.used_by[loop] = tuple(sorted(found - {-1}))
+        return self.used_by[loop]
 
     def charges(self, path: int, shares: Shares) -> dict[Key, int]:
         """Picoseconds by (node, cause) of the statements on a path.
@@ -143,31 +137,13 @@ class Clockwork:
         Bytes cost the same whatever they are moved for, so what is compulsory is told only here.
         """
         found: dict[Key, int] = {}
-        for view, entry in self.charged:
+        for view, node, event in self.charged:
             times = path & ((1 << DIGIT) - 1)
             path >>= DIGIT
-            for (node, cause), ps in entry if times else ():
+            for (_, cause), ps in event.settle(self.free).shares if times else ():
                 key = node, shares.cause(view) if cause == "intermediate" else cause
                 found[key] = found.get(key, 0) + times * ps
         return found
-
-
-@dataclass
-class _State:
-    """All times of a core as one list, so that they can be compared, kept and composed.
-
-    First the resources, then for each buffer and version, oldest first, when it is ready and when
-    its last reader is done, then when each output is stored, and the end of everything.
-    """
-
-    moments: list[Moment]
-    slots: list[int]  # position of the oldest version of each buffer
-    depths: list[int]
-    stored: dict[int, int] = field(default_factory=dict[int, int])
-
-    @property
-    def end(self) -> int:
-        return len(self.moments) - 1
 
 
 class _Stepper:
@@ -181,215 +157,114 @@ class _Stepper:
         recorder: Recorder | None = None,
     ) -> None:
         self.clockwork = clockwork
-        self.program = clockwork.program
         self.stepwise = stepwise
         self.recorder = recorder
-        self.entries = {
-            view: Moment(entries[FIRST_INPUT + i], FIRST_INPUT + i)
-            for i, view in enumerate(clockwork.inputs)
-        }
-        self.state = self.start(entries)
-
-    def start(self, entries: tuple[int, ...]) -> _State:
-        moments = [Moment(entries[i], i) for i in range(len(RESOURCES))]
+        self.wiring = wiring_of(clockwork.program)
+        self.end = self.wiring.end
         opened = Moment(entries[OPEN], OPEN)
-        slots: list[int] = []
-        for buffer in self.program.buffers:
-            slots.append(len(moments))
-            moments += [opened, opened] * buffer.depth
-        stored: dict[int, int] = {}
-        for placed in self.program.statements:
-            if isinstance(placed.statement, Store) and placed.statement.view not in stored:
-                stored[placed.statement.view] = len(moments)
-                moments.append(opened)
-        moments.append(opened)
-        return _State(moments, slots, [b.depth for b in self.program.buffers], stored)
+        resources = [Moment(entries[i], i) for i in range(len(RESOURCES))]
+        arrived = [Moment(entries[i], i) for i in range(FIRST_INPUT, len(entries))]
+        # Where each time stands is told by wires.py.
+        self.moments = [*resources, *[opened] * (self.end + 1 - len(RESOURCES)), *arrived]
 
     def passage(self) -> Passage:
-        self.steps(self.clockwork.tree, {})
-        moments = self.state.moments
+        self.steps(self.clockwork.cost.course.items)
+        moments = self.moments
         return Passage(
             tuple(moments[: len(RESOURCES)]),
-            {view: moments[i] for view, i in self.state.stored.items()},
-            moments[self.state.end],
+            {view: moments[place] for view, place in self.wiring.stored.items()},
+            moments[self.end],
         )
 
-    def steps(self, body: tuple[int | Branch, ...], frame: dict[int, Interval]) -> None:
-        for step in body:
-            if isinstance(step, Branch):
-                self.nest(step, frame)
+    def steps(self, items: Items) -> None:
+        for item in items:
+            if isinstance(item, int):
+                kind = self.clockwork.kind(item)
+                self.execute(kind, self.wiring.wires[kind.number])
             else:
-                self.execute(step, frame)
+                self.repeat(item)
 
-    def nest(self, nest: Branch, frame: dict[int, Interval]) -> None:
-        """The first core does the first iteration of each parallel loop, and all of the others."""
-        found = self.clockwork.cost.runs(nest.loop, frame)
-        if self.program.loops[nest.loop].parallel:
-            found = (Run(found[0].interval, 1),)
-        for run in found:
-            self.repeat(nest, run, {**frame, nest.loop: run.interval})
-
-    def execute(self, number: int, frame: Frame) -> None:
-        placed = self.program.statements[number]
-        kind = self.clockwork.kind(number, placed, frame)
-        match statement := placed.statement:
-            case Load():
-                self.load(statement.buffer, self.entries[self.view(statement.buffer)], kind)
-            case Gather():
-                self.gather(statement, kind)
-            case Fill():
-                self.renew(statement.buffer, self.room(statement.buffer, None))
-            case Store():
-                self.store(statement, kind)
-            case Compute():
-                self.compute(statement, kind)
-
-    def view(self, buffer: int) -> int:
-        return self.program.buffers[buffer].value
-
-    def load(self, buffer: int, arrived: Moment, kind: Kind) -> None:
-        start = later(self.state.moments[kind.resource], arrived)
-        done = self.hold(kind, self.room(buffer, start))
-        self.renew(buffer, self.ready(kind, done))
-
-    def gather(self, statement: Gather, kind: Kind) -> None:
-        ready, _ = self.current(statement.index)
-        moments = self.state.moments
-        start = later(moments[kind.resource], self.entries[statement.table])
-        start = later(start, moments[ready])
-        done = self.hold(kind, self.room(statement.buffer, start))
-        self.used(statement.index, done)
-        self.renew(statement.buffer, self.ready(kind, done))
-
-    def store(self, statement: Store, kind: Kind) -> None:
-        moments = self.state.moments
-        ready, _ = self.current(statement.buffer)
-        done = self.hold(kind, later(moments[kind.resource], moments[ready]))
-        self.used(statement.buffer, done)
-        # Reads and writes share the memory: while a store moves, the load engine stands still.
-        loads = HELD_UP[kind.resource]
-        moments[loads] = moments[loads].after(kind.busy.ps, kind.busy_step)
-        moments[self.state.end] = later(moments[self.state.end], moments[loads])
-        place = self.state.stored[statement.view]
-        moments[place] = later(moments[place], done)
-
-    def compute(self, statement: Compute, kind: Kind) -> None:
-        moments = self.state.moments
+    def execute(self, kind: Kind, wire: Wire) -> None:
+        """Wait, hold the resource, and set what others wait for; nothing ends later than that."""
+        moments = self.moments
+        if kind.resource < 0:  # a fill takes no time
+            self.renew(wire, later(*[moments[place] for place in wire.waits]))
+            return
         start = moments[kind.resource]
-        read = [o.buffer for o in statement.ins if o is not None]
-        for buffer in read:
-            start = later(start, moments[self.current(buffer)[0]])
-        updates = statement.accumulate or statement.out in read
-        if updates:
-            ready, used = self.current(statement.out)
-            start = later(later(start, moments[ready]), moments[used])
-        else:
-            start = self.room(statement.out, start)
-        done = self.hold(kind, start)
-        for buffer in read:
-            self.used(buffer, done)
-        result = self.ready(kind, done)
-        if updates:
-            self.update(statement.out, result)
-        else:
-            self.renew(statement.out, result)
-
-    def hold(self, kind: Kind, start: Moment) -> Moment:
-        """Take the resource from ``start`` on; it is free again when the event is done."""
-        done = start.after(kind.busy.ps, kind.busy_step)
-        self.state.moments[kind.resource] = done
+        for place in wire.waits:
+            start = later(start, moments[place])
+        moments[kind.resource] = done = start.after(kind.busy_ps, kind.busy_step)
         if self.recorder is not None:
             self.recorder.hold(kind, start.ps, done.ps)
-        return done
+        for place in wire.used:
+            moments[place] = later(moments[place], done)
+        result = done.after(kind.latency_ps, kind.latency_step) if kind.latency_ps else done
+        moments[self.end] = later(moments[self.end], result)
+        if wire.stored >= 0:
+            self.store(kind, wire, done)
+        elif wire.updates:
+            moments[wire.newest] = result
+            moments[wire.newest + 1] = later(moments[wire.newest + 1], result)
+        else:
+            self.renew(wire, result)
 
-    def ready(self, kind: Kind, done: Moment) -> Moment:
-        """When the result can be read; nothing ends later than that."""
-        result = done.after(kind.latency.ps, kind.latency_step) if kind.latency.ps else done
-        end = self.state.end
-        self.state.moments[end] = later(self.state.moments[end], result)
-        return result
+    def store(self, kind: Kind, wire: Wire, done: Moment) -> None:
+        """Reads and writes share the memory: while a store moves, the load engine stands still."""
+        moments, loads = self.moments, HELD_UP[kind.resource]
+        moments[loads] = moments[loads].after(kind.busy_ps, kind.busy_step)
+        moments[self.end] = later(moments[self.end], moments[loads])
+        moments[wire.stored] = later(moments[wire.stored], done)
 
-    def current(self, buffer: int) -> tuple[int, int]:
-        """Where the newest version of a buffer keeps its ready time and its last use."""
-        place = self.state.slots[buffer] + 2 * (self.state.depths[buffer] - 1)
-        return place, place + 1
-
-    def room(self, buffer: int, start: Moment | None) -> Moment:
-        """The first moment from ``start`` on at which the oldest version may be overwritten."""
-        moments, place = self.state.moments, self.state.slots[buffer]
-        first = moments[place] if start is None else later(start, moments[place])
-        return later(first, moments[place + 1])
-
-    def renew(self, buffer: int, ready: Moment) -> None:
+    def renew(self, wire: Wire, ready: Moment) -> None:
         """Put a new version in the place of the oldest."""
-        moments, place = self.state.moments, self.state.slots[buffer]
-        last = place + 2 * (self.state.depths[buffer] - 1)
-        moments[place:last] = moments[place + 2 : last + 2]
+        moments, first, last = self.moments, wire.oldest, wire.newest
+        if first != last:
+            moments[first:last] = moments[first + 2 : last + 2]
         moments[last] = moments[last + 1] = ready
 
-    def update(self, buffer: int, ready: Moment) -> None:
-        place, used = self.current(buffer)
-        self.state.moments[place] = ready
-        self.state.moments[used] = later(self.state.moments[used], ready)
-
-    def used(self, buffer: int, done: Moment) -> None:
-        _, used = self.current(buffer)
-        moments, end = self.state.moments, self.state.end
-        moments[used] = later(moments[used], done)
-        moments[end] = later(moments[end], done)
-
-    def repeat(self, nest: Branch, run: Run, frame: dict[int, Interval]) -> None:
+    def repeat(self, repeat: Repeat) -> None:
         """Do the iterations of a run; when the state repeats, jump over whole periods."""
         done = 0
         seen: dict[tuple[int, ...], int] = {}
-        while done < run.count:
-            if run.count - done > 3 and not self.stepwise:
-                state = self.relative(nest)
+        while done < repeat.count:
+            if repeat.count - done > 3 and not self.stepwise:
+                state = self.relative(repeat.loop)
                 period = done - seen[state] if state in seen else 0
-                if period and (run.count - done) // period > 2:
-                    done += self.jump(nest, frame, period, (run.count - done) // period)
+                if period and (repeat.count - done) // period > 2:
+                    done += self.jump(repeat, period, (repeat.count - done) // period)
                     seen.clear()
                     continue
                 seen[state] = done
-            self.steps(nest.body, frame)
+            self.steps(repeat.body)
             done += 1
 
-    def relative(self, nest: Branch) -> tuple[int, ...]:
+    def relative(self, loop: int) -> tuple[int, ...]:
         """The state as the loop sees it: times before all resources that it uses are the same."""
-        moments = self.state.moments
-        resources = self.clockwork.resources(nest)
-        last = moments[self.state.end].ps
-        floor = min((moments[r].ps for r in resources), default=last)
-        frees = [moments[r].ps - last for r in resources]
-        rest = [max(m.ps, floor) - last for m in moments[len(RESOURCES) :]]
-        return (*frees, *rest)
+        moments = self.moments
+        last = moments[self.end].ps
+        frees = [moments[r].ps - last for r in self.clockwork.resources(loop)]
+        floor = min(frees, default=0)
+        times = [m.ps - last for m in moments[len(RESOURCES) : self.end + 1]]
+        return (*frees, *[floor if ps < floor else ps for ps in times])
 
-    def jump(self, nest: Branch, frame: dict[int, Interval], period: int, times: int) -> int:
+    def jump(self, repeat: Repeat, period: int, times: int) -> int:
         """Advance by ``times`` periods: step one to learn how paths run through it, then repeat it.
 
         A time whose path through a period comes from another time has that one's past, so the map
-        of pasts is applied once per period, by squaring.
+        of pasts is applied once per period.
         """
-        before, end = self.state.moments, self.state.end
+        before = self.moments
         begun = 0 if self.recorder is None else len(self.recorder.held)
-        self.state.moments = [Moment(m.ps, i) for i, m in enumerate(before)]
+        self.moments = [Moment(m.ps, i) for i, m in enumerate(before)]
         for _ in range(period):
-            self.steps(nest.body, frame)
+            self.steps(repeat.body)
         if self.recorder is not None:
-            self.recorder.repeat(begun, times, self.state.moments[end].ps - before[end].ps)
-        one = [Stretch(m.origin, m.ps - before[m.origin].ps, m.path) for m in self.state.moments]
-        self.state.moments = [
+            every_ps = self.moments[self.end].ps - before[self.end].ps
+            self.recorder.repeat(begun, times, every_ps)
+        one = [Stretch(m.origin, m.ps - before[m.origin].ps, m.path) for m in self.moments]
+        self.moments = [
             Moment(past.ps + stretch.ps, past.origin, past.path + stretch.path)
             for stretch in power(one, times)
             for past in (before[stretch.origin],)
         ]
         return period * times
-
-
-def _numbered(steps: tuple[Step, ...], numbers: Iterator[int]) -> tuple[int | Branch, ...]:
-    return tuple(
-        Branch(step.loop, _numbered(step.body, numbers))
-        if isinstance(step, Nest)
-        else next(numbers)
-        for step in steps
-    )

@@ -267,7 +267,7 @@ class Waves:
         chip = self.rate(statement) * self.rates.cores
         peak = max(chip, self.peak(statement)) if products else chip
         simple = self.rates.simple(self.counts.computed[number][0]) * tiles / self.tiles
-        again = self.cost.again(number, statement)
+        again = self.cost.again(number)
         slots = simple if products else 2 * simple
         whole = self.cost.type(statement.out)
         placed = 2 * moved_elements(statement, whole) * Fraction(tiles, self.tiles)

@@ -71,7 +71,7 @@ class Prices:
         bindings = tuple(b for group in fused.groups for b in self.bind(group))
         selector, schedule = self.selector, Schedule(fused.graph, bindings)
         device, over = selector.device, selector.over_capacity
-        return device.simulate(plan(schedule, device.machine, over_capacity=over)).total_ps
+        return device.latency_ps(plan(schedule, device.machine, over_capacity=over))
 
     def bind(self, group: Group) -> list[Binding]:
         """What computes a group; names do not matter to its price."""

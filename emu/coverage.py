@@ -168,7 +168,7 @@ class _Bench:
         stack, chip = self.executable.compiled.stack, self.executable.chip
         asked: list[Body] = []
         planned = fastest(self.graph, stack, chip, Watch(), library=stock.library_asking(asked))
-        return Priced(chip.simulate(planned[2]).total_ps, tuple(dict.fromkeys(asked)))
+        return Priced(chip.latency_ps(planned[2]), tuple(dict.fromkeys(asked)))
 
 
 def _is_missing(stock: Stock, kernel: Kernel) -> bool:

@@ -90,12 +90,12 @@ class _Case:
         if chip.machine.grid:
             return most
         first = self.plan(most)
-        best, best_schedule, best_ps = most, first[1], chip.simulate(first[2]).total_ps
+        best, best_schedule, best_ps = most, first[1], chip.latency_ps(first[2])
         for cores in _smaller(most):
             if chip.busy_ps(first[2], cores) >= best_ps:
                 break
             _, schedule, program = self.plan(cores)
-            ps = best_ps if schedule == best_schedule else chip.simulate(program).total_ps
+            ps = best_ps if schedule == best_schedule else chip.latency_ps(program)
             if ps < best_ps:
                 best, best_schedule, best_ps = cores, schedule, ps
         return best
@@ -204,8 +204,8 @@ class _Case:
         A decision under ``code`` says which, about the ``nodes`` of the fastest other schedule.
         """
         fused, schedule, program = best
-        without = self.chip.simulate(program).total_ps
-        times = [self.chip.simulate(made).total_ps for _, made in plans]
+        without = self.chip.latency_ps(program)
+        times = [self.chip.latency_ps(made) for _, made in plans]
         ps = min(times)
         chosen, made = plans[times.index(ps)]
         why = f"the whole run is {'not slower' if ps <= without else 'slower'} with {what}"

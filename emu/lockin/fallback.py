@@ -64,7 +64,7 @@ class Case:
 
     def speed_up(self, chip: Device) -> float:
         """The time of the host alone over that of the chip with the host, both simulated."""
-        return chip.simulate(self.alone).total_ps / chip.simulate(self.program).total_ps
+        return chip.latency_ps(self.alone) / chip.latency_ps(self.program)
 
     def without_graphs(self) -> "Case":
         """The case where every launch is issued by itself."""

@@ -119,7 +119,7 @@ def counted(case: Case) -> dict[str, float]:
     assert case.workload is not None
     program = _program(case.workload, compiled(case))
     chip = make_device(case.chip, NATIVE, case.stack.changes)
-    holds, total = chip.holds(program, stepwise=True), chip.simulate(program).total_ps
+    holds, total = chip.holds(program, stepwise=True), chip.latency_ps(program)
     return {name: 100 * COUNTERS[name](holds) / total for name, _ in case.counters}
 
 

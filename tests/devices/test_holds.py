@@ -12,7 +12,8 @@ from emu.devices.holds import HOST, LINK, NAMES, Hold
 from emu.devices.recorder import Recorder
 from emu.devices.terms import exact
 from emu.devices.tile_cost import Shares
-from emu.devices.timeline import OPEN, RESOURCES, Clockwork
+from emu.devices.timeline import OPEN, Clockwork
+from emu.devices.wires import RESOURCES
 from emu.ir.program import Copy, Launch
 from emu.pipeline import Executable, compile
 
@@ -50,11 +51,10 @@ def test_a_resource_does_one_thing_at_a_time_within_the_run(device: str, fallbac
 def in_closed_form(clockwork: Clockwork) -> Counter[str]:
     """For how long a program holds each resource: its kinds of iterations, times how often."""
     sums: Counter[str] = Counter()
-    for number, placed in enumerate(clockwork.program.statements):
-        for frame, times in clockwork.cost.lead_frames(number):
-            kind = clockwork.kind(number, placed, frame)
-            if kind.busy.ps:
-                sums[NAMES[RESOURCES[kind.resource]]] += kind.busy.ps * times
+    for place, times in enumerate(clockwork.cost.course.times):
+        kind = clockwork.kind(place)
+        if kind.busy_ps:
+            sums[NAMES[RESOURCES[kind.resource]]] += kind.busy_ps * times
     return sums
 
 

@@ -10,6 +10,7 @@ from emu.devices.gpu import GpuDevice
 from emu.devices.make import make_device
 from emu.devices.terms import Term
 from emu.devices.tile_cost import Shares, TileCost, computed_in
+from emu.devices.tile_shapes import Tile
 from emu.ir.body import Body
 from emu.ir.tile import Compute, TileProgram
 from emu.kernels.tiling import Tiling
@@ -84,10 +85,13 @@ def test_an_array_streams_narrow_rows_at_the_rate_of_its_datasheet(
 def held(chip: Device, dtype: str) -> Fraction:
     program = program_of(product(dtype, 512, 256, 256), Tiling((512, 256), cores=1))
     cost = TileCost(program, chip.rates, Shares())
-    (first, *_) = computes(program)
-    unit = cost.unit(first)
+    part = next(p for p in cost.course.parts if isinstance(p.shape, Tile))
+    statement = program.statements[part.number].statement
+    assert isinstance(part.shape, Tile)
+    assert isinstance(statement, Compute)
+    unit = cost.unit(statement)
     assert unit is not None
-    return cost.held(0, first, unit, {})
+    return cost.held(part, statement, unit, part.shape)
 
 
 def test_a_product_is_computed_in_the_type_of_its_factors_and_the_rest_in_that_of_its_result() -> (

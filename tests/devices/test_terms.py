@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.devices.terms import Event, Phase, Term, settle
+from emu.devices.terms import Event, Phase, Term, duration, settle
 from emu.ir.trace import CAUSES
 
 TERMS = st.builds(
@@ -31,6 +31,13 @@ def test_shares_sum_to_the_duration_and_none_is_negative(phases: tuple[Phase, ..
 
     assert sum(ps for _, ps in settled.shares) == settled.ps
     assert all(ps > 0 for _, ps in settled.shares)
+
+
+@given(phases=PHASES, free=st.frozensets(st.sampled_from(CAUSES)))
+def test_a_duration_without_shares_is_that_of_the_shares(
+    phases: tuple[Phase, ...], free: frozenset[str]
+) -> None:
+    assert duration(phases, free) == Event(phases).ps(free) == settle(phases, free).ps
 
 
 @given(phases=PHASES, free=st.frozensets(st.sampled_from(CAUSES)))
