@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 
-from emu.devices.driver import plan
+from emu.devices.driver import captured, plan
 from emu.ir.body import Body, body_of
 from emu.ir.count import count
 from emu.ir.fusion.pricing import Quote
@@ -21,15 +21,22 @@ from emu.tiles import Choice
 class Prices:
     """The prices of one graph under one selector, by the chip's own clock."""
 
-    def __init__(self, graph: Graph, selector: Selector, near: Selector | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        selector: Selector,
+        near: Selector | None = None,
+        replays: bool = False,
+    ) -> None:
         """Ask ``selector`` for kernels of groups of ``graph``.
 
         Groups alone are priced with the kernels of ``near``, which may have fewer cores; whole runs
-        never are.
+        never are. With ``replays`` their launches are issued as graphs.
         """
         self.graph = graph
         self.selector = selector
         self.near = near or selector
+        self.replays = replays
         self.bodies: dict[tuple[int, ...], Body] = {}
         self.bound: dict[tuple[str, ...], list[Binding]] = {}
         self.runs: dict[frozenset[tuple[str, ...]], int] = {}
@@ -71,7 +78,8 @@ class Prices:
         bindings = tuple(b for group in fused.groups for b in self.bind(group))
         selector, schedule = self.selector, Schedule(fused.graph, bindings)
         device, over = selector.device, selector.over_capacity
-        return device.latency_ps(plan(schedule, device.machine, over_capacity=over))
+        program = plan(schedule, device.machine, over_capacity=over)
+        return device.latency_ps(captured(program) if self.replays else program)
 
     def bind(self, group: Group) -> list[Binding]:
         """What computes a group; names do not matter to its price."""

@@ -47,15 +47,15 @@ def fastest(
             f"--residency on: what is on chip does not outlive a launch on {chip.name}"
         )
     case = _Case(graph, _alike(graph), stack, chip, library or LIBRARIES[stack.kernels], watch)
-    cores = chip.memo(("cores", case.alike, stack, case.library), case.best_cores)
-    best = case.plan(cores)
-    if stack.compiler.tiling == "tuned":
-        with watch.timed("tune"):
-            best = case.tuned(best, cores, database)
-    if stack.compiler.residency == "on":
-        with watch.timed("keep on chip"):
-            best = case.resident(best)
-    return case.replayed(best) if stack.compiler.graph_replay == "on" else best
+    cores = case.cores()
+    best = case.finished(cores, database)
+    if stack.compiler.graph_replay == "off":
+        return best
+    graphs = replace(case, replays=True, plans={})
+    fewer = graphs.cores()
+    if graphs.plan(fewer)[1].bindings == case.plan(cores)[1].bindings:
+        return case.replayed(best, best)
+    return case.replayed(best, graphs.finished(fewer, database))
 
 
 def _alike(graph: Graph) -> Alike:
@@ -69,7 +69,10 @@ FEW = 4  # cores of which every number is tried
 
 @dataclass(frozen=True)
 class _Case:
-    """A graph to be compiled with one library on one chip."""
+    """A graph to be compiled with one library on one chip.
+
+    Whole runs are timed as if launches were issued one by one, or as graphs that it ``replays``.
+    """
 
     graph: Graph
     alike: Alike
@@ -78,6 +81,27 @@ class _Case:
     library: Library
     watch: Watch
     plans: dict[int, Planned] = field(default_factory=dict[int, Planned])
+    replays: bool = False
+
+    def latency_ps(self, program: Program) -> int:
+        """How long a whole run takes."""
+        return self.chip.latency_ps(captured(program) if self.replays else program)
+
+    def cores(self) -> int:
+        """The number of cores to use, found once for graphs that are alike."""
+        key = "cores", self.alike, self.stack, self.library, self.replays
+        return self.chip.memo(key, self.best_cores)
+
+    def finished(self, cores: int, database: TuningDatabase | None) -> Planned:
+        """The plan with at most ``cores`` cores, tuned and with values kept on chip if asked."""
+        best = self.plan(cores)
+        if self.stack.compiler.tiling == "tuned":
+            with self.watch.timed("tune"):
+                best = self.tuned(best, cores, database)
+        if self.stack.compiler.residency == "on":
+            with self.watch.timed("keep on chip"):
+                best = self.resident(best)
+        return best
 
     def best_cores(self) -> int:
         """The number of cores to use.
@@ -90,12 +114,12 @@ class _Case:
         if chip.machine.grid:
             return most
         first = self.plan(most)
-        best, best_schedule, best_ps = most, first[1], chip.latency_ps(first[2])
+        best, best_schedule, best_ps = most, first[1], self.latency_ps(first[2])
         for cores in _smaller(most):
             if chip.busy_ps(first[2], cores) >= best_ps:
                 break
             _, schedule, program = self.plan(cores)
-            ps = best_ps if schedule == best_schedule else chip.latency_ps(program)
+            ps = best_ps if schedule == best_schedule else self.latency_ps(program)
             if ps < best_ps:
                 best, best_schedule, best_ps = cores, schedule, ps
         return best
@@ -143,13 +167,15 @@ class _Case:
         Whole runs are those of ``selector``, groups alone are priced by ``near``.
         """
         scope, decider = self.stack.compiler.scope, self.stack.compiler.decider
-        asked = selector if asks_device(scope, decider) else None
+        asked = (selector, self.replays) if asks_device(scope, decider) else None
+        key = self.alike, scope, decider, asked
 
         def choose() -> Decided:
-            fused = decide(self.graph, scope, decider, Prices(self.graph, selector, near))
+            prices = Prices(self.graph, selector, near, self.replays)
+            fused = decide(self.graph, scope, decider, prices)
             return fused.scope, fused.groups, fused.decisions
 
-        return Fused(self.graph, *self.chip.memo((self.alike, scope, decider, asked), choose))
+        return Fused(self.graph, *self.chip.memo(key, choose))
 
     def tuned(self, best: Planned, cores: int, database: TuningDatabase | None) -> Planned:
         """Tune what the compiler generated; the menu's tiles stay if a whole run is faster so."""
@@ -178,14 +204,16 @@ class _Case:
         plans = self.plans_of(kept)
         return self.not_slower(best, plans, "residency:run", "kept values", _kept_makers)
 
-    def replayed(self, best: Planned) -> Planned:
-        """The plan whose launches are issued as graphs, or the given one if its run is faster.
+    def replayed(self, best: Planned, other: Planned) -> Planned:
+        """The fastest of two plans with launches issued as graphs, or ``best`` as it is.
 
-        Raises Unsupported for a chip that replays no graphs.
+        ``other`` was chosen for graphs. Raises Unsupported for a chip that replays no graphs.
         """
-        _, schedule, program = best
-        plans = [(schedule, captured(program))]
-        return self.not_slower(best, plans, "replay:run", "graphs", _launched)
+        replays = [self.chip.latency_ps(captured(plan[2])) for plan in (best, other)]
+        faster = replays[1] < min(replays[0], self.latency_ps(best[2]))
+        chosen = other if faster else best
+        plans = [(chosen[1], captured(chosen[2]))]
+        return self.not_slower(chosen, plans, "replay:run", "graphs", _launched)
 
     def plans_of(self, schedules: Sequence[Schedule]) -> Plans:
         """Each schedule with its commands."""
@@ -204,8 +232,8 @@ class _Case:
         A decision under ``code`` says which, about the ``nodes`` of the fastest other schedule.
         """
         fused, schedule, program = best
-        without = self.chip.latency_ps(program)
-        times = [self.chip.latency_ps(made) for _, made in plans]
+        without = self.latency_ps(program)
+        times = [self.latency_ps(made) for _, made in plans]
         ps = min(times)
         chosen, made = plans[times.index(ps)]
         why = f"the whole run is {'not slower' if ps <= without else 'slower'} with {what}"

@@ -8,6 +8,7 @@ import pytest
 
 import emu
 from emu.cli import main
+from emu.devices.driver import captured
 from emu.dump import Watch
 from emu.ir.errors import Unsupported
 from emu.ir.program import HostCall, Launch, Replay
@@ -90,3 +91,27 @@ def test_the_flag_is_in_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'maybe'" in capsys.readouterr().err
     assert main(["run", "mlp", "--device", "npu", "--graph-replay", "on"]) == 4
     assert "npu: replays no graphs: no launch.replay_us in" in capsys.readouterr().err
+
+
+def test_groups_are_chosen_for_launches_that_a_graph_replays() -> None:
+    """Where a launch takes long a chain saves one, which is worth little within a graph."""
+    facts = ("launch.start_us=60", "launch.replayed_us=0.1")
+    off, on = (
+        emu.compile(
+            "wide_chain",
+            device="h100_sxm",
+            dtype="fp16",
+            fusion="global",
+            decider="search",
+            facts=facts,
+            graph_replay=switch,
+        )
+        for switch in ("off", "on")
+    )
+
+    as_before = off.chip.latency_ps(captured(off.compiled.program))
+    assert on.compiled.trace.total_ps < as_before
+    assert len(on.compiled.fused.groups) > len(off.compiled.fused.groups)
+    (said,) = (d for d in on.compiled.schedule.decisions if d.code == "replay:run")
+    assert said.ok
+    assert said.numbers["run_ps"] == on.compiled.trace.total_ps
