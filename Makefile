@@ -9,7 +9,7 @@ JOBS ?= 2
 CAN := import sys, venv, ensurepip; print("yes" if sys.version_info >= (3, 11) else "")
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell $(p) -c '$(CAN)' 2>/dev/null),$(p))))
 
-.PHONY: demo test dev lint types wheel-test matrix bench fuzz clean
+.PHONY: demo test dev lint types onnx wheel-test matrix bench fuzz clean
 
 demo: $(VENV)/.run  ## make the environment, then run one model on one simulated chip
 	$(BIN)/emu run resnet50 --device systolic --fusion global
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev  ## check style and format
 
 types: dev  ## check types
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+onnx: $(VENV)/.dev  ## run all of ONNX's tests of backends on three devices
+	$(BIN)/python -m benches.onnx_tests
 
 wheel-test: $(VENV)/.dev  ## run the tests on the built wheel, in a folder without the checkout
 	rm -rf build && $(PIP) wheel --no-deps --wheel-dir build/wheel .

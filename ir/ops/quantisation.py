@@ -23,7 +23,7 @@ from emu.ir.types import NAMES, NUMPY, REALS, Array, TensorType, narrowed, summi
 EIGHT_BITS = ("i8", "ui8")
 QUANTISED = (*EIGHT_BITS, "f8E4M3FN")
 # What can be read back as a real number: eight bits, and the sums of products of them.
-STORED = (*QUANTISED, "i16", "i32", "f32")
+STORED = (*QUANTISED, "i16", "ui16", "i32", "f32")
 FAR = float(2**24)  # stands for infinity: far outside of eight bits, and exact in f32
 
 

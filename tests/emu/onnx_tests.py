@@ -1,9 +1,12 @@
 """ONNX's own tests of a backend, each with what came of it; a raise or a skip is not a pass."""
 
+import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest import SkipTest, TestCase
 
@@ -19,16 +22,10 @@ RANDOM = (
     *("Bernoulli", "Multinomial"),
 )
 LONGEST_REASON = 300  # characters
-ONE_ULP = "differs by one unit in the last place of f16, which is more than the 1e-3 of the test"
-# Tests whose values emu does not give, each with the reason.
-KNOWN_WRONG = {
-    "test_attention_4d_causal_fp16": ONE_ULP,
-    "test_attention_4d_causal_fp16_expanded": ONE_ULP,
-    "test_resize_downsample_scales_linear_align_corners": (
-        "the last column is at the last of the input, as align_corners says; ONNX takes the scale"
-        " before the output size is rounded down, and ends at 3.14"
-    ),
-}
+# Tests that do not pass, each with its reason and a link to where it is explained.
+FAILURES: Mapping[str, Mapping[str, str]] = tomllib.loads(
+    (Path(__file__).parent / "data" / "onnx_failures.toml").read_text("utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Outcome:
         return f"{self.kind:<8} {self.name}: {self.reason}"
 
 
+@cache
 def items(device: str) -> dict[str, Item]:
     """Every test of the runner for a device, by name, in the order of names."""
     with warnings.catch_warnings():
@@ -57,6 +55,11 @@ def outcomes(device: str, first: int = 0, step: int = 1) -> Iterator[Outcome]:
     """Run the tests ``first``, ``first + step``, ... on a device."""
     found = items(device)
     return (outcome(name, found[name]) for name in list(found)[first::step])
+
+
+def surprises(found: Iterable[Outcome]) -> list[str]:
+    """What is not as FAILURES says: a test that does not pass, or one there that does."""
+    return [str(o) for o in found if (o.kind == "passed") == (o.name in FAILURES)]
 
 
 def outcome(name: str, item: Item) -> Outcome:

@@ -224,3 +224,18 @@ def test_without_pillow_the_extra_that_has_it_is_named(
     model, given = image_decoder(encoded("PNG"))
     with pytest.raises(MissingExtra, match=r"node 'picture'.*pip install 'emu\[image\]'"):
         to_graph(opened(tmp_path, model), {}, {"x": given})
+
+
+def test_an_optional_is_the_value_that_it_holds_or_none() -> None:
+    tensor = helper.make_tensor_type_proto(TensorProto.FLOAT, [2, 3])
+    nodes = [
+        node("Optional", ["x"], "full"),
+        node("Optional", [], "empty", type=tensor),
+        node("OptionalHasElement", ["full"], "yes"),
+        node("OptionalHasElement", ["empty"], "no"),
+        node("OptionalGetElement", ["full"], "y"),
+    ]
+    results = [unshaped(name) for name in ("yes", "no", "y")]
+    yes, no, y = backend.prepare(proto(nodes, [value("x", [2, 3])], results, opset=18)).run([X])
+    assert (bool(yes), bool(no)) == (True, False)
+    np.testing.assert_array_equal(y, X)
