@@ -6,6 +6,7 @@ moves bytes of the device's own element type and layout from and to a buffer of 
 """
 
 from dataclasses import replace
+from fractions import Fraction
 
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, exact, fixed_ps, one
@@ -28,6 +29,11 @@ def calling(body: Body, rates: Rates) -> tuple[Phase, ...]:
     memory = Term("host", exact(moved), rates.host_memory)
     dispatch = fixed_ps("host", facts.dispatch_us)
     return (Phase(((dispatch, operations), (dispatch, memory))),)
+
+
+def least_call_ps(body: Body, rates: Rates) -> Fraction:
+    """A bound on a call that computes a body, alone or with more: its operations at their rate."""
+    return rates.simple(whole_work(body)) / (exact(rates.sheet.host.gflops) / 1000)
 
 
 def crossing(copy: Copy, rates: Rates) -> tuple[Phase, ...]:

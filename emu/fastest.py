@@ -35,24 +35,26 @@ def fastest(
     watch: Watch,
     database: TuningDatabase | None = None,
     library: Library | None = None,
+    all_cores: bool = False,
 ) -> Planned:
     """The plan whose whole run is fastest, over the counts of cores that could be used.
 
     What was decided for an equal graph on the chip before is not decided again. Tuned tiles come
     last: groups and cores are those that are fastest with the tiles of the menus. They are looked
     up in a ``database`` and kept there. A ``library`` stands for the one that the stack names.
+    With ``all_cores`` no fewer are tried, so that the run is as fast or slower.
     """
     if stack.compiler.residency == "on" and chip.machine.grid:
         raise Unsupported(
             f"--residency on: what is on chip does not outlive a launch on {chip.name}"
         )
     case = _Case(graph, _alike(graph), stack, chip, library or LIBRARIES[stack.kernels], watch)
-    cores = case.cores()
+    cores = chip.machine.cores if all_cores else case.cores()
     best = case.finished(cores, database)
     if stack.compiler.graph_replay == "off":
         return best
     graphs = replace(case, replays=True, plans={})
-    fewer = graphs.cores()
+    fewer = cores if all_cores else graphs.cores()
     if graphs.plan(fewer)[1].bindings == case.plan(cores)[1].bindings:
         return case.replayed(best, best)
     return case.replayed(best, graphs.finished(fewer, database))

@@ -49,8 +49,7 @@ def library_of(choice: Choice, catalogue: Catalogue) -> Library:
     A kernel takes only what the tables have that its part shares with whoever asks: the front end
     that dispatches op by op, or the compiler; and only in layouts that the chip holds too.
     """
-    eager = choice["front_end"][0].fact("mode") == "eager"
-    asking = choice["front_end" if eager else "compiler"]
+    asking = asking_of(choice)
     libraries = [LIBRARIES[part.fact("depth")] for part in choice["kernels"]]
     kernels = [
         kernel
@@ -71,6 +70,19 @@ def registered(part: Part, ops: frozenset[str], layouts: frozenset[str]) -> Iter
     ops |= CONVERSIONS if len(layouts) > 1 else frozenset()
     for kernel in LIBRARIES[part.fact("depth")].kernels:
         yield replace(kernel, claims=Agreed(Registered(kernel.claims, ops), layouts))
+
+
+def listed(choice: Choice, catalogue: Catalogue) -> frozenset[str]:
+    """The ops that kernels of ``library_of`` can be asked for; none takes a group with others."""
+    asking = asking_of(choice)
+    ops = (_ops(part, asking, catalogue) for part in choice["kernels"])
+    return CONVERSIONS.union(*ops)
+
+
+def asking_of(choice: Choice) -> Bundle:
+    """Who asks libraries for kernels: the front end that dispatches op by op, or the compiler."""
+    eager = choice["front_end"][0].fact("mode") == "eager"
+    return choice["front_end" if eager else "compiler"]
 
 
 def agreed(part: Part, device: Part, catalogue: Catalogue) -> frozenset[str]:

@@ -179,16 +179,20 @@ class Bench:
     def above_floor(self, choice: Choice) -> bool:
         """Whether a stack that fits runs, and not below the floor.
 
-        The stack as it was is timed on the new chip only where bounds do not decide.
+        Bounds decide where they can: on the stack that fits, and on the stack as it was, which is
+        timed on the new chip, if need be.
         """
+        quick = self.laboratory.bounds(self.native.ps, self.base, choice["device"][0])
+        least, most = (self.floor * ps for ps in quick)
+        if self.laboratory.at_least(choice) > most:
+            return False
+        bound = self.laboratory.at_most(choice)
+        if isinstance(bound, EmuError) or bound.ps <= least:
+            return not isinstance(bound, EmuError)
         timed = self.laboratory.time(choice)
-        if isinstance(timed, EmuError):
+        if isinstance(timed, EmuError) or timed.ps > most:
             return False
-        least, most = self.laboratory.bounds(self.native.ps, self.base, choice["device"][0])
-        if timed.ps > self.floor * most:
-            return False
-        certain = timed.ps <= self.floor * least
-        return certain or timed.ps <= self.floor * self.reference(choice).ps
+        return timed.ps <= least or timed.ps <= self.floor * self.reference(choice).ps
 
 
 def _names(changed: Changes) -> str:

@@ -9,13 +9,14 @@ from emu.devices.device import Device
 from emu.devices.make import device_of
 from emu.dtype import computes, in_dtype
 from emu.dump import Watch
-from emu.fastest import fastest
+from emu.fastest import Planned, fastest
 from emu.ir.errors import CapacityError, ContainerError, ContractError, EmuError, Unsupported
 from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
 from emu.kernels.library import Library
 from emu.layouts import lay_out
-from emu.lockin.bundles import library_of
+from emu.lockin.bundles import library_of, listed
+from emu.lockin.by_host import OnlyHost
 from emu.lockin.contracts import CONTRACTS, Contract
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part
 from emu.lockin.playing import Playing
@@ -71,6 +72,13 @@ class Laboratory:
     chips: dict[Hashable, Device] = field(default_factory=dict[Hashable, Device])
     took_part: dict[Hashable, Called] = field(default_factory=dict[Hashable, Called])
     programs: dict[Hashable, Compiled] = field(default_factory=dict[Hashable, Compiled])
+    on_all_cores: dict[Hashable, Timed | EmuError] = field(
+        default_factory=dict[Hashable, Timed | EmuError]
+    )
+    by_host: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    lowered: dict[Hashable, tuple[Graph, ...]] = field(
+        default_factory=dict[Hashable, tuple[Graph, ...]]
+    )
     played: dict[Hashable, Called | EmuError] = field(
         default_factory=dict[Hashable, Called | EmuError]
     )
@@ -145,14 +153,45 @@ class Laboratory:
 
         With ``like`` the chip has the compute rates, bandwidths and capacities of that one.
         """
-        chip = self.chip(choice, like)
+        return self._known(choice, self.chip(choice, like), self.timed)
+
+    def at_most(self, choice: Choice) -> Timed | EmuError:
+        """A warm run on all cores, or why it cannot run: the best number of them is no slower."""
+        return self._known(choice, self.chip(choice), self.on_all_cores)
+
+    def at_least(self, choice: Choice) -> int:
+        """A bound on a warm run in picoseconds, from what only the host can compute.
+
+        It is 0 for what cannot run at all.
+        """
+        chip = self.chip(choice)
+        try:
+            key = self._key(choice, chip)
+            if key not in self.by_host:
+                graphs, only = self._lowered(choice, chip, self.source), self._only(choice, chip)
+                self.by_host[key] = sum(only.least_ps(graph) for graph in graphs)
+        except (CapacityError, Unsupported):
+            return 0
+        return self.by_host[key]
+
+    def _only(self, choice: Choice, chip: Device) -> OnlyHost:
+        generates = spelled(choice).compiler.fallback == "generated"
+        teach = library_of(choice, self.catalogue).teaches
+        return OnlyHost(chip, listed(choice, self.catalogue), generates, teach)
+
+    def _known(
+        self, choice: Choice, chip: Device, known: dict[Hashable, Timed | EmuError]
+    ) -> Timed | EmuError:
+        """The time of a program, worked out once for each of the two ways; the best is for both."""
         try:
             key = self._key(choice, chip)
         except Unsupported as error:
             return error
-        if key not in self.timed:
-            self.timed[key] = self._time(choice, chip, key)
-        return self.timed[key]
+        if key in self.timed:
+            return self.timed[key]
+        if key not in known:
+            known[key] = self._time(choice, chip, key, known is self.on_all_cores)
+        return known[key]
 
     def _key(self, choice: Choice, chip: Device) -> Hashable:
         """What the time of a program follows from; raises Unsupported without an element type."""
@@ -170,32 +209,48 @@ class Laboratory:
         factors = (Fraction(1), peak(theirs) / peak(ours), bandwidth(theirs) / bandwidth(ours))
         return ps / max(factors), ps / min(factors)
 
-    def _time(self, choice: Choice, chip: Device, key: Hashable) -> Timed | EmuError:
+    def _time(
+        self, choice: Choice, chip: Device, key: Hashable, all_cores: bool
+    ) -> Timed | EmuError:
         try:
-            segments = self.programs[key] = self.planned(choice, chip)
+            segments = self.planned(choice, chip, all_cores=all_cores)
         except (CapacityError, Unsupported) as error:
             return error
+        if not all_cores:
+            self.programs[key] = segments
         return timed(segments, chip, dispatch_us(choice))
 
     def planned(
-        self, choice: Choice, chip: Device, source: Source | None = None
+        self, choice: Choice, chip: Device, source: Source | None = None, all_cores: bool = False
     ) -> tuple[Segment, ...]:
         """What a choice of parts computes on a chip, each piece that it captures compiled apart.
 
         A ``source`` stands for that of the laboratory. Raises CapacityError or Unsupported.
         """
         source = source or self.source
-        return tuple(self._segment(graph, source, choice, chip) for graph in source.segments())
-
-    def _segment(self, captured: Graph, source: Source, choice: Choice, chip: Device) -> Segment:
+        pieces = zip(source.segments(), self._lowered(choice, chip, source), strict=True)
         stack, library = self.stack(choice, chip), library_of(choice, self.catalogue)
-        graph = run_passes(captured, stack.compiler.passes)
-        graph = in_dtype(graph, dtype_of(choice["kernels"], chip), chip, Watch(), None)
-        graph = lay_out(graph, stack.compiler.layout, library, chip, Watch())
-        _, schedule, program = fastest(graph, stack, chip, Watch(), library=library)
-        read = [value for value in source.reads if value in captured.outputs]
-        own = frozenset((*source.graph.inputs, *source.graph.outputs))
-        return Segment(graph, schedule, reading(program, read, graph) if read else program, own)
+        segments: list[Segment] = []
+        for captured, graph in pieces:
+            best = fastest(graph, stack, chip, Watch(), library=library, all_cores=all_cores)
+            segments.append(_segment(captured, graph, best, source))
+        return tuple(segments)
+
+    def _lowered(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
+        """The graph of each piece as the chip computes it; those of the own source made once."""
+        if source is not self.source:
+            return self._lower(choice, chip, source)
+        key = self._key(choice, chip)
+        if key not in self.lowered:
+            self.lowered[key] = self._lower(choice, chip, source)
+        return self.lowered[key]
+
+    def _lower(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
+        compiler, library = spelled(choice).compiler, library_of(choice, self.catalogue)
+        dtype, watch = dtype_of(choice["kernels"], chip), Watch()
+        passed = (run_passes(graph, compiler.passes) for graph in source.segments())
+        typed = (in_dtype(graph, dtype, chip, watch, None) for graph in passed)
+        return tuple(lay_out(graph, compiler.layout, library, chip, watch) for graph in typed)
 
     def stack(self, choice: Choice, chip: Device) -> Stack:
         """The stack that a choice of parts stands for on a chip."""
@@ -217,6 +272,14 @@ class Laboratory:
             launch = replace(own.launch, issue_us=issue_us)
             self.chips[key] = device_of(replace(own, launch=launch))
         return self.chips[key]
+
+
+def _segment(captured: Graph, graph: Graph, best: Planned, source: Source) -> Segment:
+    """A piece that was captured, with its commands and what the host reads of it."""
+    _, schedule, program = best
+    read = [value for value in source.reads if value in captured.outputs]
+    own = frozenset((*source.graph.inputs, *source.graph.outputs))
+    return Segment(graph, schedule, reading(program, read, graph) if read else program, own)
 
 
 def _overhead(choice: Choice) -> float:
