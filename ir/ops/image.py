@@ -4,8 +4,10 @@ Pillow knows formats that ONNX does not name, among them one that starts another
 (PostScript), so the format is found out before anything is decoded.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
+from typing import Any
 
 from emu.ir.errors import BadValues, MissingExtra
 from emu.ir.types import Array
@@ -23,10 +25,9 @@ def must_have_pillow(where: str) -> None:
 
 def must_be_image(encoded: Array) -> None:
     """Raise BadValues unless the bytes are an image in one of the formats of the op."""
-    from PIL import Image
-
+    pillow: Any = import_module("PIL.Image")
     try:
-        with Image.open(BytesIO(encoded.tobytes())) as image:
+        with pillow.open(BytesIO(encoded.tobytes())) as image:
             found = str(image.format)
     except Exception as error:  # Pillow raises whatever the format's reader happens to
         reason = " ".join(f"{type(error).__name__}: {error}".split())
