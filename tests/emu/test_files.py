@@ -95,6 +95,6 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "o.npz"
     write_arrays(file, {"x": np.ones(1)})
     with pytest.raises(ValueError, match="Object arrays"):
-        write_arrays(file, {"x": np.array([{}], dtype=object)})
+        write_arrays(file, {"x": np.zeros(1, [("held", object)])})
     assert read_arrays(file)["x"].tolist() == [1]
     assert [found.name for found in tmp_path.iterdir()] == ["o.npz"]
