@@ -273,7 +273,7 @@ def _shown(node: BodyNode, slot: int, x: Array, rank: int) -> Array:
 def _kept(out: Array, rank: int, folded: int | None) -> Array:
     """A result with the dimensions that were folded away."""
     behind = 0 if folded is None else rank - out.ndim
-    return out.reshape(*out.shape, *(1,) * behind)
+    return out.reshape((*out.shape, *(1,) * behind))
 
 
 def _lie_alike(x: Array, out: Array) -> bool:

@@ -177,8 +177,8 @@ def sequences() -> Iterator[Case]:
     made = proto(nodes, [value("x", [1000])], [unshaped("y")], constants)
     yield fixed("run", "SequenceInsert", made)
     split = {"t": np.zeros(100_000, np.float32), "n": np.array(1, np.int64)}
-    parts = known("SplitToSequence", split, keepdims=0)
-    parts.graph.node.append(node("ConcatFromSequence", ["y0"], "w", axis=0, new_axis=1))
+    parts = known("SplitToSequence", split)
+    parts.graph.node.append(node("ConcatFromSequence", ["y0"], "w", axis=0))
     parts.graph.output[0].name = "w"
     yield fixed("run", "SplitToSequence", parts)
 
