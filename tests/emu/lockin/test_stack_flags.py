@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emu.cli import main
+from emu.devices.datasheet import datasheet_path
 from emu.flags import StackFlags
 from emu.ir.program import Replay
 from emu.lockin.catalogue import load_catalogue
@@ -96,8 +97,7 @@ def test_facts_and_files_of_a_chip_change_the_time(capsys: Capture) -> None:
     plain = ran(capsys, "cuda-like")["latency_ps"]
     slow = ran(capsys, "cuda-like", "--set-device", "memory.dram.bandwidth_gb_s=20")
     assert slow["latency_ps"] > plain
-    sheet = Path(__file__).parents[3] / "devices" / "datasheets" / "chips" / "a100_sxm80.toml"
-    by_file = ran(capsys, "cuda-like", "--device-file", str(sheet))
+    by_file = ran(capsys, "cuda-like", "--device-file", str(datasheet_path("a100_sxm80")))
     assert by_file["latency_ps"] == ran(capsys, "cuda-like", "-d", "a100_sxm80")["latency_ps"]
 
 
