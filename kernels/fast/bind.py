@@ -12,7 +12,7 @@ from emu.ir.types import Array, type_of
 from emu.kernels.fast.chain import chain
 from emu.kernels.fast.fused import Fusion, fusion
 from emu.kernels.fast.inputs import Inputs
-from emu.kernels.fast.lying import laid, wanted
+from emu.kernels.fast.lying import laid, lie_alike, wanted
 from emu.kernels.fast.memory import Scratch, aligned, bytes_of, contents, in_room, put, shaped
 from emu.kernels.fast.movement import MOVES
 from emu.kernels.fast.run import bound, is_covered, ready
@@ -120,7 +120,7 @@ class _Binder:
 
     def _apart(self, ins: Inputs, out: Array) -> list[Array | None]:
         """Inputs that can be read while ``out`` is written: over itself only if they lie alike."""
-        return [a if a is None or _lie_alike(a, out) else self._copied(a) for a in ins]
+        return [a if a is None or lie_alike(a, out) else self._copied(a) for a in ins]
 
     def _copied(self, x: Array) -> Array:
         room = shaped(aligned(x.nbytes), type_of(x))
@@ -175,11 +175,6 @@ class _Binder:
         alive = {self.home[v] for v in self.known if v in self.home}
         for leader in [leader for leader in self.rooms if leader not in alive]:
             self.scratch.give(self.rooms.pop(leader))
-
-
-def _lie_alike(a: Array, out: Array) -> bool:
-    """Whether each element of ``a`` lies where that of ``out`` does, or nowhere in it."""
-    return (a.shape, a.strides) == (out.shape, out.strides) or not np.may_share_memory(a, out)
 
 
 def _reshaped(made: Array, x: Array) -> None:

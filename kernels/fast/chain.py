@@ -12,7 +12,7 @@ from emu.ir.body import ABSENT, Body, BodyNode, freeze
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer
-from emu.kernels.fast.lying import is_image
+from emu.kernels.fast.lying import is_image, lie_alike
 from emu.kernels.fast.program import program
 from emu.kernels.fast.rows import Frame, Ints, Laid, Operand
 from emu.kernels.fast.steps import FOLDING, REDUCING, STEPS_OF, WHOLE_POWER, Code, whole_exponent
@@ -225,7 +225,7 @@ class _Maker:
 
     def _usable(self, x: Array, written: Sequence[Array]) -> Array:
         """``x``, or a copy if it does not lie evenly, or results lie there that are none of it."""
-        apart = all(_lie_alike(x, out) for out in self.outs.values())
+        apart = all(lie_alike(x, out) for out in self.outs.values())
         if any(np.may_share_memory(x, out) for out in written) or not apart:
             x = self._copied(x, x.shape)
         if not self.frame.fits(x):
@@ -274,12 +274,6 @@ def _kept(out: Array, rank: int, folded: int | None) -> Array:
     """A result with the dimensions that were folded away."""
     behind = 0 if folded is None else rank - out.ndim
     return out.reshape((*out.shape, *(1,) * behind))
-
-
-def _lie_alike(x: Array, out: Array) -> bool:
-    """Whether each element of ``x`` lies where that of ``out`` does, or nowhere in it."""
-    same = (x.ctypes.data, x.shape, x.strides) == (out.ctypes.data, out.shape, out.strides)
-    return same or not np.may_share_memory(x, out)
 
 
 def _in_turn(calls: Sequence[Call]) -> None:

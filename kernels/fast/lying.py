@@ -46,3 +46,9 @@ def laid(room: Array, type: TensorType, image: bool) -> Array:
 def flat(x: Array) -> Array:
     """All elements of a dense value in the order in which they lie, ``[elements]``."""
     return (last(x) if is_image(x) else x).reshape(-1)
+
+
+def lie_alike(x: Array, out: Array) -> bool:
+    """Whether each element of ``x`` lies where that of ``out`` does, or nowhere in it."""
+    same = (x.ctypes.data, x.shape, x.strides) == (out.ctypes.data, out.shape, out.strides)
+    return same or not np.may_share_memory(x, out)
