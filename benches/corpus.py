@@ -9,10 +9,10 @@ from time import perf_counter
 
 import numpy as np
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import EmuError
 from emu.models.reader import read_model
 from emu.pipeline import compile
-from emu.reference import onnxruntime_outputs
 from tests.corpus.cases import ATOL, PAIRS, RTOL, dims_of_file, paths
 
 

@@ -6,7 +6,7 @@
 import re
 from pathlib import Path
 
-from emu.node_tests_report import classes, lines
+from emu.studies.node_tests_report import classes, lines
 
 PAGE = Path(__file__).parents[1] / "docs" / "ops.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end -->)", re.DOTALL)

@@ -14,7 +14,7 @@ import pytest
 
 import emu
 from emu.ir.fusion import decide
-from emu.sweep_point import price
+from emu.sweeps.point import price
 from tests.ir.fusion.graph_text import numbered
 
 MAIN_JOB = ("-m", "emu", "run", "resnet50", "--device", "systolic", "--fusion", "global")

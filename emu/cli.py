@@ -140,7 +140,7 @@ def ladder(
     json: Json = False,
 ) -> None:
     """Compare every fusion scope, library depth and device on one model, with equal values."""
-    from emu import ladder as climbing
+    from emu.studies import ladder as climbing
 
     flags = climbing.LadderFlags(not no_values, csv, json)
     climbing.ladder(climbing.Request(model, shape, stack), flags)
@@ -164,7 +164,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Split the gap between two runs by cause and node, exactly, and match their groups."""
-    from emu import diff as differing
+    from emu.studies import diff as differing
 
     differing.diff(a, b, model, json, limits)
 
@@ -204,7 +204,7 @@ def show(
 @spread
 def tune(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False) -> None:
     """Tune the tiles of every kernel that the compiler generates, and keep what was found."""
-    from emu import tune as tuning
+    from emu.tuning import command as tuning
 
     tuning.tune(tuning.Request(model, shape, stack), json)
 
@@ -229,7 +229,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say why a node became what it did: every decision that touched it, in order."""
-    from emu import explain as explaining
+    from emu.studies import explain as explaining
 
     explaining.explain(explaining.Request(model, shape, stack), node, explain_all, json)
 
@@ -252,7 +252,7 @@ def perturb(
     json: Json = False,
 ) -> None:
     """Spell the same mathematics in other ways, and say what every scope makes of each."""
-    from emu import perturb_report
+    from emu.studies import perturb_report
 
     perturb_report.show(perturb_report.Request(model, shape, stack), node, not no_values, json)
 
@@ -264,7 +264,7 @@ def perturb(
 @spread
 def coverage(model: Model, shape: ModelFlags, stack: StackFlags, json: Json = False) -> None:
     """Say who computes a model, and which missing kernel would remove most time, step by step."""
-    from emu import coverage_report
+    from emu.studies import coverage_report
 
     coverage_report.show(coverage_report.Request(model, shape, stack), json)
 

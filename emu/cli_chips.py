@@ -44,6 +44,6 @@ def ops(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say who computes each op of ONNX, by running ONNX's own node tests on each device."""
-    from emu import node_tests_report as telling
+    from emu.studies import node_tests_report as telling
 
     telling.show(names or (), device, why, json)

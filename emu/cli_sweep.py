@@ -40,7 +40,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Price a model at many points, into Parquet; a sweep that was killed continues."""
-    from emu import sweep as sweeping
+    from emu.sweeps import command as sweeping
 
     flags = sweeping.SweepFlags(output, file, random, seed, reprice, workers, dask, pareto)
     sweeping.sweep(model, axes or (), flags)
@@ -56,6 +56,6 @@ def roofline(
     ] = None,
 ) -> None:
     """Compare what operations and bytes allow with what a run takes; --device A,B for several."""
-    from emu import roofline as bounding
+    from emu.studies import roofline as bounding
 
     bounding.roofline(bounding.Request(model, shape, stack), plot)

@@ -9,6 +9,7 @@ from pathlib import Path
 from emu.as_json import run_json
 from emu.capacity import excess_of
 from emu.dump import Watch, time_table, watch
+from emu.executing.values import EXECUTORS
 from emu.files import check_writable, read_arrays, write_arrays
 from emu.flags import LookFlags, Request, StackFlags, is_limit, limits_of, numbers
 from emu.foreign import is_path
@@ -36,10 +37,9 @@ from emu.pipeline import Executable, compile, open_model
 from emu.progress import progress
 from emu.report import report
 from emu.run import Run
-from emu.run_file import write_run
 from emu.stack import DEVICE, Choices
+from emu.studies.run_file import write_run
 from emu.trace_events import write_trace
-from emu.values import EXECUTORS
 
 LEVELS = ("graph", "fused", "kernel", "tile", "device")
 

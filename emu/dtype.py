@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from emu.calibrate import calibration
 from emu.devices.device import Device
 from emu.dump import Watch
+from emu.executing.calibrate import calibration
 from emu.ir.errors import BadOption, Unsupported
 from emu.ir.graph import Graph
 from emu.ir.ops.decide import HOST_ONLY

@@ -19,8 +19,8 @@ from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Library
 from emu.select import Selector
 from emu.stack import Stack
-from emu.tuning import Tuner
-from emu.tuning_db import TuningDatabase
+from emu.tuning.database import TuningDatabase
+from emu.tuning.tuner import Tuner
 
 Planned: TypeAlias = tuple[Fused, Schedule, Program]
 Decided: TypeAlias = tuple[str, tuple[Group, ...], tuple[Decision, ...]]  # without the graph

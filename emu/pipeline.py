@@ -6,11 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
-from emu.bounds import check_run, computing
 from emu.devices.device import Device
 from emu.devices.driver import Isa, Loader, encode, load
 from emu.dtype import in_dtype
 from emu.dump import Watch
+from emu.executing.bounds import check_run, computing
+from emu.executing.values import compute
+from emu.executing.walk import Walk, prepare
 from emu.fastest import fastest
 from emu.foreign import is_path
 from emu.ir.errors import BadOption, NoKernel, UnknownName
@@ -34,9 +36,7 @@ from emu.models.reader import read_model, to_graph
 from emu.models.zoo import build
 from emu.run import Compiled, Run
 from emu.stack import DEVICE, Chip, Choices, Compiler, Stack
-from emu.tuning_db import TuningDatabase, open_tunings
-from emu.values import compute
-from emu.walk import Walk, prepare
+from emu.tuning.database import TuningDatabase, open_tunings
 
 TILINGS = ("heuristic", "exhaustive", "tuned")
 FALLBACKS = ("generated", "host")

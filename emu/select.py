@@ -13,7 +13,7 @@ from emu.kernels.libraries import GENERATOR
 from emu.kernels.library import Library
 from emu.kernels.siblings import independent
 from emu.tiles import Choice, Tiler
-from emu.tuning import Tuner
+from emu.tuning.tuner import Tuner
 
 
 class Selector:

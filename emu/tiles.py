@@ -11,7 +11,7 @@ from emu.ir.tile import TileProgram
 from emu.kernels.heuristic import heuristic
 from emu.kernels.library import Kernel, Library
 from emu.kernels.tiling import Tiling
-from emu.tuning import Tuner
+from emu.tuning.tuner import Tuner
 
 
 @dataclass(frozen=True)

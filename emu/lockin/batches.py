@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emu.executing.reference import onnxruntime_outputs
+from emu.executing.values import compare
 from emu.ir.errors import BadOption
 from emu.ir.precision import DTYPES
 from emu.lockin.session import Session
 from emu.lockin.trial import dtype_of
 from emu.models.inputs import random_inputs
 from emu.models.model import Model
-from emu.reference import onnxruntime_outputs
 from emu.run import Check
 from emu.table import table, us
-from emu.values import compare
 
 MOST_DIGITS = 9  # of a batch
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from emu.dump import Watch
+from emu.executing.values import compare, tolerance_of
 from emu.ir.types import Array
 from emu.lockin.outcome import Bench, Outcome
 from emu.lockin.parts import Choice
@@ -15,7 +16,6 @@ from emu.lockin.stacked import brought_down
 from emu.models.inputs import random_inputs
 from emu.models.model import Model
 from emu.run import Check
-from emu.values import compare, tolerance_of
 
 NATIVE = "the stack as it was"
 

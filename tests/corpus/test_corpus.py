@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.models.reader import read_model
 from emu.pipeline import compile
-from emu.reference import onnxruntime_outputs
 from tests.corpus.cases import ATOL, PAIRS, RTOL, dims_of_file, paths
 
 FEWEST, LARGEST_BYTES, ALL_BYTES = 20, 100_000, 2_000_000

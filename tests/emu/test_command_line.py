@@ -209,7 +209,7 @@ def test_wrong_values_are_reported_and_exit_with_1(
     def nines(_model: Model, _inputs: Mapping[str, Array]) -> dict[str, Array]:
         return dict.fromkeys(compile("diamond").compiled.graph.outputs, np.full((64, 256), 9.0))
 
-    monkeypatch.setattr("emu.values.onnxruntime_outputs", nines)
+    monkeypatch.setattr("emu.executing.values.onnxruntime_outputs", nines)
     code, out, _ = run("run", *SMALL)
 
     assert code == 1

@@ -92,7 +92,7 @@ def test_a_price_needs_no_weight_and_no_calibration(
     def never(*_: object) -> None:
         raise AssertionError("values were computed")
 
-    monkeypatch.setattr("emu.calibrate.fast_op", never)
+    monkeypatch.setattr("emu.executing.calibrate.fast_op", never)
     monkeypatch.setattr("emu.models.zoo.draft.Draft.weight", never)
     run = compile(TINY["conv_block"], device=NARROW[dtype], dtype=dtype).run(values=False)
     assert run.compiled.trace.total_ps > 0

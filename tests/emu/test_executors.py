@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emu.devices.driver import plan
-from emu.execute import Execution, execute
+from emu.executing.execute import Execution, execute
 from emu.ir.fusion.cut import cut
 from emu.ir.run_tiles import Moved
 from emu.ir.trace import Footprint

@@ -9,7 +9,7 @@ import pytest
 from emu.as_json import run_json
 from emu.devices.make import make_device
 from emu.dump import Watch
-from emu.execute import Execution, execute
+from emu.executing.execute import Execution, execute
 from emu.ir.body import Body
 from emu.ir.errors import NoKernel, UnknownName
 from emu.ir.layout import LAYOUTS, ROW_MAJOR

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emu.executing.values import compare
 from emu.files import read_arrays, write_arrays
 from emu.ir.errors import BadOption
 from emu.ir.held import canonical
-from emu.values import compare
 
 WORDS = np.array(["a", "für", ""], object)
 

@@ -14,8 +14,8 @@ import pytest
 from emu.devices.datasheet import FOLDER, load_datasheet
 from emu.files import read_arrays
 from emu.ir.errors import BadOption, BadValues, DatasheetError, InputError, OverLimit, RunFileError
-from emu.run_file import read_run
-from emu.tuning_db import open_tunings
+from emu.studies.run_file import read_run
+from emu.tuning.database import open_tunings
 
 MIB = 1 << 20
 

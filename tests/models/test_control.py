@@ -9,13 +9,13 @@ import onnx
 import pytest
 from onnx import helper
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import DataDependent, EmuError, ModelError, OverLimit
 from emu.ir.graph import Graph
 from emu.ir.interpret import interpret
 from emu.ir.types import Array
 from emu.models.limits import Limits
 from emu.models.reader import read_model, to_graph
-from emu.reference import onnxruntime_outputs
 from tests.models.small_models import ints, node, opened, proto, real, saved, unshaped, value
 
 X = real(3, 4)

@@ -9,13 +9,13 @@ import onnx.checker
 import onnxruntime
 import pytest
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import BadOption, ModelError
 from emu.ir.types import Array
 from emu.models.export import export
 from emu.models.inputs import random_inputs
 from emu.models.reader import read_model, to_graph
 from emu.models.zoo import build, zoo_models
-from emu.reference import onnxruntime_outputs
 from tests.models.test_zoo import quick
 
 CHECKER: Any = onnx.checker

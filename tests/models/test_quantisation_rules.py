@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import Unsupported, UnsupportedOp
 from emu.ir.graph import Graph
 from emu.ir.interpret import interpret
@@ -16,7 +17,6 @@ from emu.ir.types import Array
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.models.rules.quantisation import MICROSOFT
-from emu.reference import onnxruntime_outputs
 from tests.models.small_models import one_node, opened, real
 
 RNG = np.random.default_rng(5)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import ModelError, Unsupported, UnsupportedOp
 from emu.ir.graph import Graph
 from emu.ir.interpret import interpret
 from emu.ir.ops.onnx_node import ONNX_NODE
 from emu.ir.types import Array
 from emu.models.reader import to_graph
-from emu.reference import onnxruntime_outputs
 from tests.models.small_models import floats, ints, one_node, opened, real
 
 

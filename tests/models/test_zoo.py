@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 import pytest
 
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
 from emu.ir.types import Array
@@ -13,7 +14,6 @@ from emu.models.inputs import random_inputs
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.models.zoo import build, zoo_models
-from emu.reference import onnxruntime_outputs
 
 NAMES = [model.name for model in zoo_models()]
 

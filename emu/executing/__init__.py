@@ -1,0 +1,1 @@
+"""Executing programs: the commands walked one to one, the reference, and what is compared."""

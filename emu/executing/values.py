@@ -1,0 +1,117 @@
+"""Values of a run, and their comparison with the oracle."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import TypeGuard, cast
+
+import numpy as np
+
+from emu.devices.device import Device
+from emu.executing.execute import execute
+from emu.executing.reference import onnxruntime_outputs
+from emu.executing.walk import Walk
+from emu.ir.errors import BadOption
+from emu.ir.held import canonical
+from emu.ir.passes.lower_precision import SCALE_AT
+from emu.ir.place import at
+from emu.ir.precision import DTYPES
+from emu.ir.types import Array
+from emu.models.inputs import check_inputs, random_inputs
+from emu.run import Check, Compiled, Run
+
+EXECUTORS = ("fast", "tiles")
+
+
+def compute(
+    compiled: Compiled,
+    chip: Device,
+    walk: Callable[[], Walk],
+    inputs: Mapping[str, Array] | None,
+    seed: int,
+    check: bool,
+    executor: str,
+) -> Run:
+    """Execute the loaded program; raises BadValues for inputs that the model does not take.
+
+    The executor is that of ``walk``, "fast", or the literal one, "tiles".
+    """
+    if executor not in EXECUTORS:
+        raise BadOption(f"--executor {executor}: there are {' and '.join(EXECUTORS)}")
+    graph = compiled.graph
+    if inputs is None:
+        inputs = random_inputs(graph, seed)
+    else:
+        check_inputs(graph, inputs)
+    if executor == "fast":
+        outputs = walk().run(inputs)
+    else:
+        state = execute(compiled.program, compiled.lowered, inputs, chip.residency)
+        outputs = {name: state.read(name) for name in graph.outputs}
+    return Run(compiled, inputs, outputs, checked(compiled, inputs, outputs) if check else None)
+
+
+def checked(compiled: Compiled, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Check:
+    """Compare outputs with what onnxruntime computes for the model as it was given."""
+    at("check by onnxruntime")
+    return compare(outputs, onnxruntime_outputs(compiled.model, inputs), tolerance_of(compiled))
+
+
+def tolerance_of(compiled: Compiled) -> float:
+    """The error that is allowed: that of the dtype, or of int8 for a model that is quantised."""
+    chosen = DTYPES[compiled.stack.compiler.dtype].tolerance
+    is_quantised = any(node.op in SCALE_AT for node in compiled.graph.nodes)
+    return max(chosen, DTYPES["int8"].tolerance) if is_quantised else chosen
+
+
+def compare(
+    outputs: Mapping[str, Array],
+    reference: Mapping[str, Array],
+    tolerance: float = DTYPES["fp32"].tolerance,
+) -> Check:
+    """Compare outputs with those that onnxruntime computed from the same inputs."""
+    errors = [_of_values(outputs[name], canonical(reference[name])) for name in outputs]
+    worst_abs = max((e[0] for e in errors), default=0.0)
+    worst_rel = max((e[1] for e in errors), default=0.0)
+    return Check("onnxruntime", worst_abs, worst_rel, tolerance)
+
+
+def _of_values(ours: object, theirs: object) -> tuple[float, float]:
+    """The largest errors of an output; text, maps and what is absent agree or do not at all."""
+    if _is_plain(ours) and _is_plain(theirs):
+        return _errors(cast(Array, ours), cast(Array, theirs))
+    if not (_is_list(ours) and _is_list(theirs)):
+        return (0.0, 0.0) if _equal(ours, theirs) else (inf, inf)
+    if len(ours) != len(theirs):
+        return inf, inf
+    errors = [_of_values(*parts) for parts in zip(ours, theirs, strict=True)]
+    return max((e[0] for e in errors), default=0.0), max((e[1] for e in errors), default=0.0)
+
+
+def _equal(ours: object, theirs: object) -> bool:
+    return type(ours) is type(theirs) and np.array_equal(cast(Array, ours), cast(Array, theirs))
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, np.ndarray) and cast(Array, value).dtype.kind != "O"
+
+
+def _errors(ours: Array, theirs: Array) -> tuple[float, float]:
+    """The largest absolute error, and the same relative to the largest finite value.
+
+    Infinities and NaN have no error where both sides have the same one, and an infinite one
+    elsewhere; so have values of another shape.
+    """
+    if ours.shape != theirs.shape:
+        return inf, inf
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    errors = np.subtract(ours, theirs, where=~same, out=np.zeros_like(ours))
+    error = float(np.max(np.abs(errors), initial=0.0))
+    largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
+    if not np.isfinite(error):
+        return inf, inf
+    return error, error / largest if largest else error

@@ -1,0 +1,1 @@
+"""Sweeps: a plan of points, a journal of what is priced, a pool that prices, and Parquet."""

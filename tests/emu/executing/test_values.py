@@ -1,0 +1,64 @@
+"""Which values are those of the reference: near ones, and the same infinities and NaN."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from emu import compile
+from emu.executing.values import checked
+from emu.ir.types import Array
+from emu.run import Check
+
+INF, NAN = float("inf"), float("nan")
+
+
+def compared(
+    monkeypatch: pytest.MonkeyPatch, ours: Sequence[float], theirs: Sequence[float]
+) -> Check:
+    """The check of one output against a reference that says ``theirs``."""
+
+    def reference(*_: object) -> dict[str, Array]:
+        return {"y": np.array(theirs, np.float32)}
+
+    monkeypatch.setattr("emu.executing.values.onnxruntime_outputs", reference)
+    return checked(compile("diamond").compiled, {}, {"y": np.array(ours, np.float32)})
+
+
+def test_the_relative_error_is_of_the_largest_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = compared(monkeypatch, [1.0, -8.0], [1.5, -8.0])
+    assert (check.max_abs_error, check.max_rel_error, check.ok) == (0.5, 0.0625, False)
+
+
+@pytest.mark.parametrize(
+    "both", [[], [0.0, 0.0], [INF, 1.0], [-INF, 0.0], [NAN, 2.0], [NAN], [INF, -INF, NAN]]
+)
+def test_equal_values_have_no_error_whatever_they_are(
+    monkeypatch: pytest.MonkeyPatch, both: list[float]
+) -> None:
+    check = compared(monkeypatch, both, both)
+    assert (check.max_abs_error, check.max_rel_error, check.ok) == (0.0, 0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ([NAN], [1.0]),
+        ([1.0], [NAN]),
+        ([INF], [-INF]),
+        ([1.0], [INF]),
+        ([NAN], [INF]),
+        ([1.0], [1.0, 1.0]),
+    ],
+)
+def test_what_is_a_number_on_one_side_only_is_infinitely_wrong(
+    monkeypatch: pytest.MonkeyPatch, ours: list[float], theirs: list[float]
+) -> None:
+    check = compared(monkeypatch, ours, theirs)
+    assert (check.max_abs_error, check.max_rel_error, check.ok) == (INF, INF, False)
+
+
+def test_an_infinity_does_not_hide_the_error_of_its_neighbour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert compared(monkeypatch, [INF, 1.0], [INF, 2.0]).max_rel_error == 0.5
