@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from emu.cli_stacks import ProgramFlags, TryFlags
 from emu.commands import Request, shape_of
 from emu.flags import StackFlags, limits_of
 from emu.foreign import is_path
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
+from emu.lockin.flags import ProgramFlags, TryFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import SLOTS, Bundle, Catalogue, Part, title
 from emu.lockin.source import Source

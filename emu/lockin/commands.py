@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from emu.cli_stacks import TryFlags
 from emu.files import check_writable
 from emu.ir.errors import BadOption, EmuError
 from emu.ir.replacing import replacing
@@ -18,6 +17,7 @@ from emu.lockin.compare import Compared, compared
 from emu.lockin.cost import Mover, leaving
 from emu.lockin.cost_report import cost_json, cost_text
 from emu.lockin.disarm import Disarmed, Worlds
+from emu.lockin.flags import TryFlags
 from emu.lockin.graph import dot_text
 from emu.lockin.outcome import Bench, Outcome
 from emu.lockin.parts import SLOTS, Bundle, Catalogue

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import wrap
 
-from emu.cli_stacks import ProgramFlags
 from emu.ir.errors import BadOption
 from emu.lockin.asked import opened_in
+from emu.lockin.flags import ProgramFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.readiness import Stage, stages
 from emu.lockin.stacked import catalogue_of, known_stack

@@ -1,10 +1,10 @@
 """Every blocked cell of two matrices says what forbids it, and which type of lock-in holds it."""
 
-from emu.cli_stacks import TryFlags
 from emu.lockin.asked import bench_of, opened_in
 from emu.lockin.catalogue import FOLDER, load_catalogue
 from emu.lockin.commands import alternatives
 from emu.lockin.disarm import Disarmed, Worlds
+from emu.lockin.flags import TryFlags
 
 FLAGS = TryFlags("mlp", [], [])
 STACKS = ("oneapi-like", "rocm-like")  # the quick ones

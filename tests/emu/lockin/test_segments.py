@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emu.cli_stacks import TryFlags
 from emu.ir.errors import ContractError, DynamicShape
 from emu.ir.graph import Graph
 from emu.ir.program import Copy, Launch, Wait
 from emu.lockin.asked import opened_in
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.compare import compared
+from emu.lockin.flags import TryFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import Choice, Fact
 from emu.lockin.segments import Timed, reading
