@@ -10,10 +10,10 @@ from typing import Any, TypeAlias, cast
 from emu.devices.fields import At, read
 from emu.ir.errors import CatalogueError
 from emu.lockin.cycles import cycle, functions_of, inseparable, told
-from emu.lockin.layouts import KIND
+from emu.lockin.layouts import KIND as LAYOUT
 from emu.lockin.parts import INTERFACES, SLOTS, Catalogue, Choice, Fact, Interface, Offer, Part
 from emu.lockin.schema import FACTS
-from emu.lockin.tables import check_table
+from emu.lockin.tables import DIALECT, check_table
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 LARGEST_FILE = 1 << 20
@@ -192,7 +192,7 @@ def _part(at: At, table: dict[str, Any], slot: str, interfaces: Mapping[str, Int
         found.open,
         _offers(found.imports, at.to("imports"), interfaces),
         _offers(found.exports, at.to("exports"), interfaces),
-        _with_layouts(_facts(found.facts, slot, at.to("facts")), interfaces, at),
+        _checked(_facts(found.facts, slot, at.to("facts")), interfaces, at.to("facts")),
         Path(at.file),
     )
 
@@ -223,15 +223,31 @@ def _facts(table: dict[str, Any], slot: str, at: At) -> dict[str, Fact]:
     return {key: _fact(table[key], slot, key, at.to(key)) for key in rules}
 
 
-def _with_layouts(
+def _checked(
     facts: dict[str, Fact], interfaces: Mapping[str, Interface], at: At
 ) -> dict[str, Fact]:
-    """The facts, whose layouts must be interfaces that spell them."""
-    known = sorted(name for name, i in interfaces.items() if i.kind == KIND)
-    named: list[str] = facts["layouts"].value if "layouts" in facts else []
-    if unknown := next((name for name in named if name not in known), None):
-        raise at.to("facts.layouts").error(f"'{unknown}' is no layout; {_known(known)}")
+    """The facts, if the layouts and dialects that they name are interfaces."""
+    if "layouts" in facts:
+        _check_layouts(facts["layouts"].value, interfaces, at.to("layouts"))
+    if "parsers" in facts:
+        _check_parsers(facts["parsers"].value, interfaces, at.to("parsers"))
     return facts
+
+
+def _check_layouts(named: list[str], interfaces: Mapping[str, Interface], at: At) -> None:
+    known = [name for name, i in interfaces.items() if i.kind == LAYOUT]
+    if unknown := next((name for name in named if name not in known), None):
+        raise at.error(f"'{unknown}' is no layout; {_known(known)}")
+
+
+def _check_parsers(named: dict[str, int], interfaces: Mapping[str, Interface], at: At) -> None:
+    known = [name for name, i in interfaces.items() if i.kind == DIALECT]
+    for name, version in named.items():
+        if name not in known:
+            raise at.error(f"'{name}' is no dialect; {_known(known)}")
+        newest = interfaces[name].newest
+        if not 1 <= version <= newest:
+            raise at.to(name).error(f"has versions 1 to {newest}, not {version}")
 
 
 def _fact(said: Any, slot: str, key: str, at: At) -> Fact:

@@ -45,7 +45,13 @@ def performance(catalogue: Catalogue) -> Catalogue:
 def design(catalogue: Catalogue) -> Catalogue:
     """A bridge from every dialect into every compiler."""
     bridges = _all_of(catalogue, "dialect")
-    return _edited(catalogue, "compiler", lambda p: replace(p, imports=_joined(p.imports, bridges)))
+    parsers = _disarmed({"parsers": {bridge.interface: bridge.most for bridge in bridges}})
+
+    def bridged(compiler: Part) -> Part:
+        imports = _joined(compiler.imports, bridges)
+        return replace(compiler, imports=imports, facts={**compiler.facts, **parsers})
+
+    return _edited(catalogue, "compiler", bridged)
 
 
 def structural(catalogue: Catalogue) -> Catalogue:

@@ -44,6 +44,12 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in cast("list[object]", value))
 
 
+def _is_versions(value: Any) -> bool:
+    """Whether a table gives at least one name a whole number each."""
+    table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    return bool(table) and all(map(_is_count, table.values()))
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -110,6 +116,7 @@ def _is_size(value: Any) -> bool:
 TRUTH = Rule("true or false", lambda value: isinstance(value, bool))
 TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value.strip()))
 TEXTS = Rule("a list of texts", _is_texts)
+PARSERS = Rule("a table of dialects, each with the newest version that is read", _is_versions)
 COUNT = Rule("a whole number, 0 or more", _is_count)
 TIME = Rule("a time in microseconds, 0 or more", _is_time)
 HEX = Rule(f"a hexadecimal number of up to {MOST_DIGITS:,} digits in lower case", _is_hex)
@@ -135,6 +142,7 @@ FACTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "dispatch_us": TIME,
         },
         "compiler": {
+            "parsers": PARSERS,
             "passes": _some_of(*PASSES),
             "scope": _one_of(*SCOPES),
             "decider": _one_of(*DECIDERS),

@@ -14,6 +14,7 @@ from emu.lockin.layouts import KIND as LAYOUT
 from emu.lockin.layouts import check_layout
 
 Facts: TypeAlias = Mapping[str, Any]
+DIALECT = "dialect"
 MOST_MAJOR = 1 << 16  # of the numbers that the header of a binary has room for
 
 
@@ -26,6 +27,14 @@ def check_table(kind: str, name: str, table: Mapping[str, Any], facts: Facts, at
 def _check_layout(name: str, table: Mapping[str, Any], facts: Facts, at: At) -> None:
     del name, facts
     check_layout(table, at.to("versions"))
+
+
+def _check_dialect(name: str, table: Mapping[str, Any], facts: Facts, at: At) -> None:
+    """Each op has a spelling."""
+    del name, facts
+    for op, spelling in table.items():
+        if not isinstance(spelling, str) or not spelling:
+            raise at.to("versions").to(op).error(f"must be a spelling, not {spelling!r}")
 
 
 def _check_functions(name: str, table: Mapping[str, Any], facts: Facts, at: At) -> None:
@@ -68,6 +77,7 @@ def _check_isa(name: str, table: Mapping[str, Any], facts: Facts, at: At) -> Non
 _CHECKS: Mapping[str, Callable[[str, Mapping[str, Any], Facts, At], None]] = MappingProxyType(
     {
         LAYOUT: _check_layout,
+        DIALECT: _check_dialect,
         "functions": _check_functions,
         "management": _check_management,
         "isa": _check_isa,

@@ -1,23 +1,38 @@
-"""K2, capture: the front end encodes a program into op numbers of a dialect, the compiler parses.
+"""K2, capture: the front end writes a program in the ops of a dialect, the compiler parses it.
 
-A dialect is a table that only grows: an op keeps its number, and a version is how far the table
-goes. What the front end cannot encode, or the compiler cannot parse, shows here.
+A dialect is a table that only grows: an op keeps its code, and a version is how far the table
+goes. The front end writes in the newest version that both sides claim; a compiler reads with what
+parsers it has, whatever it claims. What one cannot write, or the other cannot read, shows here.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
 
 from emu.ir.errors import DynamicShape, GraphBreak, NoCommonIR
 from emu.ir.graph import Attrs, Graph, Node
-from emu.lockin.parts import Catalogue, Choice, Interface, Offer, Part, meetings
+from emu.lockin.parts import Catalogue, Choice, Interface, Meeting, Offer, Part, meetings
 from emu.lockin.source import Source
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One op on a tape, by its number in the dialect."""
+class Code:
+    """How a dialect writes an op: a spelling, and which of the ops that it spells so."""
 
-    number: int
+    spelling: str
+    overload: int
+
+    def __str__(self) -> str:
+        return self.spelling
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One op on a tape, by its code in the dialect."""
+
+    code: Code
     id: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -43,10 +58,11 @@ def capture(choice: Choice, source: Source, catalogue: Catalogue) -> tuple[Tape,
         return ()
     _check_shapes(front, choice["compiler"], source)
     pieces = _pieces(front, source)
-    dialect, version = _agreed(choice, catalogue)
-    tapes = tuple(emit(piece, dialect, version) for piece in pieces)
+    met = _agreed(choice, catalogue)
+    dialect = catalogue.interfaces[met.interface]
+    tapes = tuple(emit(piece, dialect, met.version) for piece in pieces)
     for piece, tape in zip(pieces, tapes, strict=True):
-        _same(piece, parse(tape, dialect))
+        _check_same(piece, read(tape, met.importer, catalogue), met.importer)
     return tapes
 
 
@@ -78,8 +94,8 @@ def _pieces(front: Part, source: Source) -> tuple[Graph, ...]:
     return source.segments()
 
 
-def _agreed(choice: Choice, catalogue: Catalogue) -> tuple[Interface, int]:
-    """The first dialect that both speak, in the newest version."""
+def _agreed(choice: Choice, catalogue: Catalogue) -> Meeting:
+    """Where both claim the same dialect first, in the newest version."""
     dialects = catalogue.of_kind("dialect")
     found = meetings(choice["front_end"], choice["compiler"], dialects)
     if not found:
@@ -88,7 +104,7 @@ def _agreed(choice: Choice, catalogue: Catalogue) -> tuple[Interface, int]:
             _offered([o for p in choice["front_end"] for o in p.exports], dialects),
             _offered([o for p in choice["compiler"] for o in p.imports], dialects),
         )
-    return catalogue.interfaces[found[0].interface], found[0].version
+    return found[0]
 
 
 def _offered(offers: list[Offer], dialects: frozenset[str]) -> str:
@@ -96,15 +112,21 @@ def _offered(offers: list[Offer], dialects: frozenset[str]) -> str:
     return ", ".join(offered) or "no dialect"
 
 
-def numbers(dialect: Interface, version: int) -> Mapping[str, int]:
-    """The number of each op that a version of a dialect has."""
-    order = sorted(dialect.table, key=lambda op: (dialect.since[op], op))
-    return {op: i for i, op in enumerate(order) if dialect.since[op] <= version}
+@lru_cache(maxsize=1024)
+def codes(dialect: Interface, version: int) -> Mapping[str, Code]:
+    """The code of each op that a version of a dialect has."""
+    met: Counter[str] = Counter()
+    found: dict[str, Code] = {}
+    for op in sorted(dialect.upto(version), key=lambda op: (dialect.since[op], op)):
+        spelling = dialect.table[op]
+        found[op] = Code(spelling, met[spelling])
+        met[spelling] += 1
+    return found
 
 
 def emit(graph: Graph, dialect: Interface, version: int) -> Tape:
-    """Encode a graph; raises NoCommonIR for an op that the dialect's version does not have."""
-    known = numbers(dialect, version)
+    """Write a graph; raises NoCommonIR for an op that the dialect's version does not have."""
+    known = codes(dialect, version)
     for node in graph.nodes:
         if node.op not in known:
             have = f"{dialect.name} {version}, of {len(known)} ops"
@@ -112,22 +134,45 @@ def emit(graph: Graph, dialect: Interface, version: int) -> Tape:
     return Tape(dialect.name, version, tuple(_entry(node, known) for node in graph.nodes))
 
 
-def _entry(node: Node, known: Mapping[str, int]) -> Entry:
+def _entry(node: Node, known: Mapping[str, Code]) -> Entry:
     return Entry(known[node.op], node.id, node.inputs, node.outputs, node.attrs)
 
 
-def parse(tape: Tape, dialect: Interface) -> tuple[Node, ...]:
-    """The nodes that a tape stands for; raises NoCommonIR for a number that stands for nothing."""
-    ops = {number: op for op, number in numbers(dialect, tape.version).items()}
-    for entry in tape.entries:
-        if entry.number not in ops:
-            have = f"{len(ops)} ops of {dialect.name} {tape.version}"
-            raise NoCommonIR("the compiler parses the program", have, f"op {entry.number}")
-    return tuple(Node(e.id, ops[e.number], e.inputs, e.outputs, e.attrs) for e in tape.entries)
+def read(tape: Tape, compiler: Part, catalogue: Catalogue) -> tuple[Node, ...]:
+    """What the first parser of a compiler that knows every op of a tape makes of it.
+
+    Raises NoCommonIR, with the op at which the parser ends that gets furthest.
+    """
+    parsers: Mapping[str, int] = compiler.fact("parsers")
+    furthest = 0
+    for name, version in parsers.items():
+        nodes = parse(tape, catalogue.interfaces[name], version)
+        if len(nodes) == len(tape.entries):
+            return nodes
+        furthest = max(furthest, len(nodes))
+    have = " and ".join(f"{name} {version}" for name, version in parsers.items()) or "no dialect"
+    entry = tape.entries[furthest]
+    raise NoCommonIR(_parsing(compiler), f"parsers of {have}", f"{entry.code} ({entry.id})")
 
 
-def _same(graph: Graph, parsed: tuple[Node, ...]) -> None:
-    """What was parsed is what was written."""
-    written = [(n.id, n.op, n.inputs, n.outputs, n.attrs) for n in graph.nodes]
-    if written != [(n.id, n.op, n.inputs, n.outputs, n.attrs) for n in parsed]:
-        raise NoCommonIR("the compiler parses the program", "another program", graph.name)
+def parse(tape: Tape, dialect: Interface, version: int) -> tuple[Node, ...]:
+    """The nodes that a parser of a dialect makes of a tape, up to the first op it does not know."""
+    ops = {code: op for op, code in codes(dialect, version).items()}
+    known = takewhile(lambda entry: entry.code in ops, tape.entries)
+    return tuple(Node(e.id, ops[e.code], e.inputs, e.outputs, e.attrs) for e in known)
+
+
+def _parsing(compiler: Part) -> str:
+    return f"{compiler.path}: facts.parsers: the compiler parses the program"
+
+
+def _check_same(graph: Graph, parsed: tuple[Node, ...], compiler: Part) -> None:
+    """Raise NoCommonIR unless what was parsed is what was written."""
+    for written, node in zip(graph.nodes, parsed, strict=True):
+        if _said(written) != _said(node):
+            have, need = (f"{n.op} ({n.id})" for n in (node, written))
+            raise NoCommonIR(_parsing(compiler), have, need)
+
+
+def _said(node: Node) -> tuple[object, ...]:
+    return node.id, node.op, node.inputs, node.outputs, node.attrs

@@ -53,8 +53,12 @@ def front_end(imports: list[Table], exports: list[Table], **facts: Any) -> Table
     return part("front_end", imports, exports, **{**said, **facts})
 
 
+DIALECTS = ("dialect-a", "dialect-b")
+
+
 def compiler(imports: list[Table], exports: list[Table], **facts: Any) -> Table:
     said = {
+        "parsers": {o["interface"]: o["max"] for o in imports if o["interface"] in DIALECTS},
         "passes": ["infer-types", "fold-constants", "canonicalise", "fold-batch-norm"],
         "scope": "vertical",
         "decider": "post-dominator",

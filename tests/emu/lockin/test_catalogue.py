@@ -50,6 +50,23 @@ BAD: list[tuple[Edit, str]] = [
     (lambda: {"parts": changed(PARTS, "chip-a", rom_modulus="0x")}, "a hexadecimal number"),
     (lambda: {"parts": changed(PARTS, "chip-a", placement=3)}, "placement: must be a table"),
     (
+        lambda: {"parts": changed(PARTS, "compiler-a", parsers={})},
+        "facts.parsers: must be a table of dialects, each with the newest version that is read",
+    ),
+    (lambda: {"parts": changed(PARTS, "compiler-a", parsers={"dialect-a": -1})}, "of dialects"),
+    (
+        lambda: {"parts": changed(PARTS, "compiler-a", parsers={"isa-a": 1})},
+        "facts.parsers: 'isa-a' is no dialect; known: dialect-a, dialect-b",
+    ),
+    (
+        lambda: {"parts": changed(PARTS, "compiler-a", parsers={"dialect-a": 3})},
+        "facts.parsers.dialect-a: has versions 1 to 2, not 3",
+    ),
+    (
+        lambda: {"interfaces": changed(INTERFACES, "dialect-b", versions=[{"Add": 1}])},
+        "dialect-b.toml: versions.Add: must be a spelling, not 1",
+    ),
+    (
         lambda: {"parts": changed(PARTS, "graph-a", exports=[offer("dialect-z")])},
         "exports: 'dialect-z' is no interface; known: calls-a",
     ),

@@ -17,7 +17,7 @@ from tests.mutating import refusal, text_of
 
 EACH = 600
 OFFERS = [offer("isa-b")]
-NEEDED = {name: INTERFACES[name] for name in ("isa-b", "nchw")}
+NEEDED = {name: INTERFACES[name] for name in ("isa-b", "nchw", "dialect-a")}
 FIRST = {slot: next(n for n, p in PARTS.items() if p["slot"] == slot) for slot in SLOTS}
 Read = Callable[[], object]
 

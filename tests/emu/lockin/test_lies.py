@@ -14,7 +14,7 @@ from emu.devices.driver import Isa, Loader, encode, load
 from emu.ir.errors import ContainerError, NoCommonIR, Unsupported
 from emu.ir.graph import Graph
 from emu.lockin.catalogue import load_catalogue
-from emu.lockin.contracts.capture import Tape, emit, parse
+from emu.lockin.contracts.capture import capture, emit, parse
 from emu.lockin.contracts.images import isa_of
 from emu.lockin.parts import Bundle, Fact, Interface, Offer, Part
 from emu.lockin.probe import PROBE
@@ -131,22 +131,35 @@ def test_a_compiler_that_parses_another_dialect_than_it_claims_reads_no_program(
     claimed: Interface,
 ) -> None:
     tape = emit(graph(), claimed, claimed.newest)
-    others = [d for d in DIALECTS if numbered(d) != numbered(claimed)]
-    assert others
     written = [node.op for node in graph().nodes]
-    assert [d.name for d in others if read(tape, d) == written] == []
+    parsed = {d.name: [node.op for node in parse(tape, d, d.newest)] for d in DIALECTS}
+    assert [name for name, ops in parsed.items() if ops == written] == [claimed.name]
 
 
-def numbered(dialect: Interface) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted((op, dialect.since[op]) for op in dialect.table))
+@pytest.mark.parametrize("stack", KNOWN.stacks)
+def test_a_compiler_without_a_parser_for_what_it_claims_takes_no_program(stack: str) -> None:
+    base = KNOWN.stacks[stack]
+    claimed = {o.interface for part in base["front_end"] for o in part.exports}
+    other = next(d for d in DIALECTS if d.name not in claimed)
+    liars = tuple(lying(part, parsers={other.name: other.newest}) for part in base["compiler"])
+    assert said(stack, compiler=liars) == "K2 capture NoCommonIR"
 
 
-def read(tape: Tape, dialect: Interface) -> list[str] | None:
-    """The ops that a reader of a dialect finds on a tape, None if there is no such op."""
-    try:
-        return [node.op for node in parse(tape, dialect)]
-    except NoCommonIR:
-        return None
+def test_ops_that_mean_something_else_to_a_parser_are_named() -> None:
+    """A dialect spells two ops as another spells two others."""
+    ops = ("MatMul", "Add", "Relu")
+    claimed, known = (
+        Interface(name, "dialect", (), 1, dict(zip(ops, spelt, strict=True)), dict.fromkeys(ops, 1))
+        for name, spelt in (("claimed", ("x", "y", "z")), ("known", ("x", "z", "y")))
+    )
+    catalogue = replace(KNOWN, interfaces={"claimed": claimed, "known": known})
+    offer = (Offer("claimed", 1, 1),)
+    base = KNOWN.stacks["cuda-like"]
+    front = replace(base["front_end"][0], exports=offer)
+    liar = replace(lying(base["compiler"][0], parsers={"known": 1}), imports=offer)
+    why = r"facts.parsers: the compiler parses the program: have Relu \((.*)\), need Add \(\1\)"
+    with pytest.raises(NoCommonIR, match=why):
+        capture({"front_end": (front,), "compiler": (liar,)}, Source(graph()), catalogue)
 
 
 def test_no_interface_names_a_part_a_stack_or_a_product() -> None:

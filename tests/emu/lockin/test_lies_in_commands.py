@@ -71,7 +71,29 @@ def unknown_dialect(folder: Path) -> Path:
     front = changed({"f": part("front_end", "torch-compile-like")}, "f", exports=emits)["f"]
     write_file(folder / "front_end" / "speaker.toml", {"name": "speaker", **front})
     imports = part("compiler", "inductor-like")["imports"]
-    planted(folder, "compiler", "inductor-like", imports=[*imports, *emits])
+    reads = {"empty": 1}
+    planted(folder, "compiler", "inductor-like", imports=[*imports, *emits], parsers=reads)
+    return written(folder, {**SLOTS, "front_end": ["speaker"], "compiler": ["liar"]})
+
+
+def other_parser(folder: Path) -> Path:
+    """A compiler that claims the dialect of the front end and parses another one."""
+    return planted(folder, "compiler", "inductor-like", parsers={"stablehlo": 1, "onnx": 20})
+
+
+def older_parser(folder: Path) -> Path:
+    """A compiler that claims a newer version of a dialect than it parses.
+
+    The front end writes what came with that version.
+    """
+    grown = [{"MatMul": "x.matmul"}, {"Add": "x.add", "Relu": "x.relu"}]
+    table = {"name": "grown", "kind": "dialect", "source": "test", "versions": grown}
+    write_file(folder / "interfaces" / "grown.toml", table)
+    both = [{"interface": "grown", "min": 1, "max": 2}]
+    front = changed({"f": part("front_end", "torch-compile-like")}, "f", exports=both)["f"]
+    write_file(folder / "front_end" / "speaker.toml", {"name": "speaker", **front})
+    imports = [*part("compiler", "inductor-like")["imports"], *both]
+    planted(folder, "compiler", "inductor-like", imports=imports, parsers={"grown": 1})
     return written(folder, {**SLOTS, "front_end": ["speaker"], "compiler": ["liar"]})
 
 
@@ -84,6 +106,13 @@ LIES: dict[str, tuple[Plant, str]] = {
     "instructions of another chip": (other_instructions, "K6 load NoBinaryForDevice"),
     "code for no instruction set": (no_code, "K3 lower SymbolNotFound"),
     "ops of a dialect": (unknown_dialect, "K2 capture NoCommonIR"),
+    "a dialect that is not parsed": (other_parser, "K2 capture NoCommonIR"),
+    "a newer version than is parsed": (older_parser, "K2 capture NoCommonIR"),
+}
+WHERE = "compiler/liar.toml: facts.parsers: the compiler parses the program"
+SIDES = {
+    "a dialect that is not parsed": "have parsers of stablehlo 1 and onnx 20, need aten.",
+    "a newer version than is parsed": "have parsers of grown 1, need x.",
 }
 
 
@@ -114,7 +143,23 @@ def test_a_lie_fails_by_running_in_every_command(capsys: Capture, tmp_path: Path
     assert {cell["error"]["name"] for cell in cells} == {name}
 
 
-@pytest.mark.parametrize("lie", ["a layout that loses elements", "firmware that nobody signed"])
+@pytest.mark.parametrize("lie", SIDES)
+def test_a_dialect_that_is_claimed_and_not_parsed_says_what_is_read_and_what_is_written(
+    capsys: Capture, tmp_path: Path, lie: str
+) -> None:
+    file = str(LIES[lie][0](tmp_path))
+    assert main(["run", "mlp", "--no-values", "--stack", file]) == 4
+    assert f"{WHERE}: {SIDES[lie]}" in capsys.readouterr().err
+    swap = ("swap", file, "--replace", "orchestrator=bare", "-m", "mlp", "--json")
+    error = json.loads(printed(capsys, *swap))["error"]
+    assert SIDES[lie].startswith(f"have {error['have']}, need ")
+    assert error["need"].startswith(SIDES[lie].rpartition(" ")[2])
+
+
+TWO = ["a layout that loses elements", "firmware that nobody signed"]
+
+
+@pytest.mark.parametrize("lie", [*TWO, "a dialect that is not parsed"])
 def test_a_stack_that_lies_is_not_ready(capsys: Capture, tmp_path: Path, lie: str) -> None:
     plant, expected = LIES[lie]
     contract, stage, name = expected.split(" ")

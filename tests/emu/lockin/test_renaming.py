@@ -40,17 +40,22 @@ def offers(table: Table, key: str, new: Rename) -> list[Table]:
     return [{**o, "interface": new(o["interface"])} for o in table.get(key, [])]
 
 
-def layouts(facts: Table, new: Rename) -> Table:
-    if "layouts" not in facts:
-        return facts
-    named = [new(name) for name in facts["layouts"]["value"]]
-    return {**facts, "layouts": {**facts["layouts"], "value": named}}
+def facts(said: Table, new: Rename) -> Table:
+    """The facts, of which layouts and parsers name interfaces."""
+    found = dict(said)
+    if "layouts" in said:
+        named = [new(name) for name in said["layouts"]["value"]]
+        found["layouts"] = {**said["layouts"], "value": named}
+    if "parsers" in said:
+        read = {new(name): version for name, version in said["parsers"]["value"].items()}
+        found["parsers"] = {**said["parsers"], "value": read}
+    return found
 
 
 def part(table: Table, new: Rename) -> Table:
     return {
         **table,
-        "facts": layouts(table["facts"], new),
+        "facts": facts(table["facts"], new),
         "imports": offers(table, "imports", new),
         "exports": offers(table, "exports", new),
     }
