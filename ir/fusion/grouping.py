@@ -1,5 +1,6 @@
 """The groups of one graph while a decider merges them."""
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 
 from emu.ir.fusion.structure import Nodes, Partition, Structure
@@ -16,6 +17,7 @@ class Grouping:
         for number, nodes in self.members.items():
             for node in nodes:
                 self.owner[node] = number
+        self.wide = sorted((n[0], n[-1]) for n in self.members.values() if self._early(n))
 
     @property
     def partition(self) -> Partition:
@@ -26,8 +28,12 @@ class Grouping:
         """Make one group of several; return its number."""
         nodes = self.union(groups)
         for number in groups:
-            self.members.pop(number)
+            part = self.members.pop(number)
+            if self._early(part):
+                self.wide.remove((part[0], part[-1]))
         self.members[nodes[-1]] = nodes
+        if self._early(nodes):
+            insort(self.wide, (nodes[0], nodes[-1]))
         for node in nodes:
             self.owner[node] = nodes[-1]
         return nodes[-1]
@@ -57,18 +63,34 @@ class Grouping:
     def acyclic(self, groups: Iterable[int]) -> bool:
         """Whether no group would have to run both before and after the union of ``groups``."""
         inside = set(groups)
-        last = max(inside)
+        last = self._horizon(max(inside))
         todo, seen = list(inside), set(inside)
         while todo:
             here = todo.pop()
             near = self.readers(here)
             if here not in inside and near & inside:
                 return False
-            # What begins behind the last node of the union leads to none of its nodes.
             new = {g for g in near - seen if self.members[g][0] < last}
             todo += new
             seen |= new
         return True
+
+    def _horizon(self, last: int) -> int:
+        """The first node from ``last`` on behind which no path leads back before it.
+
+        A group that only its last node leaves is left behind where it is entered. One that is left
+        earlier, such as siblings, may be entered at its end, so none of these may span the node.
+        """
+        for first, end in self.wide:
+            if first > last:
+                break
+            last = max(last, end)
+        return last
+
+    def _early(self, nodes: Nodes) -> bool:
+        """Whether another group reads what a node before the last of these makes."""
+        inside = frozenset(nodes)
+        return any(not inside.issuperset(self.structure.readers[node]) for node in nodes[:-1])
 
     def saved(self, groups: Iterable[int]) -> Mapping[str, int]:
         """Bytes that no longer cross the borders of groups once ``groups`` are one.

@@ -97,6 +97,29 @@ def test_values_stay_around_what_each_scope_looks_for(plant: str, decider: str) 
     check()
 
 
+BACK_THROUGH_SIBLINGS = """
+a = Conv x w
+b = Relu a
+c = Relu x
+d = Relu c
+e = Relu x
+f = Sigmoid x
+g = Conv d w
+h = Relu g
+"""
+
+
+@pytest.mark.parametrize(("scope", "decider"), PAIRS)
+def test_no_siblings_are_joined_that_wait_for_each_other_through_other_siblings(
+    scope: str, decider: str
+) -> None:
+    """Once a and g are one, b waits for c: the way from c to b goes through the end of a+g."""
+    graph = graph_of(BACK_THROUGH_SIBLINGS, outputs=("a", "c", "h"))
+    fused = decide(graph, scope, decider, Bytes(graph))
+    owner = {node: i for i, group in enumerate(fused.groups) for node in group.nodes}
+    assert owner["b"] != owner["c"] or owner["a"] != owner["g"]
+
+
 @pytest.mark.parametrize(("scope", "decider"), [p for p in PAIRS if p[0] != "none"])
 def test_what_a_scope_looks_for_is_found_between_strangers(scope: str, decider: str) -> None:
     sketch = Sketch()
