@@ -15,8 +15,8 @@ from emu.devices.timeline import OPEN, Clockwork
 from emu.devices.wires import DMA_IN, KEPT_IN, RESOURCES
 from emu.ir.machine import Machine
 from emu.ir.program import Drop, Keep, Launch
-from emu.ir.regions import footprint_bytes
-from emu.ir.tile import TileProgram
+from emu.ir.regions import footprint_bytes, room_bytes
+from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint
 
 KIB = 1024
@@ -63,6 +63,33 @@ class CoreDevice(Device):
             cost = TileCost(program, self.rates, told, self.array_model)
             found = self.clockworks[key] = Clockwork(cost, free)
         return found
+
+    def fits(self, program: TileProgram, kept_bytes: int = 0) -> bool:
+        """Whether a core has room for the buffers of a program, and its accumulators for sums."""
+        room = self.accumulator_bytes
+        return super().fits(program, kept_bytes) and (
+            room is None or self.summed_bytes(program) <= room
+        )
+
+    def shortage(self, program: TileProgram) -> str:
+        """What a program that does not fit needs, and what there is."""
+        if not super().fits(program) or self.accumulator_bytes is None:
+            return super().shortage(program)
+        needed, room = self.summed_bytes(program), self.accumulator_bytes
+        return f"needs {needed:,} bytes of accumulators, has {room:,}"
+
+    @cached_property
+    def accumulator_bytes(self) -> int | None:
+        """What the accumulators of a core hold, None where sums may lie anywhere on chip."""
+        accumulators = self.sheet.accumulators
+        return None if accumulators is None else int(accumulators.capacity_kib * KIB)
+
+    def summed_bytes(self, program: TileProgram) -> int:
+        """Bytes of the buffers that the array of a core sums into, all versions of each."""
+        cost = TileCost(program, self.rates, NO_SHARES, self.array_model)
+        computes = (p.statement for p in program.statements if isinstance(p.statement, Compute))
+        sums = {program.buffers[s.out] for s in computes if cost.unit(s) is not None}
+        return sum(buffer.depth * room_bytes(program, buffer) for buffer in sums)
 
     def footprint(self, program: TileProgram, shares: Shares, cost: TileCost) -> Footprint:
         """What a launch of a program does; worked out once."""

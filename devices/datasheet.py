@@ -12,8 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emu.devices.facts import Changes, Fact, Table, figures, with_facts
+from emu.devices.feeding import Accumulators, WeightFifo, check_array_only
 from emu.devices.fields import At, near, read
-from emu.devices.network import TOPOLOGIES, Network
+from emu.devices.network import Network, check_network
 from emu.devices.refusals import NOTHING_REFUSED, Ops
 from emu.ir.errors import DatasheetError, UnknownName
 from emu.ir.layout import STORED
@@ -219,6 +220,8 @@ class Datasheet:
     energy: Energy
     limits: Limits | None = None
     network: Network | None = None
+    weight_fifo: WeightFifo | None = None
+    accumulators: Accumulators | None = None
     ops: Ops = NOTHING_REFUSED
     board: Board | None = None
     assumed: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS, hash=False)
@@ -322,14 +325,10 @@ def _check_kind(sheet: Datasheet, at: At) -> None:
         if (block is None) == (sheet.kind == "gpu"):
             raise at.to(key).error(f"a gpu needs it and no other kind has it, not a {sheet.kind}")
     if sheet.network is not None:
-        _check_network(sheet, sheet.network, at.to("network"))
-
-
-def _check_network(sheet: Datasheet, network: Network, at: At) -> None:
-    if sheet.kind == "gpu":
-        raise at.error("the cores of a gpu meet in memory.l2")
-    if network.topology not in TOPOLOGIES:
-        raise at.to("topology").error(f"'{network.topology}' is none of {', '.join(TOPOLOGIES)}")
+        check_network(sheet.network, sheet.kind, at.to("network"))
+    for key, block in (("weight_fifo", sheet.weight_fifo), ("accumulators", sheet.accumulators)):
+        if block is not None:
+            check_array_only(sheet.kind, at.to(key))
 
 
 def _check_units(sheet: Datasheet, at: At) -> None:

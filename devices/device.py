@@ -128,6 +128,12 @@ class Device(ABC):
         """Whether the buffers of a program fit a core beside values that are kept there."""
         return footprint_bytes(program) + kept_bytes <= self.machine.onchip_bytes
 
+    def shortage(self, program: TileProgram) -> str:
+        """What a program that does not fit needs, and what there is."""
+        return (
+            f"needs {footprint_bytes(program):,} bytes on chip, has {self.machine.onchip_bytes:,}"
+        )
+
     def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""
         return self.ran(program, self.run(free)).trace(program.peak_bytes)

@@ -17,7 +17,10 @@ from emu.devices.waves import IN_A_WAVE, Waves
 from emu.devices.wires import RESOURCES
 from emu.ir.tile import Compute, Fill
 
-SHOWN = ("load", "store", "matrix unit", "vector unit", "load of kept", "store of kept")
+SHOWN = (
+    *("load", "store", "matrix unit", "vector unit"),
+    *("load of kept", "store of kept", "weight shift"),
+)
 NAMES = dict(zip(RESOURCES, SHOWN, strict=True))
 HOST, LINK = "host", "link"
 

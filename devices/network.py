@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from emu.devices.fields import At
+
 TOPOLOGIES = ("mesh", "ring", "crossbar")
 
 
@@ -24,6 +26,14 @@ class Network:
     hop_ns: float
     link_bytes_per_cycle: float
     source: str
+
+
+def check_network(network: Network, kind: str, at: At) -> None:
+    """Raise DatasheetError for a network that a chip of a kind cannot have."""
+    if kind == "gpu":
+        raise at.error("the cores of a gpu meet in memory.l2")
+    if network.topology not in TOPOLOGIES:
+        raise at.to("topology").error(f"'{network.topology}' is none of {', '.join(TOPOLOGIES)}")
 
 
 @dataclass(frozen=True, slots=True)

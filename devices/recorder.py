@@ -15,8 +15,36 @@ class Kind(NamedTuple):
     busy: Event
     busy_ps: int
     busy_step: int
-    latency_ps: int
-    latency_step: int
+    latency_ps: int = 0
+    latency_step: int = 0
+    preload: "Preload | None" = None
+    queued: "Queued | None" = None
+
+
+class Preload(NamedTuple):
+    """What a product does to the weights of an array: the ``shift`` of its first fold.
+
+    ``lead`` is from the start of its stream until only its ``last`` fold is left to stream; it has
+    ``folds``.
+    """
+
+    shift: Kind
+    last: Kind
+    lead_ps: int
+    lead_step: int
+    folds: int
+
+
+class Queued(NamedTuple):
+    """What a load through a queue of weights takes: its ``first`` tile, and all ``over`` the queue.
+
+    What is over the queue comes when the array has begun to take from it.
+    """
+
+    first_ps: int
+    first_step: int
+    over_ps: int
+    over_step: int
 
 
 @dataclass(frozen=True)

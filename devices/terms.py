@@ -5,7 +5,7 @@ rate changed, without compiling anything again.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import TypeAlias
@@ -139,6 +139,20 @@ def _rounded(exact: dict[Key, Fraction]) -> tuple[int, tuple[tuple[Key, int], ..
 def one(*terms: Term) -> tuple[Phase, ...]:
     """A single phase that is a sum of terms; terms of no amount are left out."""
     return (Phase((positive(terms),)),)
+
+
+def shared(phases: tuple[Phase, ...], share: Fraction) -> tuple[Phase, ...]:
+    """A share of the work of every term."""
+    return tuple(
+        Phase(
+            tuple(
+                tuple(replace(term, amount=term.amount * share) for term in terms)
+                for terms in phase.alternatives
+            ),
+            phase.times,
+        )
+        for phase in phases
+    )
 
 
 def positive(terms: Iterable[Term]) -> tuple[Term, ...]:

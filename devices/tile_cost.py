@@ -12,10 +12,11 @@ from math import prod
 from emu.devices.arrays import FORMULAS, NATIVE
 from emu.devices.course import Course, Part, course_of
 from emu.devices.datasheet import Unit
+from emu.devices.folds import Folds, array_terms, folds_of, port_terms
 from emu.devices.network import Transfer
 from emu.devices.rates import ZERO, Rates
-from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive
-from emu.devices.tile_shapes import Tile, folds, moved_view, stream
+from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive, shared
+from emu.devices.tile_shapes import Tile, moved_view
 from emu.ir.tile import Compute, Gather, Load, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 
@@ -69,7 +70,7 @@ class TileCost:
     @cached_property
     def course(self) -> Course:
         """What is executed; what a named array model leaves over is paid by the first tile."""
-        return course_of(self.program, self.array_model != NATIVE)
+        return course_of(self.program, not self.native)
 
     @cached_property
     def active(self) -> int:
@@ -93,7 +94,7 @@ class TileCost:
                 return NO_EVENT if view.own else self.rates.event("hops", self.rates.hops)
             return self.rates.event("latency", lambda: one(self.rates.dram_latency))
         unit = self.unit(statement) if isinstance(statement, Compute) else None
-        if unit is None or self.array_model != NATIVE:
+        if unit is None or not self.native:
             return NO_EVENT
         cycles = Fraction((unit.rows or 1) + (unit.columns or 1) - 2)
         drain = Term("fill_drain", cycles, self.rates.clock)
@@ -165,11 +166,9 @@ class TileCost:
         unit, again = self.unit(statement), self.again(part.number)
         dtype = computed_in(self.program, statement)
         if unit is not None:
+            folds = self.folds(statement, unit, tile)
             held = self.held(part, statement, unit, tile)
-            return self.rates.event(
-                ("array", tile.product, held, dtype, self.active, again),
-                lambda: self.array(tile.product, held, again, unit, dtype),
-            )
+            return self.array(folds, folds.count, held, dtype, again)
         return self.rates.event(
             ("lanes", tile, dtype, statement.kind, self.active, again),
             lambda: one(*self.on_lanes(again, statement, tile)),
@@ -192,54 +191,54 @@ class TileCost:
             products=statement.kind == "matrix",
         )
 
-    def array(
-        self,
-        product: tuple[int, int, int, int],
-        held: Fraction,
-        again: Fraction,
-        unit: Unit,
-        dtype: str,
-    ) -> Phases:
-        """Terms of folds of stationary weights, each streaming the rows of the tile through."""
-        batch, m, n, k = product
-        rows = folds(product, unit.rows or 1, unit.columns or 1) * m
-        streamed = min(held, rows * self.rates.slowness(unit, dtype))
-        flops = Fraction(2 * batch * m * n * k)
-        return one(*self.array_terms(again, flops, streamed, held, unit, dtype))
+    def folds(self, statement: Compute, unit: Unit, tile: Tile) -> Folds:
+        """The folds of one execution of a product; a named model reads through no port."""
+        size = tile.data_bytes if self.native else 0
+        return folds_of(tile.product, size, unit, self.rates, computed_in(self.program, statement))
 
     def held(self, part: Part, statement: Compute, unit: Unit, tile: Tile) -> Fraction:
-        """Cycles for which one tile holds the array: a fold cannot be shorter than its preload."""
-        if self.array_model != NATIVE:
+        """Cycles for which one tile holds the array."""
+        if not self.native:
             return Fraction(self.formula_cycles(part, unit, tile))
-        slowness = self.rates.slowness(unit, computed_in(self.program, statement))
-        return stream(tile.product, unit.rows or 1, unit.columns or 1) * slowness
+        return self.folds(statement, unit, tile).held
 
-    def array_terms(
-        self,
-        again: Fraction,
-        flops: Fraction,
-        streamed: Fraction,
-        held: Fraction,
-        unit: Unit,
-        dtype: str,
-    ) -> tuple[Term, ...]:
-        """Split the ``held`` cycles of an array: true operations, edges, idle cores, filling."""
-        peak, cores = self.rates.flops(unit, dtype), self.rates.cores
-        best = self.rates.best_product(dtype)
-        clock = self.rates.clock
-        true = flops / peak * clock  # cycles that the operations of one core take at its peak
-        slower = true * (1 - peak / best)
-        spare = Fraction(cores - self.active, cores)
-        return positive(
-            (
-                Term("useful", flops * self.active * (1 - again), best * cores),
-                Term("recompute", flops * self.active * again, best * cores),
-                Term("padding", (streamed - true) * (1 - spare), clock),
-                Term("idle", streamed * spare - slower * spare, clock),
-                Term("slower_path", slower, clock),
-                Term("fill_drain", held - streamed, clock),
-            )
+    def array(self, folds: Folds, count: int, held: Fraction, dtype: str, again: Fraction) -> Event:
+        """What ``count`` of the folds of a product do to the array."""
+        key = "array", folds, count, held, dtype, self.active, again
+        return self.rates.event(
+            key,
+            lambda: (
+                Phase((array_terms(self.rates, *key[1:]), port_terms(self.rates, folds, count))),
+            ),
         )
+
+    @property
+    def native(self) -> bool:
+        """Whether each fold is priced, and not the whole of a product by a named model."""
+        return self.array_model == NATIVE
+
+    def preload(self, part: Part) -> tuple[Folds, tuple[Event, Event, Event]] | None:
+        """The folds of a product: shifting in the first, all before the last, and the last.
+
+        None for what is no product on an array, or where a named model prices the whole of it.
+        """
+        statement, tile = self.program.statements[part.number].statement, part.shape
+        if not (self.native and isinstance(statement, Compute) and isinstance(tile, Tile)):
+            return None
+        if (unit := self.unit(statement)) is None:
+            return None
+        folds = self.folds(statement, unit, tile)
+        dtype, again = computed_in(self.program, statement), self.again(part.number)
+        shift = Term("fill_drain", folds.shift, self.rates.clock)
+        return folds, (
+            self.rates.event(("shift", folds.shift), lambda: one(shift)),
+            self.array(folds, max(0, folds.count - 1), folds.lead, dtype, again),
+            self.array(folds, min(1, folds.count), folds.last, dtype, again),
+        )
+
+    def part(self, event: Event, share: Fraction) -> Event:
+        """A share of all that an event does."""
+        return self.rates.event(("part", event, share), lambda: shared(event.phases, share))
 
     def formula_cycles(self, part: Part, unit: Unit, tile: Tile) -> int:
         """The share of one tile, by operations, of the cycles of the whole product.
@@ -281,7 +280,7 @@ class TileCost:
 
     def all_held(self, number: int, statement: Compute, unit: Unit) -> Fraction:
         """Cycles for which all tiles of a statement hold the array of the first core."""
-        if self.array_model != NATIVE:
+        if not self.native:
             return Fraction(self.whole_cycles(number, unit))
         slowness = self.rates.slowness(unit, computed_in(self.program, statement))
         return self.course.streamed(number, unit.rows or 1, unit.columns or 1) * slowness

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import prod
 from typing import TypeAlias
 
 from emu.ir.body import FrozenAttrs
@@ -19,6 +20,8 @@ Product: TypeAlias = tuple[int, int, int, int]  # batch, M, N, K
 class Tile:
     """One execution of an op, by the types of operands (fill included) and result.
 
+    ``data_bytes`` is what lies on chip of the data of a product, the source of all its rows.
+
     Equal ones are one object (``tile_of``), so a tile is a key that need not be looked into.
     """
 
@@ -26,6 +29,7 @@ class Tile:
     attrs: FrozenAttrs
     ins: Operands
     out: TensorType
+    data_bytes: int = 0
 
     @cached_property
     def product(self) -> Product:
@@ -44,9 +48,11 @@ class Tile:
 
 
 @lru_cache(maxsize=65536)
-def tile_of(op: str, attrs: FrozenAttrs, ins: Operands, out: TensorType) -> Tile:
+def tile_of(
+    op: str, attrs: FrozenAttrs, ins: Operands, out: TensorType, data_bytes: int = 0
+) -> Tile:
     """Return the tile of an op with operands and result of these types."""
-    return Tile(op, attrs, ins, out)
+    return Tile(op, attrs, ins, out, data_bytes)
 
 
 Shape: TypeAlias = Tile | int  # what is computed, or the bytes that are moved
@@ -71,7 +77,19 @@ def _tile(program: TileProgram, statement: Compute, frame: Frame) -> Tile:
     out = TensorType(program.views[buffer.value].type.dtype, shape(spans))
     inner = {d: (s.start, s.stop) for d, s in enumerate(spans)}
     ins = tuple(None if o is None else _read(program, o, inner, frame) for o in statement.ins)
-    return tile_of(statement.op, statement.attrs, ins, out)
+    size = _data_bytes(program, statement, ins[0], frame) if statement.kind == "matrix" else 0
+    return tile_of(statement.op, statement.attrs, ins, out, size)
+
+
+def _data_bytes(
+    program: TileProgram, statement: Compute, read: TensorType | None, frame: Frame
+) -> int:
+    """Bytes on chip that the rows of a product are made of; padding is made on the way."""
+    operand = statement.ins[0]
+    if operand is None or read is None:
+        return 0
+    there = shape(region(program, program.buffers[operand.buffer], frame))
+    return read.itemsize * min(read.elements, prod(there))
 
 
 def _read(program: TileProgram, operand: Operand, out: Frame, frame: Frame) -> TensorType:
@@ -114,6 +132,16 @@ def folds(product: Product, rows: int, columns: int) -> int:
     return batch * -(-k // rows) * -(-n // columns)
 
 
+def lead(product: Product, rows: int, columns: int) -> int:
+    """Rows from the first of the first fold to the first of the last: streams, or longer shifts."""
+    return max(0, folds(product, rows, columns) - 1) * max(product[1], rows)
+
+
+def last(product: Product, rows: int, columns: int) -> int:
+    """Rows that the last fold of a product streams."""
+    return min(1, folds(product, rows, columns)) * product[1]
+
+
 def stream(product: Product, rows: int, columns: int) -> int:
-    """Rows that the folds of a product stream; a fold is no shorter than its preload."""
-    return folds(product, rows, columns) * max(product[1], rows)
+    """Rows for which a product holds an array, the shift of its first fold not counted."""
+    return lead(product, rows, columns) + last(product, rows, columns)

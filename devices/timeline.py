@@ -10,39 +10,23 @@ state of the resources repeats, relative to itself, whole periods are jumped (no
 from functools import cached_property
 
 from emu.devices.course import Items, Repeat
-from emu.devices.moments import DIGIT, Moment, Passage, Stretch, later, power
-from emu.devices.recorder import Kind, Recorder
-from emu.devices.terms import Event, Key
-from emu.devices.tile_cost import Shares, TileCost
-from emu.devices.wires import (
-    DMA_IN,
-    DMA_OUT,
-    HELD_UP,
-    KEPT_IN,
-    KEPT_OUT,
-    MATRIX,
-    RESOURCES,
-    VECTOR,
-    Wire,
-    wiring_of,
-)
-from emu.ir.tile import Compute, Fill, Gather, Load, Statement, Store
+from emu.devices.kinds import Kinds
+from emu.devices.moments import Moment, Passage, Stretch, later, power
+from emu.devices.recorder import Kind, Preload, Recorder
+from emu.devices.tile_cost import TileCost
+from emu.devices.weight_queue import streams
+from emu.devices.wires import DMA_IN, HELD_UP, MATRIX, PRELOAD, RESOURCES, Wire, wiring_of
 
 OPEN = len(RESOURCES)  # entry: when the launch is issued and its memory is free
 FIRST_INPUT = OPEN + 1
 
 
-class Clockwork:
+class Clockwork(Kinds):
     """One program on one kind of core, with its kinds and passages."""
 
     def __init__(self, cost: TileCost, free: frozenset[str] = frozenset()) -> None:
         """Prepare to step the program of ``cost``; the causes in ``free`` take no time."""
-        self.cost = cost
-        self.program = cost.program
-        self.free = free
-        self.charged: list[tuple[int, int, Event]] = []  # (view, node, what takes the time)
-        self.kinds: dict[int, Kind] = {}
-        self.latencies: dict[int, tuple[int, int]] = {}
+        super().__init__(cost, free)
         self.passages: dict[tuple[int, ...], Passage] = {}
         self.used_by: dict[int, tuple[int, ...]] = {}
 
@@ -61,6 +45,8 @@ class Clockwork:
         for place, times in enumerate(self.cost.course.times):
             kind = self.kind(place)
             held[kind.resource] += kind.busy_ps * times
+            if kind.preload is not None:
+                held[PRELOAD] += (kind.preload.shift.busy_ps + kind.preload.lead_ps) * times
         for stores, loads in HELD_UP.items():
             held[loads] += held.pop(stores)
         return max(held.values())
@@ -79,71 +65,16 @@ class Clockwork:
             self.passages[entries] = _Stepper(self, entries).passage()
         return self.passages[entries]
 
-    def kind(self, place: int) -> Kind:
-        """The kind of the executions of the part at a place of the course."""
-        found = self.kinds.get(place)
-        if found is None:
-            found = self.kinds[place] = self.new_kind(place)
-        return found
-
-    def new_kind(self, place: int) -> Kind:
-        """Price a part."""
-        part = self.cost.course.parts[place]
-        statement = self.program.statements[part.number].statement
-        busy = self.cost.busy(part)
-        took = busy.ps(self.free), self.step(statement, busy)
-        return Kind(part.number, self.resource(statement), busy, *took, *self.latency(part.number))
-
-    def latency(self, number: int) -> tuple[int, int]:
-        """How long the result of a statement is on its way, and the path of that."""
-        if number not in self.latencies:
-            statement = self.program.statements[number].statement
-            latency = self.cost.latency(statement)
-            self.latencies[number] = latency.ps(self.free), self.step(statement, latency)
-        return self.latencies[number]
-
-    def step(self, statement: Statement, event: Event) -> int:
-        """The path of one event alone; what takes no time leaves no trace."""
-        if isinstance(statement, Fill) or event.ps(self.free) == 0:
-            return 0
-        self.charged.append((self.cost.moved_view(statement), statement.node, event))
-        return 1 << (DIGIT * (len(self.charged) - 1))
-
-    def resource(self, statement: Statement) -> int:
-        """The resource that a statement holds, -1 for none."""
-        match statement:
-            case Load() | Gather() | Store():
-                kept = self.program.views[self.cost.moved_view(statement)].kept
-                if isinstance(statement, Store):
-                    return KEPT_OUT if kept else DMA_OUT
-                return KEPT_IN if kept else DMA_IN
-            case Compute():
-                return VECTOR if self.cost.unit(statement) is None else MATRIX
-            case Fill():
-                return -1
-
     def resources(self, loop: int) -> tuple[int, ...]:
         """The resources that the body of a loop uses; a store holds up the loads as well."""
         if loop not in self.used_by:
             inside = self.cost.course.inside[loop]
             found = {self.resource(self.program.statements[n].statement) for n in inside}
             found |= {HELD_UP[resource] for resource in found & HELD_UP.keys()}
+            if MATRIX in found and self.cost.native:
+                found.add(PRELOAD)
             self.used_by[loop] = tuple(sorted(found - {-1}))
         return self.used_by[loop]
-
-    def charges(self, path: int, shares: Shares) -> dict[Key, int]:
-        """Picoseconds by (node, cause) of the statements on a path.
-
-        Bytes cost the same whatever they are moved for, so what is compulsory is told only here.
-        """
-        found: dict[Key, int] = {}
-        for view, node, event in self.charged:
-            times = path & ((1 << DIGIT) - 1)
-            path >>= DIGIT
-            for (_, cause), ps in event.settle(self.free).shares if times else ():
-                key = node, shares.cause(view) if cause == "intermediate" else cause
-                found[key] = found.get(key, 0) + times * ps
-        return found
 
 
 class _Stepper:
@@ -159,7 +90,8 @@ class _Stepper:
         self.clockwork = clockwork
         self.stepwise = stepwise
         self.recorder = recorder
-        self.wiring = wiring_of(clockwork.program)
+        self.wiring = wiring_of(clockwork.program, clockwork.queued)
+        self.in_queue: dict[int, Kind] = {}  # the latest load of what comes through a queue
         self.end = self.wiring.end
         opened = Moment(entries[OPEN], OPEN)
         resources = [Moment(entries[i], i) for i in range(len(RESOURCES))]
@@ -190,12 +122,17 @@ class _Stepper:
         if kind.resource < 0:  # a fill takes no time
             self.renew(wire, later(*[moments[place] for place in wire.waits]))
             return
-        start = moments[kind.resource]
-        for place in wire.waits:
-            start = later(start, moments[place])
-        moments[kind.resource] = done = start.after(kind.busy_ps, kind.busy_step)
-        if self.recorder is not None:
-            self.recorder.hold(kind, start.ps, done.ps)
+        if kind.preload is not None:
+            done = self.multiply(kind, kind.preload, wire)
+        else:
+            start = moments[kind.resource]
+            for place in wire.waits:
+                start = later(start, moments[place])
+            done = self.hold(kind, start)
+            if kind.queued is not None:
+                first = start.after(kind.queued.first_ps, kind.queued.first_step)
+                moments[wire.begun] = first.after(kind.latency_ps, kind.latency_step)
+                self.in_queue[wire.begun] = kind
         for place in wire.used:
             moments[place] = later(moments[place], done)
         result = done.after(kind.latency_ps, kind.latency_step) if kind.latency_ps else done
@@ -207,6 +144,54 @@ class _Stepper:
             moments[wire.newest + 1] = later(moments[wire.newest + 1], result)
         else:
             self.renew(wire, result)
+
+    def hold(self, kind: Kind, start: Moment) -> Moment:
+        """Take the resource from ``start`` on; it is free again when the event is done."""
+        self.moments[kind.resource] = done = start.after(kind.busy_ps, kind.busy_step)
+        if self.recorder is not None:
+            self.recorder.hold(kind, start.ps, done.ps)
+        return done
+
+    def multiply(self, kind: Kind, preload: Preload, wire: Wire) -> Moment:
+        """Stream the rows of a product when its first weights, and all else, are there."""
+        moments, load = self.moments, self.in_queue.pop(wire.begun, None)
+        fed = None if load is None else self.feed(load, wire)
+        first = wire.weights if fed is None else wire.begun
+        shifted = self.hold(preload.shift, later(moments[PRELOAD], moments[first]))
+        start = later(moments[kind.resource], shifted)
+        for place in wire.waits:
+            if fed is None or place != wire.weights:
+                start = later(start, moments[place])
+        # The array has room for other weights when the stream through the last ones begins.
+        room = start.after(preload.lead_ps, preload.lead_step)
+        if load is None or fed is None:
+            done = self.hold(kind, start)
+        else:
+            last = fed.after(preload.shift.busy_ps, preload.shift.busy_step)
+            room = later(room, last)
+            done = self.fed(kind, preload, load, start, fed)
+        moments[PRELOAD] = room
+        return done
+
+    def feed(self, load: Kind, wire: Wire) -> Moment:
+        """When the last weights of a product are there, of those that come through a queue."""
+        moments, queued = self.moments, load.queued
+        assert queued is not None
+        # What the queue has no room for is loaded when the array takes from it.
+        begun = later(moments[PRELOAD], moments[wire.begun])
+        room = begun.after(queued.over_ps, queued.over_step)
+        moments[DMA_IN] = later(moments[DMA_IN], room)
+        return later(moments[wire.weights], room)
+
+    def fed(self, kind: Kind, preload: Preload, load: Kind, start: Moment, fed: Moment) -> Moment:
+        """Stream folds whose weights come through a queue, the last of them at ``fed``."""
+        last = fed.after(preload.shift.busy_ps, preload.shift.busy_step)
+        last = last.after(preload.last.busy_ps, preload.last.busy_step)
+        done = later(start.after(kind.busy_ps, kind.busy_step), last)
+        self.moments[kind.resource] = done
+        if self.recorder is not None:
+            self.recorder.held += streams(load, preload, start.ps, fed.ps, done.ps)
+        return done
 
     def store(self, kind: Kind, wire: Wire, done: Moment) -> None:
         """Reads and writes share the memory: while a store moves, the load engine stands still."""
@@ -245,7 +230,7 @@ class _Stepper:
         frees = [moments[r].ps - last for r in self.clockwork.resources(loop)]
         floor = min(frees, default=0)
         times = [m.ps - last for m in moments[len(RESOURCES) : self.end + 1]]
-        return (*frees, *[floor if ps < floor else ps for ps in times])
+        return (*frees, *[floor if ps < floor else ps for ps in times], *sorted(self.in_queue))
 
     def jump(self, repeat: Repeat, period: int, times: int) -> int:
         """Advance by ``times`` periods: step one to learn how paths run through it, then repeat it.

@@ -2,18 +2,20 @@
 
 The times of a core are one list, so that they can be compared, kept and composed: first the
 resources, then for each buffer and version, oldest first, when it is ready and when its last reader
-is done, then when each output is stored, and the end of everything; last, when inputs arrive.
+is done, then when each output is stored, when the first tile of each buffer that comes through a
+queue is there, and the end of everything; last, when inputs arrive.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from emu.ir.tile import Compute, Fill, Gather, Load, Statement, Store, TileProgram
 
 # What is kept on chip is moved by ports and network, not by the engines of device memory.
-RESOURCES = ("dma_in", "dma_out", "matrix", "vector", "kept_in", "kept_out")
-DMA_IN, DMA_OUT, MATRIX, VECTOR, KEPT_IN, KEPT_OUT = range(6)
+# PRELOAD is free when the array has room for the weights of another fold.
+RESOURCES = ("dma_in", "dma_out", "matrix", "vector", "kept_in", "kept_out", "preload")
+DMA_IN, DMA_OUT, MATRIX, VECTOR, KEPT_IN, KEPT_OUT, PRELOAD = range(7)
 HELD_UP = {DMA_OUT: DMA_IN, KEPT_OUT: KEPT_IN}  # by stores, which share the memory with loads
 
 
@@ -23,6 +25,7 @@ class Wire:
 
     It is the last use of what is ``used``, for now. Its result is a new version in the place of the
     ``oldest``, behind the ``newest``, or ``updates`` the newest, or is ``stored`` (-1: it is not).
+    A product waits for its ``weights``; those that come through a queue have ``begun`` before.
     """
 
     waits: tuple[int, ...]
@@ -31,6 +34,8 @@ class Wire:
     newest: int = -1
     updates: bool = False
     stored: int = -1
+    weights: int = -1
+    begun: int = -1
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,8 @@ class Wiring:
 
 
 @lru_cache(maxsize=8192)
-def wiring_of(program: TileProgram) -> Wiring:
-    """Return the wiring of a program."""
+def wiring_of(program: TileProgram, queued: frozenset[int] = frozenset()) -> Wiring:
+    """Return the wiring of a program whose buffers ``queued`` come through a queue of weights."""
     oldest: list[int] = []
     reached = len(RESOURCES)
     for buffer in program.buffers:
@@ -53,10 +58,12 @@ def wiring_of(program: TileProgram) -> Wiring:
         reached += 2 * buffer.depth
     stores = (p.statement.view for p in program.statements if isinstance(p.statement, Store))
     stored = {view: reached + i for i, view in enumerate(dict.fromkeys(stores))}
-    end = reached + len(stored)
+    reached += len(stored)
+    begun = {buffer: reached + i for i, buffer in enumerate(sorted(queued))}
+    end = reached + len(begun)
     loaded = (i for i, view in enumerate(program.views) if view.loaded)
     inputs = {view: end + 1 + i for i, view in enumerate(loaded)}
-    laid = _Laid(program, oldest, stored, inputs)
+    laid = _Laid(program, oldest, stored, begun, inputs)
     wires = tuple(laid.wire(placed.statement) for placed in program.statements)
     return Wiring(wires, stored, end, inputs)
 
@@ -68,6 +75,7 @@ class _Laid:
     program: TileProgram
     oldest: list[int]
     stored: Mapping[int, int]
+    begun: Mapping[int, int]
     inputs: Mapping[int, int]
 
     def newest(self, buffer: int) -> int:
@@ -83,7 +91,8 @@ class _Laid:
         match statement:
             case Load(buffer, _):
                 arrived = self.inputs[self.program.buffers[buffer].value]
-                return self.renewing(buffer, (arrived, *self.room(buffer)))
+                found = self.renewing(buffer, (arrived, *self.room(buffer)))
+                return replace(found, begun=self.begun.get(buffer, -1))
             case Gather(table, index, buffer, _):
                 ready = self.newest(index)
                 waits = (self.inputs[table], ready, *self.room(buffer))
@@ -94,11 +103,19 @@ class _Laid:
                 ready = self.newest(buffer)
                 return Wire((ready,), (ready + 1,), stored=self.stored[view])
             case Compute():
-                return self.computing(statement)
+                return self.weighted(statement, self.computing(statement))
 
     def renewing(self, buffer: int, waits: tuple[int, ...], used: tuple[int, ...] = ()) -> Wire:
         """The wire of what makes a new version."""
         return Wire(waits, used, self.oldest[buffer], self.newest(buffer))
+
+    def weighted(self, statement: Compute, wire: Wire) -> Wire:
+        """The wire of a compute, whose second operand is what a product keeps in an array."""
+        weights = statement.ins[1] if statement.kind == "matrix" else None
+        if weights is None:
+            return wire
+        begun = self.begun.get(weights.buffer, -1)
+        return replace(wire, weights=self.newest(weights.buffer), begun=begun)
 
     def computing(self, statement: Compute) -> Wire:
         """The wire of a compute, which may add to what its result held before."""

@@ -56,11 +56,9 @@ class Tiler:
         with ``worth_ps``, those that cannot be faster than that are not timed.
         """
         library = library.home(kernel)
-        ranked, needs = self.ranked(library, kernel, body)
+        ranked, why_not = self.ranked(library, kernel, body)
         if not ranked:
-            have = self.machine.onchip_bytes
-            why = f"needs {needs:,} bytes on chip, has {have:,}" if needs else "cannot be cut"
-            return Choice(why=why)
+            return Choice(why=why_not)
         name = f"{library.name}.{kernel.name}"
         why = f"claimed by {name}"
         bound, _, tiling, program = ranked[0]
@@ -71,22 +69,25 @@ class Tiler:
             library, kernel, body, Choice(name, program, kernel.tilewise, ps, why, True, tiling)
         )
 
-    def ranked(self, library: Library, kernel: Kernel, body: Body) -> tuple[Sequence[Ranked], int]:
-        """The programs that fit in the order of a bound on their time, and the fewest bytes.
+    def ranked(self, library: Library, kernel: Kernel, body: Body) -> tuple[Sequence[Ranked], str]:
+        """The programs that fit in the order of a bound on their time, or why none does.
 
         Worked out once on a chip, whatever else the library has and the kernel takes.
         """
         key = "ranked", self.machine.cores, self.how, library.cuts(kernel), body
         return self.device.memo(key, lambda: self.rank(self.cut(library, kernel, body)))
 
-    def rank(self, cut: Sequence[tuple[Tiling, TileProgram]]) -> tuple[Sequence[Ranked], int]:
+    def rank(self, cut: Sequence[tuple[Tiling, TileProgram]]) -> tuple[Sequence[Ranked], str]:
         """The same for programs with their tilings, the first of equal bounds first."""
-        fitting = (
+        if not cut:
+            return (), "cannot be cut"
+        fitting = [
             (self.device.bound_ps(p), i, t, p)
             for i, (t, p) in enumerate(cut)
             if self.device.fits(p)
-        )
-        return sorted(fitting), min((footprint_bytes(p) for _, p in cut), default=0)
+        ]
+        smallest = min((p for _, p in cut), key=footprint_bytes)
+        return sorted(fitting), "" if fitting else self.device.shortage(smallest)
 
     def cut(
         self, library: Library, kernel: Kernel, body: Body
@@ -94,7 +95,7 @@ class Tiler:
         """The programs to choose from, with their tilings: one by the rule, or the whole menu."""
         if self.how != "heuristic":
             return library.programs(kernel, body, self.machine)
-        tiling = heuristic(kernel, body, self.machine, library.menu_length)
+        tiling = heuristic(kernel, body, self.machine, library.menu_length, self.device.fits)
         program = None if tiling is None else library.program(kernel, body, tiling)
         return () if tiling is None or program is None else ((tiling, program),)
 

@@ -28,7 +28,11 @@ LLAMA_ROWS = {"input_layernorm": ("rmsnorm", 4096), "attn_rope": ("rope", 4096)}
 
 TPU_V1_SIDE = 256  # rows and columns of the array (Jouppi 2017)
 # Performance counters of the paper, by the columns that have them, in percent of all cycles.
-COUNTER_COLUMNS = {"array active": "array_active_pct", "weight stall": "weight_stall_pct"}
+COUNTER_COLUMNS = {
+    "array active": "array_active_pct",
+    "weight stall": "weight_stall_pct",
+    "weight shift": "weight_shift_pct",
+}
 PRODUCTS = ("matmul", "batched_matmul")  # rows of these count as GEMM, whatever file has them
 
 

@@ -7,24 +7,41 @@ from typing import TypeAlias
 from emu.devices.holds import Hold
 
 Span: TypeAlias = tuple[int, int]  # from and to, in ps
-PRELOAD = "fill_drain"  # cycles in which weights are shifted in and nothing streams
+FILLING = "fill_drain"  # cycles of a product in which weights are shifted in and nothing streams
 
 
 def active_ps(holds: Sequence[Hold]) -> int:
     """For how long rows stream through the matrix array."""
     held = (hold for hold in holds if hold.resource == "matrix unit")
-    return sum(ps for h in held for (_, cause), ps in h.shares.items() if cause != PRELOAD)
+    return sum(ps for h in held for (_, cause), ps in h.shares.items() if cause != FILLING)
 
 
 def stalled_ps(holds: Sequence[Hold]) -> int:
-    """For how long the array stands still while weights come from device memory."""
-    loads = (_span(h) for h in holds if h.resource == "load" and h.weights)
-    held = (_span(h) for h in holds if h.resource == "matrix unit")
-    return sum(end - start for start, end in _without(_union(loads), _union(held)))
+    """For how long the array stands still until weights that it waits for start to shift in.
+
+    It waits for something else while its next weights are there.
+    """
+    shifts = [_span(h) for h in holds if h.resource == "weight shift"]
+    held = _union((*shifts, *(_span(h) for h in holds if h.resource == "matrix unit")))
+    awaited = {start for start, _ in shifts}
+    gaps = zip((0, *(end for _, end in held)), (start for start, _ in held), strict=False)
+    waits = [(end, start) for end, start in gaps if start in awaited]
+    loads = _union(_span(h) for h in holds if h.resource == "load" and h.weights)
+    waited = sum(start - end for end, start in waits)
+    return waited - sum(start - end for end, start in _without(waits, loads))
+
+
+def shifting_ps(holds: Sequence[Hold]) -> int:
+    """For how long weights are shifted into the array and no row streams through it."""
+    shifts = (_span(h) for h in holds if h.resource == "weight shift")
+    held = [h for h in holds if h.resource == "matrix unit"]
+    between = _without(_union(shifts), _union(map(_span, held)))
+    inside = sum(ps for h in held for (_, cause), ps in h.shares.items() if cause == FILLING)
+    return inside + sum(end - start for start, end in between)
 
 
 COUNTERS: Mapping[str, Callable[[Sequence[Hold]], int]] = MappingProxyType(
-    {"array active": active_ps, "weight stall": stalled_ps}
+    {"array active": active_ps, "weight stall": stalled_ps, "weight shift": shifting_ps}
 )
 
 

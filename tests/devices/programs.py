@@ -45,3 +45,11 @@ BODIES = {"conv": conv_body, "matmul": matmul_body, "add": add_body, "softmax": 
 
 def program_of(body: Body, tiling: Tiling) -> TileProgram:
     return build(body, tiling, "test")
+
+
+def integer_body(m: int = 200, n: int = 2048, k: int = 2048) -> Body:
+    """One product of bytes, [m, k] @ [k, n], with sums of 32 bits."""
+    types = (TensorType("i8", (m, k)), TensorType("i8", (k, n)), TensorType("i32", (m, n)))
+    attrs = (("w_zero_point", 0), ("x_zero_point", 0))
+    node = BodyNode("MatMulInteger", (0, 1), (2,), attrs)
+    return Body((node,), types, 2, frozenset((1,)), (2,))

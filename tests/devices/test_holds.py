@@ -53,9 +53,9 @@ def in_closed_form(clockwork: Clockwork) -> Counter[str]:
     sums: Counter[str] = Counter()
     for place, times in enumerate(clockwork.cost.course.times):
         kind = clockwork.kind(place)
-        if kind.busy_ps:
-            sums[NAMES[RESOURCES[kind.resource]]] += kind.busy_ps * times
-    return sums
+        for held in (kind, kind.preload.shift) if kind.preload else (kind,):
+            sums[NAMES[RESOURCES[held.resource]]] += held.busy_ps * times
+    return +sums
 
 
 @pytest.mark.parametrize("device", ["systolic", "npu"])

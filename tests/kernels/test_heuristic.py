@@ -1,9 +1,12 @@
 """The rule that picks one tiling by shape: busy cores first, then large tiles, on chip."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from emu.ir.body import Body
 from emu.ir.machine import Machine
+from emu.ir.regions import footprint_bytes
+from emu.ir.tile import TileProgram
 from emu.kernels.heuristic import heuristic
 from emu.kernels.libraries.reference import MOVE, PRODUCT
 from emu.kernels.tiling import Tiling
@@ -13,6 +16,10 @@ GRID = Machine("grid", True, 16, 1 << 18, 1 << 30, 64, (1, 1))
 CORES = Machine("cores", False, 4, 1 << 20, 1 << 30, 64, (32, 32))
 
 
+def within(machine: Machine) -> Callable[[TileProgram], bool]:
+    return lambda program: footprint_bytes(program) <= machine.onchip_bytes
+
+
 def product(m: int, n: int, k: int = 64) -> Body:
     s = Sketch()
     s.op("MatMul", s.input(m, k), s.weight(k, n))
@@ -20,7 +27,7 @@ def product(m: int, n: int, k: int = 64) -> Body:
 
 
 def picked(body: Body, machine: Machine, length: int = 16) -> Tiling:
-    found = heuristic(PRODUCT, body, machine, length)
+    found = heuristic(PRODUCT, body, machine, length, within(machine))
     assert found is not None
     return found
 
@@ -55,8 +62,9 @@ def test_cores_with_arrays_get_tiles_of_whole_arrays_on_every_core() -> None:
 
 
 def test_the_rule_picks_nothing_where_nothing_fits_or_nothing_can_be_cut() -> None:
-    assert heuristic(PRODUCT, product(64, 64), replace(GRID, onchip_bytes=16), 16) is None
-    assert heuristic(MOVE, product(64, 64), GRID, 16) is None
+    small = replace(GRID, onchip_bytes=16)
+    assert heuristic(PRODUCT, product(64, 64), small, 16, within(small)) is None
+    assert heuristic(MOVE, product(64, 64), GRID, 16, within(GRID)) is None
 
 
 def test_a_shorter_menu_leaves_the_rule_less_to_pick_from() -> None:

@@ -11,7 +11,7 @@ from emu.devices.holds import Hold
 from emu.ir.errors import BadValues
 from emu.models.reader import to_graph
 from emu.validation.cases import Case, cases_of
-from emu.validation.counters import active_ps, stalled_ps
+from emu.validation.counters import active_ps, shifting_ps, stalled_ps
 from emu.validation.price import counted, predict
 from emu.validation.rows import package_rows, read_rows
 from emu.validation.workloads import model_of
@@ -37,9 +37,12 @@ def test_stand_ins_have_the_published_layers_in_whole_tiles_of_the_array() -> No
 def test_the_rates_of_the_apps_are_met_within_a_fifth(name: str) -> None:
     case = app(name)
     assert predict(case).ps / case.measured_ps == pytest.approx(1, abs=0.2)
-    assert counted(case)["array active"] == pytest.approx(
-        dict(case.counters)["array active"], abs=10
-    )
+    found, measured = counted(case), dict(case.counters)
+    for counter in ("array active", "weight shift"):
+        assert found[counter] == pytest.approx(measured[counter], abs=10)
+    # What LSTM0 and MLP0 do beside products (docs/validate.md) counts as waiting for weights.
+    over = {"MLP0": 10.5, "LSTM0": 18.5, "CNN0": 1.0}[name]
+    assert 0 <= found["weight stall"] - measured["weight stall"] <= over
 
 
 def test_counters_of_events_by_hand() -> None:
@@ -50,14 +53,19 @@ def test_counters_of_events_by_hand() -> None:
         held("load", 0, 10, "compulsory", weights=True),
         held("load", 10, 14, "compulsory"),
         held("load", 14, 40, "compulsory", weights=True),
+        held("weight shift", 3, 5, "fill_drain"),
         held("matrix unit", 5, 8, "useful"),
+        held("weight shift", 16, 20, "fill_drain"),
         held("matrix unit", 20, 30, "padding"),
-        Hold("matrix unit", 0, 30, 36, {(0, "useful"): 2, (0, "fill_drain"): 4}),
-        held("vector unit", 36, 50, "useful"),
+        held("weight shift", 22, 26, "fill_drain"),  # behind the rows
+        Hold("matrix unit", 0, 32, 38, {(0, "useful"): 2, (0, "fill_drain"): 4}),
+        held("vector unit", 38, 50, "useful"),
     )
     assert active_ps(holds) == 3 + 10 + 2
-    # 0 to 5 and 8 to 10 of the first weights, 14 to 20 and 36 to 40 of the second.
-    assert stalled_ps(holds) == 5 + 2 + 6 + 4
+    # 0 to 3 and 8 to 10 of the first weights, 14 to 16 of the second; at 30 the array waits for
+    # something else, since its weights were there before.
+    assert stalled_ps(holds) == 3 + 2 + 2
+    assert shifting_ps(holds) == 2 + 4 + 4  # the last inside of a product of several folds
 
 
 def test_borders_are_of_eight_bits() -> None:
@@ -79,7 +87,7 @@ def test_json_has_a_row_for_each_counter(capsys: pytest.CaptureFixture[str]) -> 
         ("MLP0, batch 200", "array active"),
         ("MLP0, batch 200", "weight stall"),
     ]
-    assert len(found) == 6
+    assert len(found) == 9
     assert all(row["error"] == pytest.approx(row["predicted"] - row["measured"]) for row in found)
 
 

@@ -1,0 +1,31 @@
+"""Facts of how data get to the array of a core, and where its sums stay."""
+
+from dataclasses import dataclass
+
+from emu.devices.fields import At
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFifo:
+    """A queue of weights between device memory and a systolic array.
+
+    It holds ``tiles`` tiles of the shape of the array. A product starts when its first tile is
+    there, and what is loaded ahead of the array is no more than the queue holds.
+    """
+
+    tiles: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulators:
+    """The part of a core's on-chip memory that its array sums into: no sum lies anywhere else."""
+
+    capacity_kib: float
+    source: str
+
+
+def check_array_only(kind: str, at: At) -> None:
+    """Raise DatasheetError for what only a systolic array has."""
+    if kind != "systolic":
+        raise at.error(f"only a systolic array has one, not a {kind}")
