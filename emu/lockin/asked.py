@@ -9,7 +9,7 @@ from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
 from emu.lockin.flags import ProgramFlags, TryFlags
 from emu.lockin.outcome import Bench
-from emu.lockin.parts import SLOTS, Bundle, Catalogue, Part, title
+from emu.lockin.parts import SLOTS, Bundle, Catalogue, Part, misfit, title
 from emu.lockin.source import Source
 from emu.lockin.stacked import known_stack
 from emu.lockin.trial import Laboratory
@@ -90,8 +90,8 @@ def _replacement(catalogue: Catalogue, text: str) -> tuple[str, Bundle]:
     if names in bundles:
         return slot, bundles[names]
     bundle = tuple(_part(catalogue, slot, name) for name in names.split("+"))
-    if len(set(bundle)) < len(bundle):
-        raise BadOption(f"--replace {text}: a part is named twice")
+    if wrong := misfit(slot, bundle):
+        raise BadOption(f"--replace {text}: {slot} {wrong}")
     return slot, bundle
 
 

@@ -1,6 +1,5 @@
 """The catalogue: parts, interfaces and stacks, one TOML file each, read strictly."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,12 +10,22 @@ from emu.devices.fields import At, read
 from emu.ir.errors import CatalogueError
 from emu.lockin.cycles import cycle, functions_of, inseparable, told
 from emu.lockin.layouts import KIND as LAYOUT
-from emu.lockin.parts import INTERFACES, SLOTS, Catalogue, Choice, Fact, Interface, Offer, Part
+from emu.lockin.parts import (
+    INTERFACES,
+    SLOTS,
+    Catalogue,
+    Choice,
+    Fact,
+    Interface,
+    Offer,
+    Part,
+    misfit,
+)
 from emu.lockin.schema import FACTS
 from emu.lockin.tables import DIALECT, check_table
+from emu.lockin.toml_file import toml_table
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
-LARGEST_FILE = 1 << 20
 Stamp: TypeAlias = tuple[str, int, int]
 
 
@@ -120,12 +129,7 @@ def _files(paths: Iterable[Path]) -> Iterable[tuple[At, dict[str, Any]]]:
 
 
 def _toml(path: Path, at: At) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise at.error(f"is larger than {LARGEST_FILE:,} bytes")
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML
-        raise at.error(f"is not TOML: {' '.join(str(error).split())}") from error
+    table = toml_table(path, at)
     if table.get("name") != path.stem:
         raise at.to("name").error(f"must be the name of the file, '{path.stem}'")
     return table
@@ -275,15 +279,20 @@ def _stack(
     slots = at.to("slots")
     if unknown := next((slot for slot in found.slots if slot not in SLOTS), None):
         raise slots.to(unknown).error(f"is no slot; {_known(SLOTS)}")
-    chosen = {slot: _bundle(found.slots.get(slot), parts[slot], slots.to(slot)) for slot in SLOTS}
+    chosen = {slot: _bundle(found.slots.get(slot), parts, slot, slots.to(slot)) for slot in SLOTS}
     _check_bundle(chosen, interfaces, at)
     return found.name, found.about, chosen
 
 
-def _bundle(names: object, parts: Mapping[str, Part], at: At) -> tuple[Part, ...]:
+def _bundle(
+    names: object, parts: Mapping[str, Mapping[str, Part]], slot: str, at: At
+) -> tuple[Part, ...]:
     if not isinstance(names, list) or not names:
         raise at.error("must be a list of at least one part")
-    return tuple(_find(name, parts, at) for name in cast("list[object]", names))
+    bundle = tuple(_find(name, parts[slot], at) for name in cast("list[object]", names))
+    if wrong := misfit(slot, bundle):
+        raise at.error(wrong)
+    return bundle
 
 
 def _find(name: object, parts: Mapping[str, Part], at: At) -> Part:

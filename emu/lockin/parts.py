@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 SLOTS = ("front_end", "compiler", "kernels", "driver", "device", "orchestrator")
+BUNDLES = ("kernels", "driver")  # slots that hold several parts, in the order in which they serve
 INTERFACES = ("dialect", "kernels", "functions", "management", "isa", "portable", "layout")
 
 
@@ -142,6 +143,13 @@ class Catalogue:
         """What can stand in a slot: each part alone, and each bundle that a stack has."""
         alone = [(part,) for part in self.parts[slot].values()]
         return tuple(dict.fromkeys([*alone, *(stack[slot] for stack in self.stacks.values())]))
+
+
+def misfit(slot: str, bundle: Bundle) -> str:
+    """Why some parts cannot stand in a slot together, "" if they can."""
+    if len(bundle) > 1 and slot not in BUNDLES:
+        return f"holds one part, not {len(bundle)}; several go into {' and '.join(BUNDLES)} only"
+    return "holds a part twice" if len(set(bundle)) < len(bundle) else ""
 
 
 def title(bundle: Bundle) -> str:

@@ -1,6 +1,5 @@
 """The sizes of work items and of the fleet: a TOML file, each number sourced or assumed."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -10,9 +9,9 @@ from typing import Any, cast
 from emu.devices.fields import At
 from emu.ir.errors import CatalogueError
 from emu.lockin.parts import Fact
+from emu.lockin.toml_file import toml_table
 
 PRICES = Path(__file__).parent / "cost.toml"
-LARGEST_FILE = 1 << 20
 KEYS = frozenset({"value", "source", "assumed", "why"})
 LARGEST = 1e9
 
@@ -42,12 +41,7 @@ class Prices:
 def load_prices(path: Path = PRICES) -> Prices:
     """Read a file of prices; raises CatalogueError with file and key."""
     at = At(str(path), refusal=CatalogueError)
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise at.error(f"is larger than {LARGEST_FILE:,} bytes")
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML
-        raise CatalogueError(f"{path}: is not TOML: {' '.join(str(error).split())}") from error
+    table = toml_table(path, at)
     names = tuple(field.name for field in fields(Prices))
     if unknown := next((key for key in table if key not in names), None):
         raise at.to(unknown).error(f"is no price; known: {', '.join(names)}")

@@ -1,5 +1,6 @@
 """Every file of the catalogue is read strictly; what is wrong is named with file and key."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 
 from emu.ir.errors import AbiMismatch, CatalogueError
-from emu.lockin.catalogue import LARGEST_FILE, load_catalogue
+from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts.linking import linked
 from emu.lockin.parts import Offer, title
 from emu.lockin.source import Source
+from emu.lockin.toml_file import LARGEST_FILE
 from emu.models.reader import to_graph
 from emu.models.zoo import build
 from tests.emu.lockin.small import INTERFACES, PARTS, STACKS, Table, changed, offer, write
@@ -168,6 +170,13 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     folder = write(tmp_path)
     (folder / "driver" / "driver-a.toml").write_bytes(b"#" * (LARGEST_FILE + 1))
     assert "is larger than 1,048,576 bytes" in refused(folder)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    folder = write(tmp_path)
+    make(folder / "driver" / "strange.toml")
+    assert "driver/strange.toml: file: is not a file" in refused(folder)
 
 
 def test_a_slot_of_a_stack_is_not_empty(tmp_path: Path) -> None:

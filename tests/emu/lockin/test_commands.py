@@ -117,8 +117,12 @@ BAD = [
     (("lockin", "cuda-like", "--cost", "--dot", "x.dot"), "--dot x.dot: does not go with --cost"),
     (("readiness", "rbln-like", "--floor", "3"), "No such option: --floor"),
     (
+        ("swap", "cuda-like", "--replace", "device=b200-like+a100-like"),
+        "device holds one part, not 2; several go into kernels and driver only",
+    ),
+    (
         ("swap", "cuda-like", "--replace", "kernels=cublas-like+cublas-like"),
-        "kernels=cublas-like+cublas-like: a part is named twice",
+        "kernels=cublas-like+cublas-like: kernels holds a part twice",
     ),
     (("readiness", "cuda-like"), "a stack is not measured against itself"),
     (("readiness", "rbln-lik"), "did you mean 'rbln-like'?"),

@@ -9,9 +9,10 @@ import pytest
 from emu.devices.datasheet import FOLDER as DATASHEETS
 from emu.devices.datasheet import load_datasheet
 from emu.ir.errors import CatalogueError, DatasheetError
-from emu.lockin.catalogue import LARGEST_FILE, load_catalogue, load_with
+from emu.lockin.catalogue import load_catalogue, load_with
 from emu.lockin.parts import SLOTS
 from emu.lockin.prices import PRICES, load_prices
+from emu.lockin.toml_file import LARGEST_FILE
 from tests.emu.lockin.small import INTERFACES, PARTS, Table, changed, offer, write, write_file
 from tests.mutating import refusal, text_of
 

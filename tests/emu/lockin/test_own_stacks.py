@@ -102,6 +102,16 @@ BAD: list[tuple[Edit, str, str]] = [
         "mine.toml",
         "slots.device: 'mi300' is not in the catalogue; known: a100-like",
     ),
+    (
+        lambda folder: written(folder, {**SLOTS, "device": ["mi300x-like", "h100-like"]}),
+        "mine.toml",
+        "slots.device: holds one part, not 2; several go into kernels and driver only",
+    ),
+    (
+        lambda folder: written(folder, {**SLOTS, "driver": ["amdgpu-like", "amdgpu-like"]}),
+        "mine.toml",
+        "slots.driver: holds a part twice",
+    ),
     (unsourced, "kernels/mine-kernels.toml", "facts.depth: needs a source, or assumed = true"),
     (opening_each_other, "driver/one.toml", "imports: parts open only each other: "),
     (
