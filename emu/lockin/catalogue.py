@@ -22,6 +22,7 @@ from emu.lockin.parts import (
     misfit,
 )
 from emu.lockin.schema import FACTS
+from emu.lockin.sheets import SHEETS, sheets, with_sheet
 from emu.lockin.tables import DIALECT, check_table
 from emu.lockin.toml_file import toml_table
 
@@ -76,14 +77,16 @@ def load_catalogue(folder: Path = FOLDER) -> Catalogue:
 def load_with(own: Path, folder: Path = FOLDER) -> Catalogue:
     """The catalogue with a stack file of the user's ``own``.
 
-    Parts and interfaces in folders beside it, named as those of the catalogue are, are read too.
+    Parts and interfaces in folders beside it, named as those of the catalogue are, are read too,
+    and ``datasheets``.
     Whatever was changed since is read again. Raises CatalogueError with file and key.
     """
     if not own.is_file():
         raise CatalogueError(f"{own}: file: there is no such file")
     if own.resolve().parent == (folder / "stacks").resolve():
         return load_catalogue(folder)
-    beside = [path for name in ("interfaces", *SLOTS) for path in _below((own.parent,), name)]
+    folders = ("interfaces", SHEETS, *SLOTS)
+    beside = [path for name in folders for path in _below((own.parent,), name)]
     return _read_with(own, folder, tuple(map(_stamp, (own, *beside))))
 
 
@@ -100,10 +103,15 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _read_all(folders: tuple[Path, ...], stacks: Iterable[Path]) -> Catalogue:
-    """The parts and interfaces of some folders, and some stacks of them."""
+    """The parts and interfaces of some folders, and some stacks of them.
+
+    Datasheets are those of emu, and of all folders but the first.
+    """
     files = _files(_below(folders, "interfaces"))
     interfaces = {i.name: i for i in (_interface(at, table) for at, table in files)}
     parts = {slot: _slot(_below(folders, slot), slot, interfaces) for slot in SLOTS}
+    known = sheets(_below(folders[1:], SHEETS))
+    parts["device"] = {name: with_sheet(part, known) for name, part in parts["device"].items()}
     every = [part for slot in parts.values() for part in slot.values()]
     _check_names(every)
     _check_cycles(every, interfaces)

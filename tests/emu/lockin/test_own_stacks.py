@@ -1,6 +1,7 @@
 """Stack files of the user's own, with parts beside them, as the command line takes and refuses."""
 
 import json
+import tomllib
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from emu.cli import main
+from emu.devices.datasheet import CHIPS
 from emu.ir.errors import CatalogueError
 from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
 from tests.emu.lockin.small import Table, changed, driver, kernels, offer, part, toml, write_file
@@ -67,6 +69,30 @@ def test_a_shipped_file_is_the_stack_that_it_is() -> None:
     assert load_with(FOLDER / "stacks" / "rocm-like.toml") is load_catalogue(FOLDER)
 
 
+def chip(folder: Path, name: str = "half") -> Path:
+    """A stack whose chip has a datasheet of its own, of half the bandwidth."""
+    table = tomllib.loads((FOLDER / "device" / "mi300x-like.toml").read_text())
+    fact = {"value": name, "assumed": True}
+    own = {**table, "name": "mine-chip", "facts": {**table["facts"], "datasheet": fact}}
+    write_file(folder / "device" / "mine-chip.toml", {**own, "rows": []})
+    text = (CHIPS / "mi300x.toml").read_text()
+    (folder / "datasheets").mkdir()
+    halved = text.replace("bandwidth_gb_s  = 5300", "bandwidth_gb_s  = 2650")
+    assert halved != text
+    (folder / "datasheets" / f"{name}.toml").write_text(halved)
+    return written(folder, {**SLOTS, "device": ["mine-chip"]})
+
+
+def test_a_chip_can_have_a_datasheet_of_ones_own(capsys: Capture, tmp_path: Path) -> None:
+    file = chip(tmp_path)
+    assert f"mlp on {tmp_path}/datasheets/half.toml" in said(capsys, 0, file, *COMMANDS[0])
+    swap = ("swap", "FILE", "--replace", "device=mi300x-like", "-m", "mlp", "--json")
+    found = json.loads(said(capsys, 0, file, *swap))
+    assert found["outcome"] in ("free", "slower")
+    (tmp_path / "datasheets" / "half.toml").write_text("kind = 3")
+    assert f"emu: {tmp_path}/datasheets/half.toml: " in said(capsys, 2, file, *COMMANDS[0])
+
+
 Edit = Callable[[Path], object]
 
 
@@ -111,6 +137,16 @@ BAD: list[tuple[Edit, str, str]] = [
         lambda folder: written(folder, {**SLOTS, "driver": ["amdgpu-like", "amdgpu-like"]}),
         "mine.toml",
         "slots.driver: holds a part twice",
+    ),
+    (
+        lambda folder: chip(folder, name="h100_sxm"),
+        "datasheets/h100_sxm.toml",
+        "name: 'h100_sxm' is the name of a device of emu too",
+    ),
+    (
+        lambda folder: (chip(folder), (folder / "datasheets" / "half.toml").unlink()),
+        "device/mine-chip.toml",
+        "facts.datasheet: must be one of gpu",
     ),
     (unsourced, "kernels/mine-kernels.toml", "facts.depth: needs a source, or assumed = true"),
     (opening_each_other, "driver/one.toml", "imports: parts open only each other: "),
