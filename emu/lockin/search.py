@@ -7,7 +7,7 @@ the mask of a stack is the OR of what its projections say. A stack whose mask is
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -93,35 +93,36 @@ def masks(laboratory: Laboratory, options: Options) -> Masks:
 
 def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:
     """Where a contract fails, as a table that has one entry along slots which it does not see."""
-    views = [_views(contract, slot, options[slot], laboratory.catalogue) for slot in SLOTS]
-    found = np.zeros([len(firsts) for firsts, _ in views], dtype=np.uint8)
-    for place in np.ndindex(found.shape):
-        choice: dict[str, Bundle] = {
-            s: v[0][i] for s, v, i in zip(SLOTS, views, place, strict=True)
-        }
-        found[place] = laboratory.meets(contract, choice) is not None
-    return found[np.ix_(*(places for _, places in views))]
+    told = [_told_apart(contract, slot, options[slot], laboratory.catalogue) for slot in SLOTS]
+    failing = [
+        laboratory.meets(contract, _choice(kinds), tuple(view for view, _ in kinds)) is not None
+        for kinds in product(*(kinds for kinds, _ in told))
+    ]
+    table = np.array(failing, dtype=np.uint8).reshape([len(kinds) for kinds, _ in told])
+    return table[np.ix_(*(places for _, places in told))]
 
 
-def _views(
+Kind = tuple[Hashable, Bundle]  # what a contract sees of bundles in a slot, and the first of them
+
+
+def _choice(kinds: Sequence[Kind]) -> Choice:
+    return {slot: bundle for slot, (_, bundle) in zip(SLOTS, kinds, strict=True)}
+
+
+def _told_apart(
     contract: Contract, slot: str, bundles: Sequence[Bundle], catalogue: Catalogue
-) -> tuple[list[Bundle], list[int]]:
-    """The bundles that a contract tells apart, and which of them each bundle looks like.
+) -> tuple[list[Kind], list[int]]:
+    """The kinds of bundles that a contract tells apart, and of which kind each bundle is.
 
     For a slot that it does not see there is one, and one place that broadcasts to all.
     """
     if slot not in contract.slots:
-        return [bundles[0]], [0]
-    seen: dict[Hashable, int] = {}
-    firsts: list[Bundle] = []
-    places: list[int] = []
-    for bundle in bundles:
-        view = contract.sees(slot, bundle, catalogue)
-        if view not in seen:
-            seen[view] = len(firsts)
-            firsts.append(bundle)
-        places.append(seen[view])
-    return firsts, places
+        return [(None, bundles[0])], [0]
+    views = [contract.sees(slot, bundle, catalogue) for bundle in bundles]
+    first = dict(zip(reversed(views), reversed(bundles), strict=True))
+    kinds = {view: (view, first[view]) for view in views}
+    number = {view: i for i, view in enumerate(kinds)}
+    return [*kinds.values()], [number[view] for view in views]
 
 
 def co_substitutions(found: Masks, base: Choice, replaced: frozenset[str]) -> list[Choice]:

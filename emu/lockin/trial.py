@@ -26,6 +26,8 @@ from emu.lockin.source import Source
 from emu.stack import Chip, Compiler, Stack
 
 Called = frozenset[Part]
+Views = tuple[Hashable, ...]
+Met = tuple[Contract, Views]
 Compiled = tuple[Segment, ...]
 
 
@@ -63,9 +65,7 @@ class Laboratory:
 
     catalogue: Catalogue
     source: Source
-    met: dict[tuple[Contract, Hashable], EmuError | None] = field(
-        default_factory=dict[tuple[Contract, Hashable], EmuError | None]
-    )
+    met: dict[Met, EmuError | None] = field(default_factory=dict[Met, EmuError | None])
     timed: dict[Hashable, Timed | EmuError] = field(
         default_factory=dict[Hashable, Timed | EmuError]
     )
@@ -76,31 +76,40 @@ class Laboratory:
         default_factory=dict[Hashable, Timed | EmuError]
     )
     by_host: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    typed: dict[Hashable, tuple[Graph, ...]] = field(
+        default_factory=dict[Hashable, tuple[Graph, ...]]
+    )
     lowered: dict[Hashable, tuple[Graph, ...]] = field(
         default_factory=dict[Hashable, tuple[Graph, ...]]
     )
+    sheets: dict[Hashable, Datasheet] = field(default_factory=dict[Hashable, Datasheet])
     played: dict[Hashable, Called | EmuError] = field(
         default_factory=dict[Hashable, Called | EmuError]
     )
 
-    def meets(self, contract: Contract, choice: Choice) -> EmuError | None:
-        """The error that a contract ends with, None if it holds."""
-        key = self._met_key(contract, choice)
+    def meets(
+        self, contract: Contract, choice: Choice, views: Views | None = None
+    ) -> EmuError | None:
+        """The error that a contract ends with, None if it holds.
+
+        ``views`` are what it sees in each slot, for those who know it already.
+        """
+        key = self._met_key(contract, choice) if views is None else (contract, views)
         if key not in self.met:
-            self.met[key] = self._run(contract, choice)
+            self.met[key] = self._run(contract, choice, key)
         return self.met[key]
 
-    def _met_key(self, contract: Contract, choice: Choice) -> tuple[Contract, Hashable]:
+    def _met_key(self, contract: Contract, choice: Choice) -> Met:
         seen = (contract.sees(slot, bundle, self.catalogue) for slot, bundle in choice.items())
         return contract, tuple(seen)
 
-    def _run(self, contract: Contract, choice: Choice) -> EmuError | None:
+    def _run(self, contract: Contract, choice: Choice, key: Met) -> EmuError | None:
         try:
             result = contract.check(choice, self.source, self.catalogue)
         except (ContractError, ContainerError) as error:
             return error.with_traceback(None)  # thousands are kept, but not where they came from
         took_part = frozenset(contract.parts(choice, result, self.catalogue))
-        self.took_part[self._met_key(contract, choice)] = took_part
+        self.took_part[key] = took_part
         return None
 
     def refusal(self, choice: Choice) -> Failure | None:
@@ -168,7 +177,7 @@ class Laboratory:
         try:
             key = self._key(choice, chip)
             if key not in self.by_host:
-                graphs, only = self._lowered(choice, chip, self.source), self._only(choice, chip)
+                graphs, only = self._typed(choice, chip), self._only(choice, chip)
                 self.by_host[key] = sum(only.least_ps(graph) for graph in graphs)
         except (CapacityError, Unsupported):
             return 0
@@ -205,7 +214,7 @@ class Laboratory:
 
         Each term of a run is a rate of the clock or of the memory, or does not change.
         """
-        ours, theirs = (load_datasheet(p.fact("datasheet")) for p in (choice["device"][0], like))
+        ours, theirs = self.sheet(choice["device"][0]), self.sheet(like)
         factors = (Fraction(1), peak(theirs) / peak(ours), bandwidth(theirs) / bandwidth(ours))
         return ps / max(factors), ps / min(factors)
 
@@ -239,18 +248,29 @@ class Laboratory:
     def _lowered(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
         """The graph of each piece as the chip computes it; those of the own source made once."""
         if source is not self.source:
-            return self._lower(choice, chip, source)
+            return self._laid_out(choice, chip, self._in_dtype(choice, chip, source))
         key = self._key(choice, chip)
         if key not in self.lowered:
-            self.lowered[key] = self._lower(choice, chip, source)
+            self.lowered[key] = self._laid_out(choice, chip, self._typed(choice, chip))
         return self.lowered[key]
 
-    def _lower(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
-        compiler, library = spelled(choice).compiler, library_of(choice, self.catalogue)
-        dtype, watch = dtype_of(choice["kernels"], chip), Watch()
-        passed = (run_passes(graph, compiler.passes) for graph in source.segments())
-        typed = (in_dtype(graph, dtype, chip, watch, None) for graph in passed)
-        return tuple(lay_out(graph, compiler.layout, library, chip, watch) for graph in typed)
+    def _typed(self, choice: Choice, chip: Device) -> tuple[Graph, ...]:
+        """The pieces of the own source after all passes, row-major; equal ones are made once."""
+        key = spelled(choice).compiler.passes, dtype_of(choice["kernels"], chip)
+        if key not in self.typed:
+            self.typed[key] = self._in_dtype(choice, chip, self.source)
+        return self.typed[key]
+
+    def _in_dtype(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
+        passes, dtype = spelled(choice).compiler.passes, dtype_of(choice["kernels"], chip)
+        passed = (run_passes(graph, passes) for graph in source.segments())
+        return tuple(in_dtype(graph, dtype, chip, Watch(), None) for graph in passed)
+
+    def _laid_out(
+        self, choice: Choice, chip: Device, graphs: tuple[Graph, ...]
+    ) -> tuple[Graph, ...]:
+        layout, library = spelled(choice).compiler.layout, library_of(choice, self.catalogue)
+        return tuple(lay_out(graph, layout, library, chip, Watch()) for graph in graphs)
 
     def stack(self, choice: Choice, chip: Device) -> Stack:
         """The stack that a choice of parts stands for on a chip."""
@@ -258,13 +278,20 @@ class Laboratory:
         graphs = "on" if replays(choice, self.catalogue, chip) else "off"
         return replace(stack, compiler=replace(stack.compiler, graph_replay=graphs))
 
+    def sheet(self, device: Part) -> Datasheet:
+        """The datasheet of a device; a file is read once."""
+        name = device.fact("datasheet")
+        if name not in self.sheets:
+            self.sheets[name] = load_datasheet(name)
+        return self.sheets[name]
+
     def chip(
         self, choice: Choice, like: Part | None = None, sheet: Datasheet | None = None
     ) -> Device:
         """The chip of a stack, or of a ``sheet``; a launch takes what the front end needs too."""
-        own = sheet or load_datasheet(choice["device"][0].fact("datasheet"))
+        own = sheet or self.sheet(choice["device"][0])
         if like is not None:
-            own = scaled(own, load_datasheet(like.fact("datasheet")))
+            own = scaled(own, self.sheet(like))
         issue_us = own.launch.issue_us + _overhead(choice)
         # A given sheet may have other facts under the same name.
         key = sheet or own.name, like and like.fact("datasheet"), issue_us
