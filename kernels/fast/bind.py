@@ -17,6 +17,7 @@ from emu.kernels.fast.memory import Scratch, aligned, bytes_of, contents, in_roo
 from emu.kernels.fast.movement import MOVES
 from emu.kernels.fast.run import bound, is_covered, ready
 from emu.kernels.fast.sharing import VIEWS, leaders
+from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call
 
 QUIET: Callable[[], np.errstate] = partial(np.errstate, all="ignore")
@@ -124,7 +125,7 @@ class _Binder:
 
     def _copied(self, x: Array) -> Array:
         room = shaped(aligned(x.nbytes), type_of(x))
-        self.calls.append(partial(np.copyto, room, x))
+        self.calls.append(copy_step(room, x))
         return room
 
     def _view(self, node: BodyNode, ins: Inputs) -> None:
@@ -139,9 +140,9 @@ class _Binder:
             return
         made = self._made(value, node.op, ins)
         if is_view:
-            self.calls.append(partial(np.copyto, made, found))
+            self.calls.append(copy_step(made, found))
         else:
-            self.calls.append(partial(_reshaped, made, x))
+            self.calls.append(_reshaping(made, x))
 
     def _room(self, value: int, image: bool) -> Array:
         """Room for a value that is about to be made, with channels innermost if it is an image."""
@@ -177,8 +178,10 @@ class _Binder:
             self.scratch.give(self.rooms.pop(leader))
 
 
-def _reshaped(made: Array, x: Array) -> None:
-    np.copyto(made, x.reshape(made.shape))
+def _reshaping(made: Array, x: Array) -> Call:
+    if made.flags.c_contiguous:
+        return copy_step(made.reshape(x.shape), x)
+    return lambda: np.copyto(made, x.reshape(made.shape))
 
 
 def _fill(results: Callable[[], tuple[Array, ...]], rooms: Sequence[Array]) -> None:

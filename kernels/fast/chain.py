@@ -16,6 +16,7 @@ from emu.kernels.fast.lying import is_image, lie_alike
 from emu.kernels.fast.program import program
 from emu.kernels.fast.rows import Frame, Ints, Laid, Operand
 from emu.kernels.fast.steps import FOLDING, REDUCING, STEPS_OF, WHOLE_POWER, Code, whole_exponent
+from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call, Covers, Writer, always
 
 LONGEST = 2**15  # elements of a row that several nodes share; registers of them fit a core's cache
@@ -237,7 +238,7 @@ class _Maker:
 
     def _copied(self, x: Array, shape: Ints) -> Array:
         room = self.frame.room(shape)
-        self.before.append(partial(np.copyto, room, x))
+        self.before.append(copy_step(room, x))
         return room
 
     def _program(

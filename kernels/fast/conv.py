@@ -11,6 +11,7 @@ from emu.kernels.fast.inputs import integer, integers
 from emu.kernels.fast.lying import laid
 from emu.kernels.fast.memory import aligned
 from emu.kernels.fast.tiled import Ending, convolution
+from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call, Writer, copying
 
 MOST = 2**31  # elements that a table of places can count
@@ -33,10 +34,10 @@ def on_image(x: Array, step: Callable[[Array], Call]) -> Call:
     if min(x.strides) >= 0 and (x.shape[1] == 1 or x.strides[1] == x.itemsize):
         return step(x)
     image = laid(aligned(x.nbytes), type_of(x), True)
-    inner = step(image)
+    turned, inner = copy_step(image, x), step(image)
 
     def both() -> None:
-        np.copyto(image, x)
+        turned()
         inner()
 
     return both

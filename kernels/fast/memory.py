@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from emu.ir.types import HELD, LISTED, NUMPY, Array, TensorType
+from emu.kernels.fast.turning import copy
 
 ALIGNMENT_BYTES = 64  # a line of a cache, and the longest vector that a host loads at once
 
@@ -49,7 +50,7 @@ def put(room: Array, value: Any) -> None:
     if isinstance(room, Cell):
         room[()] = contents(value)
     else:
-        np.copyto(room, value)
+        copy(room, np.asarray(value))
 
 
 def contents(room: Any) -> Any:
@@ -72,7 +73,11 @@ def copied(value: Any) -> Any:
     if isinstance(value, Mapping):
         entries = cast(Mapping[Any, Any], value)
         return {key: copied(part) for key, part in entries.items()}
-    return cast(Array, value).copy() if isinstance(value, np.ndarray) else value
+    if not isinstance(value, np.ndarray):
+        return value
+    found = cast(Array, value)
+    copy(made := np.empty(found.shape, found.dtype), found)
+    return made
 
 
 @dataclass

@@ -11,6 +11,7 @@ from emu.ir.graph import Attrs
 from emu.ir.ops.indexing import check_indices
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer, integers
+from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call
 
 Arrays: TypeAlias = Sequence[Array]
@@ -28,12 +29,12 @@ def _cut(x: Array, sizes: Sequence[int], axis: int) -> list[Array]:
 def _concat(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...]:
     axis = integer(attrs, "axis", 0)
     places = _cut(outs[0], [x.shape[axis] for x in ins], axis)
-    return tuple(partial(np.copyto, p, x) for p, x in zip(places, ins, strict=True) if x.size)
+    return tuple(copy_step(p, x) for p, x in zip(places, ins, strict=True) if x.size)
 
 
 def _split(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...]:
     parts = _cut(ins[0], integers(attrs, "sizes"), integer(attrs, "axis", 0))
-    return tuple(partial(np.copyto, out, part) for out, part in zip(outs, parts, strict=True))
+    return tuple(copy_step(out, part) for out, part in zip(outs, parts, strict=True))
 
 
 def _gather(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...]:

@@ -7,6 +7,7 @@ from emu.ir.types import Array
 from emu.kernels.fast.chain import alone, folds_last, row_writer
 from emu.kernels.fast.inputs import integer, number
 from emu.kernels.fast.steps import REDUCING
+from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import FIRST, Call, Writer, calling
 
 
@@ -17,12 +18,13 @@ def _softmax(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
         return alone("Softmax", ins, attrs, out)
     seen, made = (np.moveaxis(a, axis, -1) for a in (ins[0], out))
     room = np.empty(made.shape, np.float32)
+    turned, back = copy_step(room, seen), copy_step(made, room)
     inner = alone("Softmax", (room,), {}, room)
 
     def through_copies() -> None:
-        np.copyto(room, seen)
+        turned()
         inner()
-        np.copyto(made, room)
+        back()
 
     return through_copies
 

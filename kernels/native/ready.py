@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from emu.kernels.native.product import PRODUCT, WORDS, run_tiles
-from emu.kernels.native.rows import START, run_rows
+from emu.kernels.native import product, rows, turn
 
 
 def make_ready() -> bool:
     """Load everything, by work on no rows; return whether something had to be compiled."""
-    run_tiles(PRODUCT, np.zeros(len(WORDS), np.int64))
-    run_rows(np.zeros(START, np.int64))
-    return any(made.stats.cache_misses for made in (run_tiles, run_rows))
+    product.run_tiles(product.PRODUCT, np.zeros(len(product.WORDS), np.int64))
+    rows.run_rows(np.zeros(rows.START, np.int64))
+    turn.run_turn(np.zeros(len(turn.WORDS), np.int64), 0, 0)
+    made = (product.run_tiles, rows.run_rows, turn.run_turn)
+    return any(function.stats.cache_misses for function in made)

@@ -1,0 +1,87 @@
+"""Copies: by numpy where both sides lie alike, else in blocks that are turned in registers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib import import_module
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from emu.ir.types import Array
+from emu.kernels.fast.writer import Call, Held
+
+Ints = tuple[int, ...]
+F32_BYTES = 4
+OUTER_DIMS = 3  # that a copy can count over, beside the two that are turned
+
+
+@dataclass(frozen=True, slots=True)
+class _Dim:
+    """Neighbouring dimensions that both sides step through evenly, in bytes."""
+
+    size: int
+    out: int
+    x: int
+
+
+def native() -> Any:
+    """The module of compiled copies; numba is imported for those who turn only."""
+    return import_module("emu.kernels.native.turn")
+
+
+def copy_step(out: Array, x: Array) -> Call:
+    """The step that copies ``x`` to ``out``, which lies apart from it."""
+    words = _words(out, x)
+    if words is None:
+        return partial(np.copyto, out, x)
+    return Held(native().run_turn, words, out.ctypes.data, x.ctypes.data, held=(out, x))
+
+
+def copy(out: Array, x: Array) -> None:
+    """Copy ``x`` to ``out``, which lies apart from it."""
+    words = _words(out, x)
+    if words is None:
+        np.copyto(out, x)
+    else:
+        native().run_turn(words, out.ctypes.data, x.ctypes.data)
+
+
+def _words(out: Array, x: Array) -> Array | None:
+    if out.dtype != x.dtype or out.itemsize != F32_BYTES or out.shape != x.shape:
+        return None
+    if out.dtype.hasobject or out.strides == x.strides:
+        return None
+    return plan(out.shape, out.strides, x.strides)
+
+
+@lru_cache(maxsize=1024)
+def plan(shape: Ints, out: Ints, x: Ints) -> Array | None:
+    """The words of a copy of 4-byte elements by strides; None if it does not turn, or not evenly.
+
+    It turns if each side is dense along one dimension, and these are two.
+    """
+    dims = _joined([_Dim(*d) for d in zip(shape, out, x, strict=True)])
+    across = [d for d in dims if d.x == F32_BYTES]
+    along = [d for d in dims if d.out == F32_BYTES]
+    if len(across) != 1 or len(along) != 1 or across == along:
+        return None
+    outer = [d for d in dims if d not in (*across, *along)]
+    if len(outer) > OUTER_DIMS or prod(shape) == 0:
+        return None
+    outer = [_Dim(1, 0, 0)] * (OUTER_DIMS - len(outer)) + outer
+    lines = prod(d.size for d in outer) * -(-across[0].size // native().SIDE)
+    steps = (*(d.out for d in outer), *(d.x for d in outer))
+    sizes = (across[0].size, along[0].size, across[0].out, along[0].x)
+    return np.array((0, lines, *sizes, outer[1].size, outer[2].size, *steps), np.int64)
+
+
+def _joined(dims: Sequence[_Dim]) -> list[_Dim]:
+    found: list[_Dim] = []
+    for dim in (d for d in dims if d.size != 1):
+        if found and (found[-1].out, found[-1].x) == (dim.out * dim.size, dim.x * dim.size):
+            found[-1] = _Dim(found[-1].size * dim.size, dim.out, dim.x)
+        else:
+            found.append(dim)
+    return found
