@@ -45,6 +45,9 @@ Trace = Annotated[
 Batches = Annotated[
     str | None, typer.Option("--batches", help="On a --stack, with its batch left open: N,N,...")
 ]
+Threads = Annotated[
+    int, typer.Option("--threads", help="Compute values on N threads, with the same bits.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -59,6 +62,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run mlp --stack cuda-like --batches 1,8,1,16",
         "run resnet50 --no-values --trace resnet50.json",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
+        "run gpt2 --threads 4 --no-check",
         "run model.onnx --limits seconds=60 memory_bytes=8000000000",
         "run decoder --no-values --over-capacity --set layers=80 hidden=8192 heads=64 kv_heads=8",
     )
@@ -77,6 +81,7 @@ def run(
     inputs: Annotated[Path | None, typer.Option(help="Input values, .npz.")] = None,
     outputs: Annotated[Path | None, typer.Option(help="Write the outputs, .npz.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
+    threads: Threads = 1,
     no_values: Annotated[bool, typer.Option("--no-values", help="Price shapes only.")] = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not compare with onnxruntime.")
@@ -110,7 +115,8 @@ def run(
         from emu.lockin.stacked import on_stack
 
         bring = on_stack(on, _given(context))
-    values = commands.ValueFlags(executor, inputs, outputs, seed, not no_values, not no_check)
+    said = (executor, inputs, outputs, seed, not no_values, not no_check, threads)
+    values = commands.ValueFlags(*said)
     after = commands.AfterFlags(free, output, trace)
     commands.run(commands.Request(model, shape, stack), look, values, after, json, bring)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from emu.as_json import run_json
 from emu.capacity import excess_of
 from emu.dump import Watch, time_table, watch
-from emu.executing.values import EXECUTORS
+from emu.executing.values import EXECUTORS, check_threads
 from emu.files import check_writable, read_arrays, write_arrays
 from emu.flags import LookFlags, Request, StackFlags, is_limit, limits_of, numbers
 from emu.foreign import is_path
@@ -54,6 +54,7 @@ class ValueFlags:
     seed: int
     values: bool
     check: bool
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ def run(
             values=values.values,
             check=values.check,
             executor=values.executor,
+            threads=values.threads,
         )
     if values.outputs is not None and result.outputs is not None:
         write_arrays(values.outputs, result.outputs)
@@ -230,6 +232,7 @@ def _check(values: ValueFlags) -> None:
     """Refuse at once what would otherwise only be refused when all is computed."""
     if values.executor not in EXECUTORS:
         raise UnknownName("executor", values.executor, EXECUTORS)
+    check_threads(values.threads, values.executor)
     if not values.values and (values.inputs or values.outputs):
         raise BadOption("--no-values: there are no inputs or outputs then")
     if values.outputs is not None:

@@ -215,9 +215,15 @@ class Executable:
         tilewise = frozenset(i for i, binding in enumerate(bindings) if binding.tilewise)
         return prepare(self.compiled.program, self.compiled.lowered, tilewise)
 
-    def walk(self) -> Walk:
-        """The program made ready for the fast executor, once."""
-        return self._walk
+    @cached_property
+    def _spread(self) -> dict[int, Walk]:
+        return {}
+
+    def walk(self, threads: int = 1) -> Walk:
+        """The program made ready for the fast executor, once for each number of threads."""
+        if threads not in self._spread:
+            self._spread[threads] = self._walk.spread(threads)
+        return self._spread[threads]
 
     def run(
         self,
@@ -227,16 +233,28 @@ class Executable:
         values: bool = True,
         check: bool = True,
         executor: str = "fast",
+        threads: int = 1,
     ) -> Run:
         """Compute the values (random inputs of ``seed`` unless given), and check them.
 
+        The values have the same bits on any number of ``threads``.
         Without ``values`` only the price is there, and no weight is ever made.
         """
         if not values:
             return Run(self.compiled, None, None, None)
         model = self.compiled.model
         if model.limits is UNLIMITED:
-            return compute(self.compiled, self.chip, self.walk, inputs, seed, check, executor)
+            return self._computed(inputs, seed, check, executor, threads)
         check_run(self.compiled.lowered, model.limits)
         with computing(model.origin):
-            return compute(self.compiled, self.chip, self.walk, inputs, seed, check, executor)
+            return self._computed(inputs, seed, check, executor, threads)
+
+    def _computed(
+        self,
+        inputs: Mapping[str, Array] | None,
+        seed: int,
+        check: bool,
+        executor: str,
+        threads: int,
+    ) -> Run:
+        return compute(self.compiled, self.chip, self.walk, inputs, seed, check, executor, threads)

@@ -20,34 +20,46 @@ from emu.models.inputs import check_inputs, random_inputs
 from emu.run import Check, Compiled, Run
 
 EXECUTORS = ("fast", "tiles")
+MOST_THREADS = 256
 
 
 def compute(
     compiled: Compiled,
     chip: Device,
-    walk: Callable[[], Walk],
+    walk: Callable[[int], Walk],
     inputs: Mapping[str, Array] | None,
     seed: int,
     check: bool,
     executor: str,
+    threads: int,
 ) -> Run:
     """Execute the loaded program; raises BadValues for inputs that the model does not take.
 
-    The executor is that of ``walk``, "fast", or the literal one, "tiles".
+    The executor is that of ``walk``, "fast", which takes so many threads, or the literal one,
+    "tiles", which takes one.
     """
     if executor not in EXECUTORS:
         raise BadOption(f"--executor {executor}: there are {' and '.join(EXECUTORS)}")
+    check_threads(threads, executor)
     graph = compiled.graph
     if inputs is None:
         inputs = random_inputs(graph, seed)
     else:
         check_inputs(graph, inputs)
     if executor == "fast":
-        outputs = walk().run(inputs)
+        outputs = walk(threads).run(inputs)
     else:
         state = execute(compiled.program, compiled.lowered, inputs, chip.residency)
         outputs = {name: state.read(name) for name in graph.outputs}
     return Run(compiled, inputs, outputs, checked(compiled, inputs, outputs) if check else None)
+
+
+def check_threads(threads: int, executor: str) -> None:
+    """Raise BadOption unless the executor takes so many threads."""
+    if not 1 <= threads <= MOST_THREADS:
+        raise BadOption(f"--threads {threads}: from 1 to {MOST_THREADS}")
+    if threads > 1 and executor == "tiles":
+        raise BadOption(f"--threads {threads}: the executor 'tiles' takes one tile after the other")
 
 
 def checked(compiled: Compiled, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Check:

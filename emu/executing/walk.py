@@ -5,7 +5,7 @@ every command is bound to its places; weights are loaded once, in the order that
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 
@@ -17,7 +17,18 @@ from emu.ir.place import at
 from emu.ir.program import Alloc, Command, Copy, HostCall, Keep, Launch, Program
 from emu.ir.run_tiles import program_outputs, run_tiles, view_arrays
 from emu.ir.types import Array
-from emu.kernels.fast import QUIET, Bound, Call, Scratch, bind, fast_op
+from emu.kernels.fast import (
+    QUIET,
+    Bound,
+    Call,
+    Scratch,
+    Threads,
+    bind,
+    fast_op,
+    flat,
+    one_blas_thread,
+    threads_of,
+)
 from emu.kernels.fast.lying import laid, wanted
 from emu.kernels.fast.memory import aligned, bytes_of, contents, copied, in_room, new, put, shaped
 
@@ -34,17 +45,26 @@ class Stop:
 class Walk:
     """A program bound to memory. ``inputs`` are copied in, ``outputs`` are copied out.
 
-    One run at a time has the memory; others wait.
+    One run at a time has the memory; others wait. Large steps are split between ``threads``.
     """
 
     inputs: Mapping[str, Array]
     stops: tuple[Stop, ...]
     outputs: Mapping[str, Array]
     turn: Lock = field(default_factory=Lock)
+    threads: Threads | None = None
+
+    def spread(self, count: int) -> "Walk":
+        """The same walk, in the same memory, on so many threads: at least one."""
+        if count == 1:
+            return self
+        threads = threads_of(count)
+        stops = tuple(replace(s, calls=threads.spread(s.calls)) for s in self.stops)
+        return replace(self, stops=stops, threads=threads)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs of the program by name, for inputs of its types."""
-        with self.turn, QUIET():
+        with self.turn, QUIET(), one_blas_thread():
             for name, room in self.inputs.items():
                 put(room, inputs[name])
             for stop in self.stops:
@@ -135,7 +155,7 @@ class _Binder:
         for name in command.ins:
             if self.last[name] == position:
                 self.weights.pop(name, None)  # now only steps hold it, and only if they read it
-        return Stop(place, bound.calls)
+        return Stop(place, flat(bound.calls))
 
     def _bound(self, command: Launch | HostCall, ins: list[Array], rooms: list[Array]) -> Bound:
         if isinstance(command, HostCall) or command.index not in self.tilewise:

@@ -3,6 +3,20 @@
 from emu.kernels.fast.bind import QUIET, Bound, bind, fast_body
 from emu.kernels.fast.memory import Scratch
 from emu.kernels.fast.run import WRITERS, fast_op
-from emu.kernels.fast.writer import Call
+from emu.kernels.fast.threads import Threads, one_blas_thread, threads_of
+from emu.kernels.fast.writer import Call, flat
 
-__all__ = ["QUIET", "WRITERS", "Bound", "Call", "Scratch", "bind", "fast_body", "fast_op"]
+__all__ = [
+    "QUIET",
+    "WRITERS",
+    "Bound",
+    "Call",
+    "Scratch",
+    "Threads",
+    "bind",
+    "fast_body",
+    "fast_op",
+    "flat",
+    "one_blas_thread",
+    "threads_of",
+]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from typing import TypeAlias, cast
 
@@ -17,7 +16,7 @@ from emu.kernels.fast.program import program
 from emu.kernels.fast.rows import Frame, Ints, Laid, Operand
 from emu.kernels.fast.steps import FOLDING, REDUCING, STEPS_OF, WHOLE_POWER, Code, whole_exponent
 from emu.kernels.fast.turning import copy_step
-from emu.kernels.fast.writer import Call, Covers, Writer, always
+from emu.kernels.fast.writer import Call, Covers, InTurn, Writer, always
 
 LONGEST = 2**15  # elements of a row that several nodes share; registers of them fit a core's cache
 Room: TypeAlias = Callable[[int, bool], Array]
@@ -211,7 +210,7 @@ class _Maker:
         assert laid is not None
         held = (*ins.values(), *self.outs.values())
         last = self._program(dict(zip((*ins, *self.outs), laid.operands, strict=True)), laid, held)
-        return partial(_in_turn, (*self.before, last)) if self.before else last
+        return InTurn((*self.before, last)) if self.before else last
 
     def _inputs(self, known: Mapping[int, Array]) -> dict[Input, Array]:
         """What each node reads from outside."""
@@ -275,8 +274,3 @@ def _kept(out: Array, rank: int, folded: int | None) -> Array:
     """A result with the dimensions that were folded away."""
     behind = 0 if folded is None else rank - out.ndim
     return out.reshape((*out.shape, *(1,) * behind))
-
-
-def _in_turn(calls: Sequence[Call]) -> None:
-    for call in calls:
-        call()

@@ -12,7 +12,7 @@ from emu.kernels.fast.lying import laid
 from emu.kernels.fast.memory import aligned
 from emu.kernels.fast.tiled import Ending, convolution
 from emu.kernels.fast.turning import copy_step
-from emu.kernels.fast.writer import Call, Writer, copying
+from emu.kernels.fast.writer import Call, InTurn, Writer, copying
 
 MOST = 2**31  # elements that a table of places can count
 
@@ -34,13 +34,7 @@ def on_image(x: Array, step: Callable[[Array], Call]) -> Call:
     if min(x.strides) >= 0 and (x.shape[1] == 1 or x.strides[1] == x.itemsize):
         return step(x)
     image = laid(aligned(x.nbytes), type_of(x), True)
-    turned, inner = copy_step(image, x), step(image)
-
-    def both() -> None:
-        turned()
-        inner()
-
-    return both
+    return InTurn((copy_step(image, x), step(image)))
 
 
 def bind_conv(ins: tuple[Array, ...], attrs: Attrs, out: Array, ending: Ending) -> Call:

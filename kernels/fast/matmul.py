@@ -7,7 +7,8 @@ import numpy as np
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
 from emu.kernels.fast.inputs import integer, number
-from emu.kernels.fast.writer import Call, Writer, calling
+from emu.kernels.fast.tiled import SUMS_AT_ONCE
+from emu.kernels.fast.writer import Call, Held, Writer, calling, shares
 
 
 def matmul(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
@@ -15,8 +16,24 @@ def matmul(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
     del attrs
     x, w = ins
     if w.ndim != 2 or x.size == 0 or not x.flags.c_contiguous:
-        return partial(_product, x, w, out)
+        return _batched(x, w, out)
     return partial(_product, x.reshape(-1, x.shape[-1]), w, out.reshape(-1, w.shape[1]))
+
+
+def _batched(x: Array, w: Array, out: Array) -> Call:
+    """One product for each of the matrices, which may be split between threads."""
+    if min(x.ndim, w.ndim) < 2 or out.ndim < 3:
+        return partial(_product, x, w, out)
+    batch = out.shape[:-2]
+    x, w = (np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in (x, w))
+    before = (slice(None),) * batch.index(max(batch))
+
+    def split(parts: int) -> list[Call]:
+        cuts = [(*before, slice(*r)) for r in shares(max(batch), parts)]
+        return [partial(_product, x[cut], w[cut], out[cut]) for cut in cuts]
+
+    sums = out.size * x.shape[-1]
+    return Held(_product, x, w, out, held=(), work=sums // SUMS_AT_ONCE, split=split)
 
 
 def _product(x: Array, w: Array, out: Array) -> None:

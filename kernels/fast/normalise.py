@@ -8,7 +8,7 @@ from emu.kernels.fast.chain import alone, folds_last, row_writer
 from emu.kernels.fast.inputs import integer, number
 from emu.kernels.fast.steps import REDUCING
 from emu.kernels.fast.turning import copy_step
-from emu.kernels.fast.writer import FIRST, Call, Writer, calling
+from emu.kernels.fast.writer import FIRST, Call, InTurn, Writer, calling
 
 
 def _softmax(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
@@ -18,15 +18,8 @@ def _softmax(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
         return alone("Softmax", ins, attrs, out)
     seen, made = (np.moveaxis(a, axis, -1) for a in (ins[0], out))
     room = np.empty(made.shape, np.float32)
-    turned, back = copy_step(room, seen), copy_step(made, room)
     inner = alone("Softmax", (room,), {}, room)
-
-    def through_copies() -> None:
-        turned()
-        inner()
-        back()
-
-    return through_copies
+    return InTurn((copy_step(room, seen), inner, copy_step(made, room)))
 
 
 def _batch_norm(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:

@@ -1,6 +1,7 @@
 """Programs of rows: the words of machine code, made from steps and from where arrays lie."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from emu.ir.types import Array
 from emu.kernels.fast.rows import F32_BYTES, Laid, Operand
 from emu.kernels.fast.steps import Code, Term
-from emu.kernels.fast.writer import Call, Held
+from emu.kernels.fast.writer import Call, Held, shares
 
 PART = 1024  # elements of a row at a time; some registers of them fit a core's first cache
 
@@ -26,7 +27,44 @@ def program(
 
     Results of the steps in ``places`` are written there, all others to registers, which are memory.
     """
-    part = max(1, laid.columns if folds else min(PART, laid.columns))
+    whole = Part(0, laid.rows, 0, laid.columns)
+
+    def split(parts: int) -> list[Call]:
+        return [_call(code, places, laid, folds, held, p) for p in _cut(laid, folds, parts)]
+
+    call = _call(code, places, laid, folds, held, whole)
+    call.work, call.split = laid.rows * laid.columns * len(code.steps), split
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows from ``first`` to ``end``, of each the elements from ``left`` to ``right``."""
+
+    first: int
+    end: int
+    left: int
+    right: int
+
+
+def _cut(laid: Laid, folds: bool, parts: int) -> list[Part]:
+    """Parts of about the same size: of rows, or of elements if rows are few and not folded."""
+    if laid.rows >= parts or folds:
+        return [Part(a, b, 0, laid.columns) for a, b in shares(laid.rows, parts)]
+    return [Part(0, laid.rows, a, b) for a, b in shares(laid.columns, parts, PART)]
+
+
+def _call(
+    code: Code,
+    places: Mapping[int, Operand],
+    laid: Laid,
+    folds: bool,
+    held: tuple[Array, ...],
+    of: Part,
+) -> Held:
+    """The step on a part, with registers of its own."""
+    columns = of.right - of.left
+    part = max(1, columns if folds else min(PART, columns))
     registers = _registers(code, places)
     memory = np.empty((max(registers.values(), default=0) + 1, part), np.float32)
     numbers = {t: i for i, t in enumerate(_numbers(code))}
@@ -34,16 +72,17 @@ def program(
 
     def operand(term: Term) -> Operand:
         if isinstance(term, Operand):
-            return term
+            return replace(term, at=term.at + of.left * term.by_element)
         if isinstance(term, float):
             return Operand(pool.ctypes.data + F32_BYTES * numbers[term])
         is_number = code.steps[term].single
         if term in places:
-            return Operand(places[term].at, places[term].by_row, places[term].by_element, is_number)
+            o = places[term]
+            return Operand(o.at + of.left * o.by_element, o.by_row, o.by_element, is_number)
         at = memory.ctypes.data + memory.strides[0] * registers[term]
         return Operand(at, is_number=is_number)
 
-    words = [0, laid.rows, laid.columns, part, len(code.steps), *laid.sizes[1:]]
+    words = [of.first, of.end, columns, part, len(code.steps), *laid.sizes[1:]]
     for position, step in enumerate(code.steps):
         is_single = step.single and step.name not in native().FOLDS
         words += [native().NAMES.index(step.name), int(is_single)]

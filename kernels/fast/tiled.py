@@ -15,10 +15,12 @@ from emu.ir.ops.window import Window
 from emu.ir.types import Array
 from emu.kernels.fast.lying import last
 from emu.kernels.fast.memory import aligned
-from emu.kernels.fast.writer import Call, Held
+from emu.kernels.fast.writer import Call, Held, Split, shares
 
 PRODUCT, DEPTHWISE, LARGEST = range(3)
 Ints = tuple[int, ...]
+Words = dict[str, int]
+SUMS_AT_ONCE = 32  # that a tile does in the time that an elementwise step takes for an element
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def tiled(
     edge = border(-np.inf if mode == LARGEST else 0.0, max(1024, sizes["channels"]))
     bounds = np.array([ending.low, ending.high], np.float32)
     held = (x, table, weights, bias, out, ending.more, edge, bounds)
-    words = {
+    words: Words = {
         "rows": rows,
         "first": 0,
         "end": table.shape[0],
@@ -187,8 +189,32 @@ def tiled(
         **sizes,
     }
     native = machine()
-    given = np.array([words[name] for name in native.WORDS], np.int64)
-    return Held(native.run_tiles, mode, given, held=held)
+
+    def call(words: Words, work: int = 0, split: Split | None = None) -> Call:
+        given = np.array([words[name] for name in native.WORDS], np.int64)
+        return Held(native.run_tiles, mode, given, held=held, work=work, split=split)
+
+    sums = rows * words["width"] * words["groups"] * words["taps"] * words["channels"]
+    return call(
+        words, sums // SUMS_AT_ONCE, lambda parts: [call(w) for w in _cut(mode, words, parts)]
+    )
+
+
+def _cut(mode: int, words: Words, parts: int) -> list[Words]:
+    """The words of the parts of a result: some of its tiles, or channels if there are few tiles."""
+    tiles = words["end"]
+    if tiles >= parts or mode != PRODUCT or words["groups"] > 1 or words["taps"] > 1:
+        return [words | {"first": a, "end": b} for a, b in shares(tiles, parts)]
+    native = machine()
+    ranges = shares(words["width"], parts, native.LANES * native.VECTORS)
+    return [words | _channels(words, first, end) for first, end in ranges]
+
+
+def _channels(words: Words, first: int, end: int) -> Words:
+    """What changes in the words of a product for its channels from ``first`` to ``end``."""
+    steps = {"weights": 4 * words["channels"], "start": 4, "out": 4, "more": 4}
+    moved = {name: words[name] + step * first for name, step in steps.items() if words[name]}
+    return moved | {"width": end - first}
 
 
 def convolution(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emu.ir.types import Array
-from emu.kernels.fast.writer import Call, Held
+from emu.kernels.fast.writer import Call, Held, shares
 
 Ints = tuple[int, ...]
 F32_BYTES = 4
@@ -36,7 +36,18 @@ def copy_step(out: Array, x: Array) -> Call:
     words = _words(out, x)
     if words is None:
         return partial(np.copyto, out, x)
-    return Held(native().run_turn, words, out.ctypes.data, x.ctypes.data, held=(out, x))
+    places, held = (out.ctypes.data, x.ctypes.data), (out, x)
+
+    def split(parts: int) -> list[Call]:
+        ranges = shares(int(words[1]), parts)
+        return [Held(native().run_turn, _within(words, *r), *places, held=held) for r in ranges]
+
+    return Held(native().run_turn, words, *places, held=held, work=x.size, split=split)
+
+
+def _within(words: Array, first: int, end: int) -> Array:
+    """The words of a copy of some of its lines."""
+    return np.array((first, end, *words[2:]), np.int64)
 
 
 def copy(out: Array, x: Array) -> None:

@@ -19,16 +19,60 @@ Result: TypeAlias = Callable[[tuple[Array, ...], Attrs], Array]
 Covers: TypeAlias = Callable[[tuple[Array, ...], Attrs], bool]
 
 
+# Calls that together do what one does, at most so many, on parts that nobody else writes to.
+Split: TypeAlias = Callable[[int], Sequence[Call]]
+
+
 class Held(partial[object]):
-    """A call of machine code that holds the arrays which the addresses in its words point to."""
+    """A call of machine code that holds the arrays which the addresses in its words point to.
+
+    ``work`` is how many elements it takes, step by step; ``split`` makes parts of it, with the
+    same bits, that may run at the same time.
+    """
 
     held: tuple[object, ...]
+    work: int
+    split: Split | None
 
-    def __new__(cls, run: Callable[..., object], *words: object, held: tuple[object, ...]) -> Self:
+    def __new__(
+        cls,
+        run: Callable[..., object],
+        *words: object,
+        held: tuple[object, ...],
+        work: int = 0,
+        split: Split | None = None,
+    ) -> Self:
         """Take the function, what it is called with, and what is held."""
         made = super().__new__(cls, run, *words)
-        made.held = held
+        made.held, made.work, made.split = held, work, split
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Steps that are one: each needs what those before it made."""
+
+    calls: tuple[Call, ...]
+
+    def __call__(self) -> None:
+        """Do them all."""
+        for call in self.calls:
+            call()
+
+
+def flat(calls: Sequence[Call]) -> tuple[Call, ...]:
+    """The steps in order, with those that are several taken apart."""
+    found: list[Call] = []
+    for call in calls:
+        found += flat(call.calls) if isinstance(call, InTurn) else [call]
+    return tuple(found)
+
+
+def shares(count: int, parts: int, unit: int = 1) -> list[tuple[int, int]]:
+    """``count`` things in at most so many ranges of equal length, in whole units but the last."""
+    units = -(-count // unit)
+    each = unit * max(1, -(-units // parts))
+    return [(first, min(first + each, count)) for first in range(0, count, each)]
 
 
 NONE, FIRST, ANY = range(3)
