@@ -124,13 +124,15 @@ class Memory:
 class Limits:
     """What a gpu core can hold at once: threads, tiles and their registers.
 
-    ``cluster_tiles`` tiles on neighbouring cores receive a load of one of them (multicast).
+    Schedulers share the units. ``cluster_tiles`` neighbours receive a load of one (multicast).
     """
 
     max_threads_per_core: int
     max_threads_per_tile: int
     max_tiles_per_core: int
     registers_kib_per_core: float
+    threads_per_warp: int
+    schedulers_per_core: int
     source: str
     cluster_tiles: int | None = None
 
@@ -384,13 +386,11 @@ def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
         # A multiply-adder of f32 can be split into as many narrower ones as fit its 4 bytes.
         most = 2 * unit.rows * unit.columns * max(1, 4 // NUMPY[dtype].itemsize)
         if rate > most:
-            raise (
-                at.to("flops_per_cycle_per_core")
-                .to(dtype)
-                .error(
-                    f"{rate:g} is over the {most} of {unit.rows} x {unit.columns} multiply-adders"
-                )
+            place, array = (
+                at.to("flops_per_cycle_per_core").to(dtype),
+                f"{unit.rows} x {unit.columns}",
             )
+            raise place.error(f"{rate:g} is over the {most} of {array} multiply-adders")
 
 
 def _check_layouts(unit: Unit, at: At) -> None:

@@ -35,7 +35,8 @@ class GpuDevice(Device):
     def machine(self) -> Machine:
         """A grid of tiles; buffers lie in shared memory and registers."""
         limits = self.sheet.limits
-        registers = 0.0 if limits is None else limits.registers_kib_per_core
+        assert limits is not None
+        registers = limits.registers_kib_per_core
         return Machine(
             name=self.name,
             grid=True,
@@ -44,7 +45,9 @@ class GpuDevice(Device):
             device_bytes=int(self.sheet.memory.dram.capacity_gib * KIB**3),
             alignment_bytes=self.sheet.memory.dram.alignment_bytes,
             matrix_shape=(1, 1),
-            max_threads=1024 if limits is None else limits.max_threads_per_tile,
+            max_threads=limits.max_threads_per_tile,
+            warp_threads=limits.threads_per_warp,
+            schedulers=limits.schedulers_per_core,
         )
 
     def residency(self, program: TileProgram) -> Residency:

@@ -14,7 +14,8 @@ class WaveTimes(Generic[Number]):
 
     Bytes are ``received`` by cores, cross the shared cache (``through``), and are ``fetched`` from
     device memory. ``staged_ps`` is what sets up and drains, ``tile_ps`` what a core computes on a
-    full tile, ``in_flight`` the bytes per ps that the requests of one tile sustain.
+    full tile, and at least ``alone_ps`` with the few warps of one tile. ``in_flight`` are the bytes
+    per ps that the requests of one tile sustain.
     """
 
     tiles: Number
@@ -24,6 +25,7 @@ class WaveTimes(Generic[Number]):
     received: int
     staged_ps: Number
     tile_ps: Number
+    alone_ps: Number
     in_flight: Number
     speeds: Speeds[Number]
 
@@ -60,7 +62,7 @@ class WaveTimes(Generic[Number]):
         """What units of cores, memory, shared cache and ports take for ``tiles`` tiles."""
         share = tiles / self.tiles
         return (
-            per_core * self.tile_ps,
+            max(per_core * self.tile_ps, self.alone_ps),
             self.fetched * share / min(self.speeds.dram, sustained),
             self.through * share / self.speeds.l2,
             self.received * per_core / self.tiles / self.speeds.port,

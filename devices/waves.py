@@ -71,6 +71,19 @@ class Waves:
         """Tiles that one core holds at once, by on-chip memory and threads."""
         return occupancy(self.program, self.sheet)
 
+    @cached_property
+    def alone(self) -> Fraction:
+        """What one tile takes of a core's time for a full one, at least.
+
+        A warp runs in the share of the units that belongs to its scheduler, so a tile of few warps
+        leaves the others to tiles beside it.
+        """
+        limits = self.sheet.limits
+        if limits is None:
+            return Fraction(1)
+        warps = -(-self.program.threads // limits.threads_per_warp)
+        return max(Fraction(1), Fraction(limits.schedulers_per_core, warps))
+
     def best(self) -> tuple[int, int]:
         """The duration of the launch in ps, and how many cores are used for it.
 
@@ -121,6 +134,7 @@ class Waves:
     def times(self, number: type[Number], speeds: Speeds[Number]) -> WaveTimes[Number]:
         """The times of waves, worked out in such numbers."""
         fetched, through, received = self.sizes
+        tile_ps = number(self.full_tile.cycles) / speeds.clock
         return WaveTimes(
             number(self.tiles),
             self.occupancy,
@@ -128,7 +142,8 @@ class Waves:
             through,
             received,
             number(self.staged.ps),
-            number(self.full_tile.cycles) / speeds.clock,
+            tile_ps,
+            tile_ps * number(self.alone),
             number(in_flight_bytes(self.program)) / speeds.latency_ps,
             speeds,
         )
@@ -176,7 +191,7 @@ class Waves:
         """One wave of ``tiles`` on ``cores``: compute, memory, shared cache, or core ports."""
         per_core = Fraction(-(-tiles // cores))
         resources = (
-            lambda: self.computed(tiles, per_core),
+            lambda: self.computed(tiles, max(per_core, self.alone)),
             lambda: self.fetched(tiles, self.in_flight(tiles, cores)),
             lambda: self.through(tiles),
             lambda: self.received(per_core),

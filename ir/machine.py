@@ -12,8 +12,9 @@ class Machine:
     ``grid`` machines run any number of parallel tiles in waves (a GPU); others spread parallel
     loops over at most ``cores`` cores. ``onchip_bytes`` is the on-chip memory of one core for the
     buffers of a program, ``device_bytes`` the device memory, ``matrix_shape`` the granule (rows,
-    columns) of the matrix unit, ``max_threads`` the lanes that one tile may use. With a ``network``
-    a core reaches what lies in the on-chip memory of others.
+    columns) of the matrix unit, ``max_threads`` the lanes that one tile may use. They go in warps
+    of ``warp_threads``, and ``schedulers`` of a core run one warp each at a time. With a
+    ``network`` a core reaches what lies in the on-chip memory of others.
     """
 
     name: str
@@ -24,6 +25,8 @@ class Machine:
     alignment_bytes: int
     matrix_shape: tuple[int, int]
     max_threads: int = 1024
+    warp_threads: int = 32
+    schedulers: int = 4
     network: bool = False
 
 

@@ -19,8 +19,10 @@ def build(body: Body, tiling: Tiling, name: str) -> TileProgram:
     """
     dims = body.types[body.nodes[-1].out].dims
     cut, _ = fit(dims, tiling, lambda cut: _sliced(body, cut.axes))
-    # On many counts of cores the loops are the same; once cut, tile, order and cores are said.
-    return _written(body, replace(tiling, tile=(), order=(), cores=0), cut, name)
+    # On many counts of cores the loops are the same; once cut, tile and order are said, and of the
+    # cores only whether every tile is parallel.
+    said = replace(tiling, tile=(), order=(), cores=min(tiling.cores, 1))
+    return _written(body, said, cut, name)
 
 
 @lru_cache(maxsize=16384)

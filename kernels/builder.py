@@ -42,6 +42,8 @@ class Builder:
         self.buffer_of: dict[int, int] = {}
         self.placed: list[tuple[int, Step]] = []  # how many loops of the nest stand around it
         self.inside: tuple[int, list[Step]] | None = None  # the open loop and what it repeats
+        # A tile of a grid ends when its results are stored, so none waits beside the next one's.
+        self.result_versions = tiling.depth if tiling.cores else 1
 
     def program(self, name: str) -> TileProgram:
         """Return what was written."""
@@ -196,9 +198,9 @@ class Builder:
     def out_buffer(self, number: int, node: BodyNode, depth: int = 0) -> int:
         """The buffer of a node's output: its first operand's own, where nobody else needs that.
 
-        The sums of a narrow product have one in more bits. ``depth`` 0 is that of the tiling.
+        The sums of a narrow product have one in more bits. ``depth`` 0 is that of results.
         """
-        source, depth = node.ins[0], depth or self.tiling.depth
+        source, depth = node.ins[0], depth or self.result_versions
         if self.may_overwrite(number, node, source):
             self.buffer_of[node.out] = self.buffer_of[source]
             return self.buffer_of[source]
@@ -223,7 +225,7 @@ class Builder:
             return
         type = self.body.types[node.out]
         mine = Operand(sums, tuple(Axis(d) for d in range(len(type.shape))))
-        out = self.add_buffer(node.out, self.axes[node.out], self.tiling.depth)
+        out = self.add_buffer(node.out, self.axes[node.out], self.result_versions)
         self.emit(Compute("Cast", (("to", type.dtype),), (mine,), out, "vector", number))
 
     def may_overwrite(self, number: int, node: BodyNode, source: int) -> bool:

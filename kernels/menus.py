@@ -100,7 +100,7 @@ def product_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
     if machine.grid:
         finer = max(1, 4 // body.types[body.nodes[(anchors(body) or [0])[0]].ins[0]].itemsize)
         for m, n, k, depth in _page(GRID_TILES, FULL_GRID_TILES, length):
-            threads = max(32, min(256, m * n // 64 // 32 * 32))
+            threads = machine.warp_threads * _warps(m * n, machine)
             tile = _product_tile(body, m, n)
             yield Tiling(tile, k * finer, cores=0, depth=depth, threads=threads)
         yield Tiling(_product_tile(body, 8, 32), 8 * finer, cores=0, threads=32)
@@ -113,6 +113,14 @@ def product_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
 
 
 _ALL = 1 << 40
+# The outputs of a product that one warp computes. CUTLASS's are at most 64 x 64, 128 sums a thread
+# of 32, and its smallest 16 x 16 (cutlass_library, GenerateSM80 and the kernels with wmma).
+WARP_MOST, WARP_LEAST = 64 * 64, 16 * 16
+
+
+def _warps(outputs: int, machine: Machine) -> int:
+    """Warps of a tile: enough for the sums, and one a scheduler where each has enough to do."""
+    return max(1, outputs // WARP_MOST, min(machine.schedulers, outputs // WARP_LEAST))
 
 
 def _product_tile(body: Body, m: int, n: int) -> tuple[int, ...]:

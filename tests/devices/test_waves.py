@@ -7,6 +7,7 @@ import pytest
 
 from emu.devices.datasheet import load_datasheet
 from emu.devices.gpu import GpuDevice
+from emu.devices.occupancy import occupancy
 from emu.devices.raster import cluster, raster, step_bytes
 from emu.devices.terms import settle
 from emu.devices.tile_cost import Shares
@@ -167,6 +168,67 @@ def test_the_duration_of_sums_is_that_of_the_terms_on_any_number_of_cores(
         waves = GPU.waves(program_of(body, Tiling(tile, 16, cores=0)), Shares())
         for cores in waves.candidates():
             assert waves.ps(cores) == settle(waves.phases(cores)).ps >= waves.at_least(cores)
+
+
+WARPED = ("h100_sxm", "mi300x", "max_1550")
+ALONE = Tiling((64, 64), 16, cores=0, threads=32)  # one warp
+
+
+@pytest.mark.parametrize(("threads", "share"), [(32, 4), (64, 2), (128, 1), (256, 1)])
+def test_a_tile_of_few_warps_has_the_units_of_their_schedulers_only(
+    threads: int, share: int
+) -> None:
+    program = program_of(matmul_body(64, 64, 1024), replace(ALONE, threads=threads))
+
+    settled, _ = GPU.duration(program, Shares())
+
+    # 2 * 64 * 64 * 1024 flops at 128 a cycle and 1410 MHz, on one of 108 cores with 4 schedulers
+    tile = Fraction(2 * 64 * 64 * 1024, 128) / Fraction(1410, 10**6)
+    assert settled.ps == -(
+        -(share * tile + LATENCY).numerator // (share * tile + LATENCY).denominator
+    )
+    ps = {cause: ps for (_, cause), ps in settled.shares}
+    assert abs(ps["useful"] - tile / 108) < 1
+    assert abs(ps["idle"] - (share - Fraction(1, 108)) * tile) < 2
+
+
+def test_tiles_of_one_warp_side_by_side_keep_all_schedulers_busy() -> None:
+    few, many = (program_of(matmul_body(64 * n, 64 * 108, 1024), ALONE) for n in (1, 4))
+    assert GPU.waves(many, Shares()).occupancy >= 4
+    assert GPU.price(few) == GPU.price(many)
+
+
+def test_warps_are_as_wide_as_the_chip_has_them() -> None:
+    product = program_of(matmul_body(64, 64, 1024), replace(ALONE, threads=128))
+    assert [GpuDevice(load_datasheet(chip)).waves(product, Shares()).alone for chip in WARPED] == [
+        1,  # 4 warps of 32 for 4 schedulers
+        2,  # 2 wavefronts of 64 for 4 units
+        2,  # 4 hardware threads of 32 for 8 engines
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dims", "depth", "held"),
+    [
+        # 2 x (128 x 128 x 4) of 256 KiB of registers, 2 versions of 2 x 128 x 16 x 4 of 164 KiB
+        ((128, 128), 2, 2),
+        # 2 x (64 x 64 x 4) would let in 8; 8 versions of 2 x 64 x 16 x 4 bytes let in 2 of 164 KiB
+        ((64, 64), 8, 2),
+        # 2 x (64 x 64 x 4) of registers, 8 tiles of 256 threads
+        ((64, 64), 2, 8),
+    ],
+)
+def test_registers_hold_sums_and_shared_memory_holds_operands(
+    dims: tuple[int, int], depth: int, held: int
+) -> None:
+    tiling = Tiling(dims, 16, cores=0, depth=depth)
+    assert occupancy(program_of(matmul_body(1024, 1024, 1024), tiling), GPU.sheet) == held
+
+
+def test_what_is_no_operand_of_a_product_lies_in_either() -> None:
+    add = program_of(add_body(1024, 16384), Tiling((1, 16384), cores=0, threads=32))
+    # 3 rows of 64 KiB of 164 + 256
+    assert occupancy(add, GPU.sheet) == 2
 
 
 def with_facts(chip: str, **figures: float) -> GpuDevice:

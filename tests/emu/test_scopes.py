@@ -177,7 +177,11 @@ def test_a_band_of_wide_rows_leaves_no_room_for_a_second_tile_on_a_core() -> Non
 def test_with_more_memory_on_chip_the_same_chain_wins(tmp_path: Path) -> None:
     text = (FOLDER / "gpu.toml").read_text("utf-8")
     larger = tmp_path / "larger.toml"
-    larger.write_text(text.replace("capacity_kib             = 164", "capacity_kib = 584"))
+    twice = (("capacity_kib             = 164", 328), ("registers_kib_per_core = 256", 512))
+    for fact, figure in twice:
+        assert fact in text
+        text = text.replace(fact, f"{fact.split()[0]} = {figure}")
+    larger.write_text(text)
     naive, best = (
         compile("wide_chain", device=larger, fusion="global", decider=d).compiled
         for d in ("first-match", "search")

@@ -50,7 +50,7 @@ def test_tiles_that_do_not_fit_on_chip_are_not_picked() -> None:
 
 
 def test_a_tile_that_fits_only_without_double_buffers_is_picked_so() -> None:
-    k, tight = 64, replace(GRID, onchip_bytes=12 * 1024)
+    k, tight = 64, replace(GRID, onchip_bytes=10 * 1024)  # 4 of sums, 8 of two versions
     assert picked(product(2048, 2048, k), tight, length=1).depth == 1
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emu.ir.body import Body
 from emu.ir.machine import Machine
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import Compute
@@ -39,6 +40,12 @@ def test_online_softmax_of_narrow_scores_is_that_of_its_body(
     assert set(states) == {"f32"}
 
 
+def matmul() -> Body:
+    s = Sketch()
+    s.op("MatMul", s.input(64, 96), s.weight(96, 64))
+    return s.body()
+
+
 def product_of(dtype: str) -> tuple[int, list[Compute]]:
     s = Sketch()
     x, w = s.input(64, 96, dtype=dtype), s.weight(96, 64, dtype=dtype)
@@ -49,15 +56,24 @@ def product_of(dtype: str) -> tuple[int, list[Compute]]:
 
 
 def test_the_sums_of_a_narrow_product_need_room_in_f32_and_a_rounding() -> None:
-    tiles, sums, result = 2 * (32 * 16 + 16 * 32), 2 * 32 * 32, 2 * 32 * 32
+    tiles, sums = 2 * (32 * 16 + 16 * 32), 32 * 32  # a tile of a grid keeps its sums once
     room, computes = product_of("f16")
-    assert room == tiles * 2 + sums * 4 + result * 2
+    assert room == tiles * 2 + sums * 4 + sums * 2
     assert [c.op for c in computes] == ["MatMul", "Cast"]
-    assert product_of("f32")[0] == tiles * 4 + result * 4
+    assert product_of("f32")[0] == tiles * 4 + sums * 4
+
+
+def test_cores_with_tiles_in_turn_keep_the_sums_of_two_of_them() -> None:
+    body = matmul()
+    in_turn, at_once = (
+        footprint_bytes(build(body, Tiling((32, 32), 16, cores=cores), "product"))
+        for cores in (1, 0)
+    )
+    assert in_turn == at_once + 32 * 32 * 4
 
 
 def test_the_sums_of_eight_bit_integers_are_those_of_the_node() -> None:
-    tiles, sums = 2 * (32 * 16 + 16 * 32), 2 * 32 * 32
+    tiles, sums = 2 * (32 * 16 + 16 * 32), 32 * 32
     room, computes = product_of("i8")
     assert room == tiles * 1 + sums * 4
     assert [c.op for c in computes] == ["MatMulInteger"]
