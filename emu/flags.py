@@ -74,7 +74,8 @@ class StackFlags:
     fallback: Annotated[
         str,
         typer.Option(
-            "--fallback", help="What no kernel of the library claims is generated, or goes to host."
+            "--fallback",
+            help="What no kernel claims is generated, composed of kernels, or goes to host.",
         ),
     ] = "generated"
     residency: Annotated[

@@ -39,7 +39,7 @@ from emu.stack import DEVICE, Chip, Choices, Compiler, Stack
 from emu.tuning.database import TuningDatabase, open_tunings
 
 TILINGS = ("heuristic", "exhaustive", "tuned")
-FALLBACKS = ("generated", "host")
+FALLBACKS = ("generated", "composed", "host")
 SWITCH = ("off", "on")
 
 

@@ -33,8 +33,10 @@ class Selector:
         """Take the device, the library that is asked first, and the most cores to use.
 
         ``tiling`` says how tiles are chosen and ``fallback`` what becomes of what the library does
-        not claim; a ``tuner`` tunes what the compiler generates. ``over_capacity`` is for those
-        who plan whole runs of what is chosen.
+        not claim: loops are "generated" for it, it is "composed" of what the library does claim,
+        with nodes that are left on the host, or the "host" computes all of it. A ``tuner`` tunes
+        what the compiler generates. ``over_capacity`` is for those who plan whole runs of what is
+        chosen.
         """
         self.device = device
         self.library = library
@@ -117,8 +119,8 @@ class Selector:
 
     @property
     def libraries(self) -> tuple[Library, ...]:
-        """Who is asked for a kernel, in order; nobody generates one where the host falls back."""
-        return (self.library,) if self.fallback == "host" else (self.library, GENERATOR)
+        """Who is asked for a kernel, in order; a generator only where one is at hand."""
+        return (self.library, GENERATOR) if self.fallback == "generated" else (self.library,)
 
     def choice_of(self, binding: Binding) -> Choice | None:
         """What was chosen for a binding, None if the host computes it."""

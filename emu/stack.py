@@ -17,7 +17,8 @@ class Compiler:
     """What the compiler does: graph passes in order, fusion, element type, layout and tiles.
 
     ``tiling`` says how tiles are chosen, with ``trials`` tilings tried for each generated kernel;
-    ``fallback`` what becomes of a group that the kernel library does not claim. ``residency`` "on"
+    ``fallback`` what becomes of a group that the kernel library does not claim: generated, composed
+    of smaller ones or left to the host. ``residency`` "on"
     keeps values on chip between launches, ``graph_replay`` "on" issues launches as graphs that were
     captured before. With ``over_capacity`` what does not fit the device's memory is priced as if it
     did.

@@ -147,7 +147,7 @@ FACTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "decider": _one_of(*DECIDERS),
             "trials": COUNT,
             "static": TRUTH,
-            "on_missing": _one_of("codegen", "composition", "host", "raise"),
+            "on_missing": _one_of("codegen", "host", "raise"),
             "recompile_us": TIME,
             "replays": TRUTH,
         },

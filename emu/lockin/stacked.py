@@ -21,7 +21,7 @@ from emu.lockin.parts import Catalogue, Choice, title
 from emu.lockin.playing import ENDLESS, Playing
 from emu.lockin.segments import Segment, programs_of
 from emu.lockin.source import Source
-from emu.lockin.trial import Laboratory, dtype_of, spelled
+from emu.lockin.trial import Laboratory, dtype_of
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.pipeline import Executable, bring_down, make_stack, open_model
@@ -161,7 +161,8 @@ def _chip(
 def _device(choice: Choice, flags: StackFlags, given: frozenset[str]) -> Chip:
     """The chip that flags ask for, or that of the device slot with the facts that they change."""
     asked = make_stack(**choices(flags)).device
-    name = asked.name if given & {"device", "device_file"} else spelled(choice).device.name
+    own: str = choice["device"][0].fact("datasheet")
+    name = asked.name if given & {"device", "device_file"} else own
     return replace(asked, name=name)
 
 

@@ -18,6 +18,7 @@ from emu.layouts import lay_out
 from emu.lockin.bundles import library_of, listed
 from emu.lockin.by_host import OnlyHost
 from emu.lockin.contracts import CONTRACTS, Contract
+from emu.lockin.contracts.kernels import instead
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part
 from emu.lockin.playing import Playing
 from emu.lockin.replays import replays
@@ -184,7 +185,7 @@ class Laboratory:
         return self.by_host[key]
 
     def _only(self, choice: Choice, chip: Device) -> OnlyHost:
-        generates = spelled(choice).compiler.fallback == "generated"
+        generates = spelled(choice, self.catalogue).compiler.fallback == "generated"
         teach = library_of(choice, self.catalogue).teaches
         return OnlyHost(chip, listed(choice, self.catalogue), generates, teach)
 
@@ -256,25 +257,31 @@ class Laboratory:
 
     def _typed(self, choice: Choice, chip: Device) -> tuple[Graph, ...]:
         """The pieces of the own source after all passes, row-major; equal ones are made once."""
-        key = spelled(choice).compiler.passes, dtype_of(choice["kernels"], chip)
+        key = spelled(choice, self.catalogue).compiler.passes, dtype_of(choice["kernels"], chip)
         if key not in self.typed:
             self.typed[key] = self._in_dtype(choice, chip, self.source)
         return self.typed[key]
 
     def _in_dtype(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
-        passes, dtype = spelled(choice).compiler.passes, dtype_of(choice["kernels"], chip)
+        passes, dtype = (
+            spelled(choice, self.catalogue).compiler.passes,
+            dtype_of(choice["kernels"], chip),
+        )
         passed = (run_passes(graph, passes) for graph in source.segments())
         return tuple(in_dtype(graph, dtype, chip, Watch(), None) for graph in passed)
 
     def _laid_out(
         self, choice: Choice, chip: Device, graphs: tuple[Graph, ...]
     ) -> tuple[Graph, ...]:
-        layout, library = spelled(choice).compiler.layout, library_of(choice, self.catalogue)
+        layout, library = (
+            spelled(choice, self.catalogue).compiler.layout,
+            library_of(choice, self.catalogue),
+        )
         return tuple(lay_out(graph, layout, library, chip, Watch()) for graph in graphs)
 
     def stack(self, choice: Choice, chip: Device) -> Stack:
         """The stack that a choice of parts stands for on a chip."""
-        stack = spelled(choice)
+        stack = spelled(choice, self.catalogue)
         graphs = "on" if replays(choice, self.catalogue, chip) else "off"
         return replace(stack, compiler=replace(stack.compiler, graph_replay=graphs))
 
@@ -327,7 +334,7 @@ def dispatch_us(choice: Choice) -> float:
 def _program(choice: Choice, catalogue: Catalogue) -> tuple[Stack, Library]:
     """What a program follows from, besides chip and element type; names do not matter."""
     library = replace(library_of(choice, catalogue), name="", about="")
-    return replace(spelled(choice), kernels=""), library
+    return replace(spelled(choice, catalogue), kernels=""), library
 
 
 def dtype_of(kernels: Bundle, chip: Device) -> str:
@@ -343,18 +350,21 @@ def dtype_of(kernels: Bundle, chip: Device) -> str:
     raise Unsupported(f"{kernels[0].path}: facts.dtypes: {why}")
 
 
-def spelled(choice: Choice) -> Stack:
-    """The stack that the parts of a choice stand for, with launches issued one by one."""
+def spelled(choice: Choice, catalogue: Catalogue) -> Stack:
+    """The stack that the parts of a choice stand for, with launches issued one by one.
+
+    What no kernel claims whole is composed of what kernels do claim, unless a compiler makes code.
+    """
     front, compiler = choice["front_end"][0], choice["compiler"][0]
     eager = front.fact("mode") == "eager"
-    missing = front.fact("on_missing") if eager else compiler.fact("on_missing")
+    makes_code = not eager and instead(choice["compiler"], catalogue) == "codegen"
     return Stack(
         Compiler(
             passes=() if eager else tuple(compiler.fact("passes")),
             scope="none" if eager else compiler.fact("scope"),
             decider="first-match" if eager else compiler.fact("decider"),
             trials=0 if eager else compiler.fact("trials"),
-            fallback="host" if missing in ("host", "raise") else "generated",
+            fallback="generated" if makes_code else "composed",
         ),
         kernels=choice["kernels"][0].fact("depth"),
         device=Chip(choice["device"][0].fact("datasheet")),

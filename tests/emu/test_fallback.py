@@ -31,6 +31,18 @@ def test_a_group_that_no_kernel_claims_is_neither_split_nor_generated() -> None:
     assert all(b.program is None and "deep has no kernel" in b.why for b in hosted)
 
 
+def test_what_is_composed_sends_only_nodes_to_the_host_that_no_kernel_takes() -> None:
+    """The generic NPU has no erf: of the group around it, all else stays on the device."""
+    settings = SETTINGS["bert_layer"]
+    found = compile("bert_layer", device="npu", fallback="composed", settings=settings).compiled
+
+    ops = [n.op for b in found.schedule.bindings if b.coverage == "host" for n in b.body.nodes]
+    assert ops == ["Erf"]
+    assert {b.coverage for b in found.schedule.bindings} == {"native", "composed", "host"}
+    whole = on_host("bert_layer", "npu", "deep").compiled.schedule
+    assert sum(len(b.body.nodes) for b in whole.bindings if b.coverage == "host") > len(ops)
+
+
 @pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])
 def test_the_host_is_seen_in_the_link_the_ledger_and_the_values(device: str) -> None:
     made = compile(TINY["transformer"], device=device, kernels="basic", fallback="host")

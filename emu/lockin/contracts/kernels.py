@@ -21,7 +21,7 @@ from emu.lockin.source import Source
 
 @dataclass(frozen=True)
 class Resolved:
-    """Who computes each node: the name of a library part, or "codegen", "composed" or "host"."""
+    """Who computes each node: the name of a library part, or "codegen" or "host"."""
 
     by: dict[str, str]
 
@@ -80,8 +80,8 @@ def instead(compilers: tuple[Part, ...], catalogue: Catalogue) -> str:
     for compiler in compilers:
         makes_code = any(offer.interface in code for offer in compiler.exports)
         wish = compiler.fact("on_missing")
-        if wish in ("composition", "host") or (wish == "codegen" and makes_code):
-            return "composed" if wish == "composition" else wish
+        if wish == "host" or (wish == "codegen" and makes_code):
+            return wish
     return "raise"
 
 

@@ -12,7 +12,7 @@ from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts.kernels import dispatch
 from emu.lockin.disarm import Disarmed, Worlds
 from emu.lockin.outcome import Bench
-from emu.lockin.parts import Bundle, Fact
+from emu.lockin.parts import Bundle, Choice, Fact
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.reader import to_graph
@@ -166,6 +166,21 @@ def planned(stack: str) -> tuple[Binding, ...]:
     bert, choice = laboratory("bert_layer"), KNOWN.stacks[stack]
     (whole,) = bert.planned(choice, bert.chip(choice))
     return whole.schedule.bindings
+
+
+def test_a_compiler_without_an_instruction_set_generates_nothing() -> None:
+    """A shallow library claims few groups whole: they are composed of what it does claim."""
+    base = {**KNOWN.stacks["rocm-like"], "kernels": parts("kernels", "rocblas-like")}
+    tried = laboratory("bert_layer")
+    liar = replace(base["compiler"][0], exports=())
+    made = [coverage(tried, {**base, "compiler": (part,)}) for part in (base["compiler"][0], liar)]
+    assert ["generated" in found for found in made] == [True, False]
+    assert made[1] >= {"native", "composed"}
+
+
+def coverage(tried: Laboratory, choice: Choice) -> set[str]:
+    (whole,) = tried.planned(choice, tried.chip(choice))
+    return {binding.coverage for binding in whole.schedule.bindings}
 
 
 def test_a_portable_section_that_is_newer_than_the_driver_is_refused() -> None:
