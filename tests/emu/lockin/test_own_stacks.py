@@ -11,8 +11,11 @@ import pytest
 
 from emu.cli import main
 from emu.devices.datasheet import CHIPS
+from emu.devices.driver.handles import ROLES
 from emu.ir.errors import CatalogueError
 from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
+from emu.lockin.parts import INTERFACES
+from emu.lockin.schema import FACTS
 from tests.emu.lockin.small import Table, changed, driver, kernels, offer, part, toml, write_file
 
 Capture = pytest.CaptureFixture[str]
@@ -242,3 +245,14 @@ def test_a_stack_that_takes_the_name_of_a_shipped_one_is_refused(tmp_path: Path)
 
 def test_what_is_written_is_toml() -> None:
     assert toml({"a": [1, "x"], "b": True}) == '{"a" = [1, "x"], "b" = true}'
+
+
+@pytest.mark.checkout
+def test_the_page_about_parts_lists_every_fact_and_every_kind() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "your-own-parts.md").read_text("utf-8")
+    slots, kinds = page.split("| slot | facts |")[1].split("| kind |")
+    for slot, facts in FACTS.items():
+        row = slots.split(f"| `{slot}` |")[1].split("\n")[0]
+        assert [key for key in facts if f"`{key}`" not in row] == []
+    assert [kind for kind in INTERFACES if f"| `{kind}` |" not in kinds] == []
+    assert [role for role in ROLES if role not in kinds] == []
