@@ -35,7 +35,8 @@ class Unit:
 
     ``flops_per_cycle_per_core`` gives the rate per dtype (a multiply-add is 2). ``rows`` and
     ``columns`` are the shape of an array of multiply-adders; a gpu's matrix unit has ``tile_rows``,
-    ``tile_columns`` and ``tile_depth_bytes`` instead, the granule of one instruction.
+    ``tile_columns`` and ``tile_depth_bytes`` instead, the granule of one instruction. With
+    ``fine_tiles`` its libraries have tiles between powers of two.
     ``transcendental_cycles`` is what one exp, erf, tanh, ... costs, counted in simple operations of
     this unit, ``division_cycles`` what a division costs: one of them, if that is not given. A unit
     that ``widens`` computes narrow floats in f32, at the rate of f32. It convolves images in
@@ -54,6 +55,7 @@ class Unit:
     tile_rows: int | None = None
     tile_columns: int | None = None
     tile_depth_bytes: int | None = None
+    fine_tiles: bool = False
     image_layouts: tuple[str, ...] = ()
     peak_tflops: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES, hash=False)
 
@@ -307,10 +309,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _check(sheet: Datasheet, table: Table, at: At, as_published: bool) -> None:
-    """Raise DatasheetError for a datasheet whose figures cannot be together.
+    """Raise DatasheetError where figures of what was read, the ``table``, cannot be together.
 
-    ``table`` is what was read. The published peaks are those of a sheet ``as_published``, in which
-    no figure was replaced by another.
+    The published peaks are those of a sheet ``as_published``, with no figure replaced.
     """
     _check_kind(sheet, at)
     _check_units(sheet, at.to("compute").to("units"))
@@ -386,10 +387,8 @@ def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
         # A multiply-adder of f32 can be split into as many narrower ones as fit its 4 bytes.
         most = 2 * unit.rows * unit.columns * max(1, 4 // NUMPY[dtype].itemsize)
         if rate > most:
-            place, array = (
-                at.to("flops_per_cycle_per_core").to(dtype),
-                f"{unit.rows} x {unit.columns}",
-            )
+            place = at.to("flops_per_cycle_per_core").to(dtype)
+            array = f"{unit.rows} x {unit.columns}"
             raise place.error(f"{rate:g} is over the {most} of {array} multiply-adders")
 
 

@@ -34,7 +34,7 @@ class GpuDevice(Device):
     @cached_property
     def machine(self) -> Machine:
         """A grid of tiles; buffers lie in shared memory and registers."""
-        limits = self.sheet.limits
+        limits, matrix = self.sheet.limits, self.sheet.unit("matrix")
         assert limits is not None
         registers = limits.registers_kib_per_core
         return Machine(
@@ -48,6 +48,7 @@ class GpuDevice(Device):
             max_threads=limits.max_threads_per_tile,
             warp_threads=limits.threads_per_warp,
             schedulers=limits.schedulers_per_core,
+            fine_tiles=matrix is not None and matrix.fine_tiles,
         )
 
     def residency(self, program: TileProgram) -> Residency:

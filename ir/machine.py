@@ -13,7 +13,8 @@ class Machine:
     loops over at most ``cores`` cores. ``onchip_bytes`` is the on-chip memory of one core for the
     buffers of a program, ``device_bytes`` the device memory, ``matrix_shape`` the granule (rows,
     columns) of the matrix unit, ``max_threads`` the lanes that one tile may use. They go in warps
-    of ``warp_threads``, and ``schedulers`` of a core run one warp each at a time. With a
+    of ``warp_threads``, and ``schedulers`` of a core run one warp each at a time. Kernels
+    for a unit with ``fine_tiles`` come in tiles between the powers of two as well. With a
     ``network`` a core reaches what lies in the on-chip memory of others.
     """
 
@@ -27,6 +28,7 @@ class Machine:
     max_threads: int = 1024
     warp_threads: int = 32
     schedulers: int = 4
+    fine_tiles: bool = False
     network: bool = False
 
 

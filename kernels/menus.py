@@ -40,6 +40,16 @@ FULL_GRID_TILES = (
     (64, 64, 32, 3),
     (128, 256, 16, 2),
     (256, 128, 16, 2),
+    (64, 256, 16, 2),
+)
+# Tiles between the powers of two, for matrix units whose kernels have them: cublasLtMatmulTile_t.
+FINE_GRID_TILES = (
+    (128, 192, 16, 2),
+    (192, 128, 16, 2),
+    (128, 160, 16, 2),
+    (160, 128, 16, 2),
+    (96, 128, 16, 2),
+    (128, 96, 16, 2),
 )
 # The same in units of the matrix array; 0 is the whole dimension; the last says which is outer.
 CORE_TILES = (
@@ -99,7 +109,8 @@ def product_menu(body: Body, machine: Machine, length: int) -> Iterator[Tiling]:
     """Tilings of a group around one anchor; steps of a reduction are as many bytes in any dtype."""
     if machine.grid:
         finer = max(1, 4 // body.types[body.nodes[(anchors(body) or [0])[0]].ins[0]].itemsize)
-        for m, n, k, depth in _page(GRID_TILES, FULL_GRID_TILES, length):
+        full = FULL_GRID_TILES + (FINE_GRID_TILES if machine.fine_tiles else ())
+        for m, n, k, depth in _page(GRID_TILES, full, length):
             threads = machine.warp_threads * _warps(m * n, machine)
             tile = _product_tile(body, m, n)
             yield Tiling(tile, k * finer, cores=0, depth=depth, threads=threads)

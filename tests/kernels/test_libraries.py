@@ -10,6 +10,7 @@ from emu.ir.body import Body
 from emu.ir.machine import Machine
 from emu.kernels.libraries import DEPTHS, GENERATOR, LIBRARIES
 from emu.kernels.library import Kernel, Library
+from emu.kernels.menus import product_menu
 from tests.bodies import BODIES
 from tests.tiles import Sketch
 
@@ -21,6 +22,12 @@ PAIRS = list(pairwise(DEPTHS))
 def reads_a_prologue() -> Body:
     s = Sketch()
     s.op("MatMul", s.op("Relu", s.input(4, 6)), s.weight(6, 5))
+    return s.body()
+
+
+def square() -> Body:
+    s = Sketch()
+    s.op("MatMul", s.input(3840, 64), s.weight(64, 3840))  # a multiple of all sizes of tiles
     return s.body()
 
 
@@ -79,6 +86,31 @@ def test_a_deeper_library_tries_all_tilings_that_a_shallower_one_tries(
             assert short <= set(kernel.menu(body, machine, deep.menu_length))
     assert shallow.menu_length < deep.menu_length
     assert shallow.load_width_bytes <= deep.load_width_bytes
+
+
+def test_tiles_between_powers_of_two_are_on_the_full_menu_of_units_that_have_them() -> None:
+    body = square()
+    fine = replace(GRID, fine_tiles=True)
+    tiles = {
+        (machine, length): {tiling.tile for tiling in product_menu(body, machine, length)}
+        for machine in (GRID, fine)
+        for length in (16, 32)
+    }
+    assert tiles[fine, 32] - tiles[GRID, 32] >= {(128, 192), (192, 128), (128, 160)}
+    assert tiles[GRID, 16] == tiles[fine, 16] <= tiles[GRID, 32] <= tiles[fine, 32]
+
+
+@pytest.mark.parametrize(
+    ("tile", "warps"),
+    [((16, 16), 1), ((32, 32), 4), ((128, 128), 4), ((256, 128), 8), ((64, 256), 4)],
+)
+def test_a_tile_has_a_warp_for_each_scheduler_and_more_for_its_sums(
+    tile: tuple[int, int], warps: int
+) -> None:
+    wide = replace(GRID, warp_threads=64)
+    for machine in (GRID, wide):
+        threads = {t.tile: t.threads for t in product_menu(square(), machine, 32)}
+        assert threads[tile] == warps * machine.warp_threads
 
 
 def test_only_the_full_menu_goes_beyond_double_buffers() -> None:
