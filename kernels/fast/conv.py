@@ -59,39 +59,4 @@ def last_empty(shape: tuple[int, ...]) -> Array:
     return np.moveaxis(np.empty((n, *space, c), np.float32), -1, 1)
 
 
-def conv_transpose(ins: tuple[Array, ...], attrs: Attrs) -> Array:
-    """Return ``[N,M,OH,OW]`` for ``w[C,M/g,kh,kw]``."""
-    x, w, *bias = ins
-    slid = window_of(attrs, w.shape[2:])
-    canvas = _canvas(x, w, slid, integer(attrs, "group", 1), integers(attrs, "output_padding"))
-    (top, left), (bottom, right) = slid.before, slid.behind
-    high, wide = canvas.shape[2:]
-    found = canvas[:, :, top : high - bottom, left : wide - right]
-    for b in bias:
-        np.add(found, b[:, None, None], out=found)
-    return found
-
-
-def _canvas(x: Array, w: Array, slid: Window, groups: int, extra: tuple[int, ...]) -> Array:
-    """Multiply first, then add each tap's image ``[N,M,H,W]`` at its place, padding included."""
-    n, c, h, width = x.shape
-    m = w.shape[1] * groups
-    weights = w.reshape(groups, c // groups, -1).transpose(0, 2, 1)
-    parts = np.matmul(weights, x.reshape(n, groups, c // groups, -1))
-    parts = parts.reshape(n, m, -1, h, width)
-    more = extra or (0, 0)
-    sizes = zip((h, width), slid.strides, slid.spans, more, strict=True)
-    canvas = np.zeros((n, m, *((k - 1) * s + span + e for k, s, span, e in sizes)), np.float32)
-    for tap, place in enumerate(slid.taps(canvas, (h, width))):
-        np.add(place, parts[:, :, tap], out=place)
-    return canvas
-
-
-def _is_flat(ins: tuple[Array, ...], attrs: Attrs) -> bool:
-    return ins[0].ndim == 4 and slides(ins, attrs)
-
-
-CONVOLUTIONS: dict[str, Writer] = {
-    "Conv": copying(conv, slides),
-    "ConvTranspose": copying(conv_transpose, _is_flat),
-}
+CONVOLUTIONS: dict[str, Writer] = {"Conv": copying(conv, slides)}

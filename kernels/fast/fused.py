@@ -12,6 +12,7 @@ from emu.ir.types import Array
 from emu.kernels.fast.conv import bind_conv, slides
 from emu.kernels.fast.inputs import F32, integer, number
 from emu.kernels.fast.tiled import Ending, product, rows_of
+from emu.kernels.fast.transposed import bind_transposed
 from emu.kernels.fast.writer import Call
 
 Ins: TypeAlias = tuple[Array, ...]
@@ -25,6 +26,7 @@ class Product:
     bind: Bind
     covers: Callable[[Ins, Attrs], bool]
     axis: int
+    adds: bool = True  # something of the result's shape, in its tiles
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def _is_plain(ins: Ins, attrs: Attrs) -> bool:
 
 PRODUCTS: Mapping[str, Product] = {
     "Conv": Product(bind_conv, slides, 1),
+    "ConvTranspose": Product(bind_transposed, slides, 1, adds=False),
     "MatMul": Product(_matmul, _has_rows, -1),
     "Gemm": Product(_gemm, _is_plain, -1),
 }
@@ -149,7 +152,7 @@ def _plus(body: Body, so_far: Fusion, node: BodyNode, other: int, array: Array) 
     shape, axis = body.types[node.out].dims, so_far.product.axis
     if array.dtype != F32:
         return None
-    if array.shape == shape and node.op == "Add":
+    if array.shape == shape and node.op == "Add" and so_far.product.adds:
         return replace(so_far.ending, more=array)
     if node.op == "BiasAdd" and (integer(dict(node.attrs), "axis", 1) - axis) % len(shape):
         return None

@@ -21,9 +21,10 @@ from emu.kernels.fast.matmul import PRODUCTS
 from emu.kernels.fast.memory import aligned, bytes_of, contents
 from emu.kernels.fast.normalise import NORMALISE
 from emu.kernels.fast.pool import POOLS
+from emu.kernels.fast.transposed import TRANSPOSED
 from emu.kernels.fast.writer import Call, Writer
 
-WRITERS: dict[str, Writer] = ELEMENTWISE | NORMALISE | PRODUCTS | CONVOLUTIONS | POOLS
+WRITERS: dict[str, Writer] = ELEMENTWISE | NORMALISE | PRODUCTS | CONVOLUTIONS | TRANSPOSED | POOLS
 Results = tuple[Array, ...]
 
 

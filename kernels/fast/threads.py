@@ -4,13 +4,13 @@ BLAS itself always takes one thread, as its sums could be ordered otherwise with
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def threads_of(count: int) -> Threads:
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Generator[None, None, None]:
     """Let numpy's BLAS take one thread, if it is an OpenBLAS; others have their own settings."""
     control = _openblas()
     before = control[0]() if control else 1
@@ -71,11 +71,10 @@ def one_blas_thread() -> Iterator[None]:
 @cache
 def _openblas() -> Control | None:
     """How many threads it takes, and how to change that; None if numpy has another BLAS."""
-    library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
+    library: Any = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
     for before in ("scipy_openblas", "openblas"):
         for behind in ("64_", ""):
-            names = (f"{before}_{verb}_num_threads{behind}" for verb in ("get", "set"))
-            found = tuple(getattr(library, name, None) for name in names)
-            if None not in found:
-                return found[0], found[1]  # pyright: ignore[reportReturnType]
+            name = f"{before}_{{}}_num_threads{behind}"
+            if hasattr(library, name.format("set")):
+                return getattr(library, name.format("get")), getattr(library, name.format("set"))
     return None

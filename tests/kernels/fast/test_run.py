@@ -59,6 +59,11 @@ def transposed() -> Iterator[Case]:
     yield case(
         "ConvTranspose", (1, 4, 5, 6), (4, 2, 3, 3), (2,), strides=(2, 2), output_padding=(1, 1)
     )
+    yield case("ConvTranspose", (2, 6, 7), (6, 1, 3), (6,), group=6, strides=(2,))
+    yield case("ConvTranspose", (1, 2, 3, 4), (2, 3, 1, 2), strides=(3, 1), pads=(0, 1, 0, 1))
+    yield case("ConvTranspose", (1, 3, 2, 3, 2), (3, 2, 2, 3, 2), strides=(2, 1, 2))
+    sparse = {"strides": (4, 6), "dilations": (2, 4), "pads": (3, 2, 1, 4)}
+    yield case("ConvTranspose", (1, 3, 6, 5), (3, 2, 4, 3), (2,), **sparse)
 
 
 def pools() -> Iterator[Case]:
@@ -73,7 +78,19 @@ def pools() -> Iterator[Case]:
             dilations=dilations,
             ceil_mode=ceil_mode,
         )
+        for counted in (0, 1):
+            yield case(
+                "AveragePool",
+                (2, 3, 8, 9),
+                kernel_shape=kernel,
+                strides=strides,
+                pads=pads,
+                dilations=dilations,
+                ceil_mode=ceil_mode,
+                count_include_pad=counted,
+            )
     yield case("MaxPool", (2, 3, 8), kernel_shape=(3,))
+    yield case("AveragePool", (2, 1, 8), kernel_shape=(3,), pads=(1, 1))
     yield case("GlobalAveragePool", (2, 5, 7, 9))
     yield case("GlobalAveragePool", (2, 5, 7))
 
