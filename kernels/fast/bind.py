@@ -107,17 +107,20 @@ class _Binder:
         elif len(node.outs) == 1 and is_covered(node.op, attrs, ins):
             out = self._made(node.out, node.op, ins)
             self.calls.append(bound(node.op, attrs, self._apart(ins, out), out))
-        elif node.op in MOVES:
-            self._moved(node, [a for a in ins if a is not None])
         else:
-            made = ready(node.op, attrs, ins, len(node.outs))
             rooms = [self._made(v, node.op, ins) for v in node.outs]
-            self.calls.append(partial(_fill, made, rooms))
+            moves = self._moves(node, [a for a in ins if a is not None], rooms)
+            made = ready(node.op, attrs, ins, len(node.outs))
+            self.calls += (partial(_fill, made, rooms),) if moves is None else moves
 
-    def _moved(self, node: BodyNode, ins: list[Array]) -> None:
-        rooms = [self._made(v, node.op, ins) for v in node.outs]
+    def _moves(
+        self, node: BodyNode, ins: list[Array], rooms: list[Array]
+    ) -> tuple[Call, ...] | None:
+        """The steps of an op that moves elements; None of another, or if there are none."""
+        if node.op not in MOVES:
+            return None
         fixed = self.body.weights.issuperset(node.ins[1:])
-        self.calls += MOVES[node.op](ins, dict(node.attrs), rooms, fixed)
+        return MOVES[node.op](ins, dict(node.attrs), rooms, fixed)
 
     def _apart(self, ins: Inputs, out: Array) -> list[Array | None]:
         """Inputs that can be read while ``out`` is written: over itself only if they lie alike."""

@@ -8,15 +8,19 @@ from typing import TypeAlias
 import numpy as np
 
 from emu.ir.graph import Attrs
+from emu.ir.ops import find_op
 from emu.ir.ops.indexing import check_indices
-from emu.ir.types import Array
-from emu.kernels.fast.inputs import integer, integers
+from emu.ir.types import Array, TensorType
+from emu.kernels.fast.inputs import integer, integers, number
+from emu.kernels.fast.lying import flat, is_image, laid, last
 from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call
 
 Arrays: TypeAlias = Sequence[Array]
 # The steps that move inputs into results; the last says whether the second input never changes.
-Move: TypeAlias = Callable[[Arrays, Attrs, Arrays, bool], tuple[Call, ...]]
+# None where there are none, and the op table says what happens.
+Move: TypeAlias = Callable[[Arrays, Attrs, Arrays, bool], tuple[Call, ...] | None]
+MOST_PLACES = 2**18  # elements of a result whose places in the input are held, 8 bytes for each
 
 
 def _cut(x: Array, sizes: Sequence[int], axis: int) -> list[Array]:
@@ -49,4 +53,39 @@ def _gather(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call,
     return (take,)
 
 
-MOVES: dict[str, Move] = {"Concat": _concat, "Split": _split, "Gather": _gather}
+def _pad(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...] | None:
+    (x,), (out,) = ins, outs
+    if attrs.get("mode", "constant") != "constant":
+        return _by_place("Pad", ins, attrs, outs)
+    pads = integers(attrs, "pads")
+    gains = [*zip(pads[: x.ndim], pads[x.ndim :], x.shape, out.shape, strict=True)]
+    kept = tuple(slice(max(-a, 0), size - max(-b, 0)) for a, b, size, _ in gains)
+    place = tuple(slice(max(a, 0), size - max(b, 0)) for a, b, _, size in gains)
+    fill = partial(out.fill, out.dtype.type(number(attrs, "value", 0.0)))
+    return fill, copy_step(out[place], x[kept])
+
+
+def _resize(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...] | None:
+    is_nearest = attrs.get("mode", "nearest") == "nearest"
+    return _by_place("Resize", ins, attrs, outs) if is_nearest else None
+
+
+def _by_place(op: str, ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...] | None:
+    """Run the op once on the places of its input: they say what goes where in every run."""
+    (x,), (out,) = ins, outs
+    if out.size > MOST_PLACES or not x.size or not (is_image(x) or x.flags.c_contiguous):
+        return None
+    places = np.arange(x.size)
+    places = laid(places.view(np.uint8), TensorType("i64", x.shape), is_image(x))
+    found = find_op(op, "fast executor").run(places, **attrs)
+    index = (last(found) if is_image(out) else found).reshape(-1)
+    return (partial(np.take, flat(x), index, 0, flat(out), "wrap"),)
+
+
+MOVES: dict[str, Move] = {
+    "Concat": _concat,
+    "Split": _split,
+    "Gather": _gather,
+    "Pad": _pad,
+    "Resize": _resize,
+}

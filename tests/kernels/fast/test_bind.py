@@ -178,3 +178,37 @@ def test_rows_are_taken_by_indices_from_both_ends(fixed: bool, indices: Array) -
 def test_an_index_outside_is_refused_whether_it_is_fixed_or_not(fixed: bool, index: int) -> None:
     with pytest.raises(BadValues, match="outside of 3 entries"):
         moved("Gather", [X, np.array([0, index])], (("axis", 1),), fixed)
+
+
+def as_image(x: Array) -> Array:
+    return np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+
+
+MARGINS = [("constant", 2.5), ("reflect", 0.0), ("edge", 0.0), ("wrap", 0.0)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+@pytest.mark.parametrize(("mode", "value"), MARGINS)
+def test_margins_are_laid_around_rows_and_images(mode: str, value: float, dtype: str) -> None:
+    x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4).astype(dtype)
+    attrs: FrozenAttrs = (("mode", mode), ("pads", (0, 0, 2, -1, 0, 0, 1, 3)), ("value", value))
+    for given_x in (x, as_image(x), x[::-1]):
+        (found,) = moved("Pad", [given_x], attrs)
+        assert found.dtype == x.dtype
+        assert np.array_equal(found, OPS["Pad"].run(given_x, **dict(attrs)))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_images_are_resized_as_the_op_table_says(mode: str) -> None:
+    x = np.random.default_rng(1).standard_normal((2, 3, 5, 4), dtype=np.float32)
+    attrs: FrozenAttrs = (("mode", mode), ("scales", (1.0, 1.0, 2.0, 1.5)))
+    wanted = OPS["Resize"].run(x, **dict(attrs))
+    for given_x in (x, as_image(x)):
+        (found,) = moved("Resize", [given_x], attrs)
+        assert np.array_equal(found, wanted)
+
+
+def test_results_too_large_for_a_table_of_places_are_moved_as_well() -> None:
+    x = np.arange(300 * 300, dtype=np.float32).reshape(1, 1, 300, 300)
+    (found,) = moved("Resize", [x], (("scales", (1.0, 1.0, 2.0, 2.0)),))
+    assert np.array_equal(found, x.repeat(2, 2).repeat(2, 3))
