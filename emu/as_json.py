@@ -109,13 +109,14 @@ def traffic_json(traffic: Traffic) -> dict[str, int]:
 
 
 def check_json(check: Check) -> dict[str, Any]:
-    """The comparison with the reference; an error that is not finite is null."""
+    """The comparison with the reference; null are errors without end and shapes that are equal."""
     return {
         "reference": check.reference,
         "max_abs_error": _finite(check.max_abs_error),
         "max_rel_error": _finite(check.max_rel_error),
         "tolerance": check.tolerance,
         "ok": check.ok,
+        "unlike": check.unlike or None,
     }
 
 

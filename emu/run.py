@@ -34,12 +34,16 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Check:
-    """Computed values against a reference; errors are absolute, and relative to its largest."""
+    """Computed values against a reference; errors are absolute, and relative to its largest.
+
+    ``unlike`` names the first output of another shape, with both shapes; its error is infinite.
+    """
 
     reference: str
     max_abs_error: float
     max_rel_error: float
     tolerance: float
+    unlike: str = ""
 
     @property
     def ok(self) -> bool:
@@ -47,10 +51,8 @@ class Check:
         return self.max_rel_error <= self.tolerance
 
     def __str__(self) -> str:
-        return (
-            f"{self.reference} within {self.tolerance:.0e}: "
-            f"error {self.max_abs_error:.1e}, relative {self.max_rel_error:.1e}"
-        )
+        errors = f"error {self.max_abs_error:.1e}, relative {self.max_rel_error:.1e}"
+        return f"{self.reference} within {self.tolerance:.0e}: {self.unlike or errors}"
 
 
 @dataclass(frozen=True)

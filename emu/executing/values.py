@@ -1,6 +1,7 @@
 """Values of a run, and their comparison with the oracle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import starmap
 from math import inf
 from typing import TypeGuard, cast
 
@@ -81,22 +82,38 @@ def compare(
     tolerance: float = DTYPES["fp32"].tolerance,
 ) -> Check:
     """Compare outputs with those that onnxruntime computed from the same inputs."""
-    errors = [_of_values(outputs[name], canonical(reference[name])) for name in outputs]
+    parts = [p for name in outputs for p in _parts(name, outputs[name], canonical(reference[name]))]
+    errors = [_of_values(ours, theirs) for _, ours, theirs in parts]
     worst_abs = max((e[0] for e in errors), default=0.0)
     worst_rel = max((e[1] for e in errors), default=0.0)
-    return Check("onnxruntime", worst_abs, worst_rel, tolerance)
+    unlike = next(filter(None, starmap(_unlike, parts)), "")
+    return Check("onnxruntime", worst_abs, worst_rel, tolerance, unlike)
+
+
+def _parts(name: str, ours: object, theirs: object) -> Iterator[tuple[str, object, object]]:
+    """What of an output is compared: part by part where both sides have as many, else the whole."""
+    if not (_is_list(ours) and _is_list(theirs) and len(ours) == len(theirs)):
+        yield name, ours, theirs
+        return
+    for i, pair in enumerate(zip(ours, theirs, strict=True)):
+        yield from _parts(f"{name}[{i}]", *pair)
+
+
+def _unlike(name: str, ours: object, theirs: object) -> str:
+    """Both shapes where they differ, or both numbers of parts; nothing where they agree."""
+    if _is_list(ours) and _is_list(theirs):
+        return f"{name} has {len(ours)} parts, not {len(theirs)}"
+    if not (isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray)):
+        return ""
+    mine, other = (list(cast(Array, x).shape) for x in (ours, theirs))
+    return f"{name} has shape {mine}, not {other}" if mine != other else ""
 
 
 def _of_values(ours: object, theirs: object) -> tuple[float, float]:
-    """The largest errors of an output; text, maps and what is absent agree or do not at all."""
+    """The largest errors of a part; text, maps and what is absent agree or do not at all."""
     if _is_plain(ours) and _is_plain(theirs):
         return _errors(cast(Array, ours), cast(Array, theirs))
-    if not (_is_list(ours) and _is_list(theirs)):
-        return (0.0, 0.0) if _equal(ours, theirs) else (inf, inf)
-    if len(ours) != len(theirs):
-        return inf, inf
-    errors = [_of_values(*parts) for parts in zip(ours, theirs, strict=True)]
-    return max((e[0] for e in errors), default=0.0), max((e[1] for e in errors), default=0.0)
+    return (0.0, 0.0) if _equal(ours, theirs) else (inf, inf)
 
 
 def _equal(ours: object, theirs: object) -> bool:

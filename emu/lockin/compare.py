@@ -45,7 +45,7 @@ def compared(opened: Model, bench: Bench, outcome: Outcome) -> Compared:
     before, after = (_run(opened, bench, c) for c in (bench.base, choice))
     tolerance = max(before.tolerance, after.tolerance)
     found = compare(after.outputs, before.outputs, tolerance)
-    return Compared(Check(NATIVE, found.max_abs_error, found.max_rel_error, tolerance))
+    return Compared(replace(found, reference=NATIVE))
 
 
 @dataclass(frozen=True)

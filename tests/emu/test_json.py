@@ -71,6 +71,7 @@ def test_the_keys_are_those_of_the_schema() -> None:
         "max_rel_error",
         "tolerance",
         "ok",
+        "unlike",
     }
 
 

@@ -1,12 +1,13 @@
 """Which values are those of the reference: near ones, and the same infinities and NaN."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from emu import compile
-from emu.executing.values import checked
+from emu.executing.values import checked, compare
 from emu.ir.types import Array
 from emu.run import Check
 
@@ -62,3 +63,28 @@ def test_an_infinity_does_not_hide_the_error_of_its_neighbour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert compared(monkeypatch, [INF, 1.0], [INF, 2.0]).max_rel_error == 0.5
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (np.zeros((3, 1)), np.zeros(3), "y has shape [3, 1], not [3]"),
+        (np.zeros(()), np.zeros(1), "y has shape [], not [1]"),
+        (np.array(["a"], object), np.array(["a", "b"], object), "y has shape [1], not [2]"),
+        (
+            [np.zeros(2), np.zeros(2)],
+            [np.zeros(2), np.zeros((1, 2))],
+            "y[1] has shape [2], not [1, 2]",
+        ),
+        ([np.zeros(2)], [], "y has 1 parts, not 0"),
+    ],
+)
+def test_values_of_another_shape_say_both_shapes(ours: Any, theirs: Any, said: str) -> None:
+    check = compare({"x": np.ones(1), "y": ours}, {"x": np.zeros(1), "y": theirs})
+    assert (check.max_rel_error, check.ok) == (INF, False)
+    assert str(check) == f"onnxruntime within 1e-04: {said}"
+
+
+def test_values_of_one_shape_say_their_errors() -> None:
+    check = compare({"y": np.full(2, 2.5)}, {"y": np.full(2, 2.0)})
+    assert str(check) == "onnxruntime within 1e-04: error 5.0e-01, relative 2.5e-01"
