@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import takewhile
 
+from emu.devices.driver.stream import shown
 from emu.ir.body import ABSENT, Body
 from emu.ir.errors import ContainerError
 from emu.ir.program import (
@@ -39,9 +40,7 @@ def check(program: Program) -> Program:
         if not problem and isinstance(command, Replay):
             problem = _problem_of_graph(command, program.commands[number + 1 :])
         if problem:
-            escaped = problem.encode("unicode_escape").decode()
-            shown = problem if problem.isprintable() else escaped  # it quotes names of the file
-            raise ContainerError(f"container: command {number}: {shown}")
+            raise ContainerError(f"container: command {number}: {shown(problem)}")
         if isinstance(command, Alloc):
             live[command.value] = command.size
             used += command.size

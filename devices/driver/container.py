@@ -37,7 +37,6 @@ PORTABLE, NATIVE, SIGNATURE = 1, 2, 3
 # Entries of the section table by format: format 1 cannot hold sections of 4 GiB.
 ENTRIES: Mapping[int, Struct] = {1: Struct("<BII"), 2: Struct("<BQQ")}
 NEWEST = max(ENTRIES)
-PORTABLE_VERSION = 1  # of the bodies and commands that are written
 
 # magic, format, ABI, features on, features off, portable version, ISA major, minor, bytes of its
 # name, sections, digest

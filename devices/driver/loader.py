@@ -20,7 +20,7 @@ from emu.devices.driver.container import (
     open_binary,
 )
 from emu.devices.driver.isa import Isa
-from emu.devices.driver.stream import Damage
+from emu.devices.driver.stream import Damage, shown
 from emu.ir.body import Body
 from emu.ir.errors import ContainerError, NoBinaryForDevice, PortableTooNew, VersionSkew
 from emu.ir.program import Launch, Program
@@ -62,7 +62,7 @@ def load(data: bytes, loader: Loader) -> Program:
         return check(decode(opened, loader.isa))
     if opened.portable:
         return check(_compiled(opened, loader))
-    have = f"'{shown(opened.isa)}' {opened.major}.{opened.minor}"
+    have = f"'{shown(opened.isa)[:40]}' {opened.major}.{opened.minor}"
     if NATIVE in opened.sections and opened.isa == loader.isa.name:
         raise VersionSkew("the driver loads a native image", have, _version(loader))
     have = have if NATIVE in opened.sections else "no native image"
@@ -133,8 +133,3 @@ def _compiled(opened: Opened, loader: Loader) -> Program:
         for c in program.commands
     )
     return replace(program, commands=tuple(commands))
-
-
-def shown(name: str) -> str:
-    """A name that a file gives, without what a terminal cannot show."""
-    return name.encode("unicode_escape").decode()[:40]

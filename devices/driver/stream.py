@@ -19,6 +19,11 @@ class Damage(Exception):
         self.field, self.at, self.why = field, at, why
 
 
+def shown(text: str) -> str:
+    """Text that quotes a file, escaped if a terminal cannot show all of it."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
 class Writer:
     """Bytes that grow; each distinct text is numbered once.
 
