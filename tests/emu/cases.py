@@ -1,9 +1,11 @@
-"""Small runs that meet every kernel of every library on every kind of device."""
+"""Small runs that meet every kernel of every library on every kind of device, and commands."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from emu.pipeline import Executable, compile
 
+Call = Callable[..., tuple[int, str, str]]  # arguments: exit code, output, complaints
 SETTINGS: dict[str, dict[str, int]] = {
     "conv_block": {"image": 14, "channels": 64},
     "diamond": {},

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +11,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from emu import compile
-from emu.cli import main
 from emu.files import write_arrays
 from emu.ir.types import Array
 from emu.models.model import Model
+from tests.emu.cases import Call
 
-Call = Callable[..., tuple[int, str, str]]
 SMALL = ["diamond", "--device", "systolic"]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported() -> None:

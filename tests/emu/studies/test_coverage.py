@@ -1,27 +1,13 @@
 """emu coverage: exact shares, and a curve of kernels to add that never rises."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
-from emu.cli import main
 from emu.ir.work import whole_work
 from emu.pipeline import compile
 from emu.studies.coverage import WHOLE, curve, shares
-from tests.emu.cases import compiled
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
+from tests.emu.cases import Call, compiled
 
 
 @pytest.mark.parametrize("device", ["gpu", "systolic", "npu"])

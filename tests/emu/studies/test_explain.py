@@ -1,29 +1,16 @@
 """emu explain: every decision about a node, in order, by its name in the model."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from emu import compile
-from emu.cli import main
 from emu.ir.errors import BadOption, UnknownName
 from emu.pipeline import Executable
 from emu.studies.explain import Recording, Step, check_node, history
-from tests.emu.cases import compiled
+from tests.emu.cases import Call, compiled
 
-Call = Callable[..., tuple[int, str, str]]
 SMALL = ["bert_layer", "--set", "seq=32"]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
 
 
 def explained(model: str, device: str, **choices: str) -> tuple[Executable, list[Step]]:

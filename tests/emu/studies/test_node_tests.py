@@ -2,17 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from onnx.backend.test.case.test_case import TestCase as Case
 
-from emu.cli import main
 from emu.studies.node_tests import CLASSES, ON_DEVICE, OpClass, Verdict, node_tests, verdict
+from tests.emu.cases import Call
 
-Call = Callable[..., tuple[int, str, str]]
 PAGE = Path(__file__).parents[3] / "docs" / "ops.md"
 ROW = re.compile(r"^\| (\w+) +\| +(\d+) \| (\w+)", re.MULTILINE)  # op, tests, class on gpu
 TESTS_EACH = 2
@@ -32,16 +31,6 @@ FEWEST = 141  # ops whose tests all run on gpu without the host
 @pytest.fixture(scope="module")
 def known() -> Mapping[str, tuple[Case, ...]]:
     return node_tests()
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
 
 
 def rows() -> dict[str, tuple[int, str]]:

@@ -1,7 +1,6 @@
 """emu perturb: values stay, patterns break, structure does not, and each deviation has a reason."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from math import inf, nan
@@ -10,23 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emu.cli import main
 from emu.flags import ModelFlags, Request, StackFlags
 from emu.ir.errors import UnknownName
 from emu.ir.spellings import SIMPLE
 from emu.studies.perturb import Perturbed, Spelled, perturb
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
+from tests.emu.cases import Call
 
 
 @lru_cache(maxsize=8)
