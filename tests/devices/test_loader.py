@@ -86,6 +86,13 @@ def test_a_driver_without_a_compiler_has_no_use_for_a_portable_section() -> None
         load(encode(PROGRAM, CHIP, Image(native=False)), Loader(CHIP))
 
 
+@pytest.mark.parametrize(("name", "said"), [("für", "'für' 1."), ("a\x1b[2J", r"'a\x1b[2J' ")])
+def test_the_name_of_a_chip_is_escaped_if_a_terminal_cannot_show_it(name: str, said: str) -> None:
+    with pytest.raises(NoBinaryForDevice) as refused:
+        load(encode(PROGRAM, replace(CHIP, name=name)), Loader(CHIP))
+    assert said in str(refused.value)
+
+
 def test_a_binary_format_outside_of_the_window_is_refused() -> None:
     old = encode(PROGRAM, CHIP, Image(format=1))
     assert load(old, Loader(CHIP)) == PROGRAM
