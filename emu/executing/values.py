@@ -1,7 +1,6 @@
 """Values of a run, and their comparison with the oracle."""
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import starmap
 from math import inf
 from typing import TypeGuard, cast
 
@@ -86,8 +85,8 @@ def compare(
     errors = [_of_values(ours, theirs) for _, ours, theirs in parts]
     worst_abs = max((e[0] for e in errors), default=0.0)
     worst_rel = max((e[1] for e in errors), default=0.0)
-    unlike = next(filter(None, starmap(_unlike, parts)), "")
-    return Check("onnxruntime", worst_abs, worst_rel, tolerance, unlike)
+    unlike = [said for part in parts if (said := _unlike(*part))]
+    return Check("onnxruntime", worst_abs, worst_rel, tolerance, unlike[0] if unlike else "")
 
 
 def _parts(name: str, ours: object, theirs: object) -> Iterator[tuple[str, object, object]]:
@@ -103,16 +102,16 @@ def _unlike(name: str, ours: object, theirs: object) -> str:
     """Both shapes where they differ, or both numbers of parts; nothing where they agree."""
     if _is_list(ours) and _is_list(theirs):
         return f"{name} has {len(ours)} parts, not {len(theirs)}"
-    if not (isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray)):
+    if not (_is_array(ours) and _is_array(theirs)):
         return ""
-    mine, other = (list(cast(Array, x).shape) for x in (ours, theirs))
+    mine, other = list(ours.shape), list(theirs.shape)
     return f"{name} has shape {mine}, not {other}" if mine != other else ""
 
 
 def _of_values(ours: object, theirs: object) -> tuple[float, float]:
     """The largest errors of a part; text, maps and what is absent agree or do not at all."""
     if _is_plain(ours) and _is_plain(theirs):
-        return _errors(cast(Array, ours), cast(Array, theirs))
+        return _errors(ours, theirs)
     return (0.0, 0.0) if _equal(ours, theirs) else (inf, inf)
 
 
@@ -124,8 +123,12 @@ def _is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, np.ndarray) and cast(Array, value).dtype.kind != "O"
+def _is_array(value: object) -> TypeGuard[Array]:
+    return isinstance(value, np.ndarray)
+
+
+def _is_plain(value: object) -> TypeGuard[Array]:
+    return _is_array(value) and value.dtype.kind != "O"
 
 
 def _errors(ours: Array, theirs: Array) -> tuple[float, float]:
