@@ -6,7 +6,7 @@ every command is bound to its places; weights are loaded once, in the order that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from threading import Lock
 
 import numpy as np
@@ -26,6 +26,7 @@ from emu.kernels.fast import (
     bind,
     fast_op,
     flat,
+    joined,
     one_blas_thread,
     threads_of,
 )
@@ -62,15 +63,26 @@ class Walk:
         stops = tuple(replace(s, calls=threads.spread(s.calls)) for s in self.stops)
         return replace(self, stops=stops, threads=threads)
 
+    @cached_property
+    def _steps(self) -> tuple[tuple[str, Call], ...]:
+        """What is done in turn, and where that is; small neighbours are one step."""
+        places = [stop.place for stop in self.stops for _ in stop.calls]
+        steps: list[tuple[str, Call]] = []
+        first = 0
+        for count, call in joined([call for stop in self.stops for call in stop.calls]):
+            more = f", or one of {count - 1} steps behind it" if count > 1 else ""
+            steps.append((places[first] + more, call))
+            first += count
+        return tuple(steps)
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs of the program by name, for inputs of its types."""
         with self.turn, QUIET(), one_blas_thread():
             for name, room in self.inputs.items():
                 put(room, inputs[name])
-            for stop in self.stops:
-                at(stop.place)
-                for call in stop.calls:
-                    call()
+            for place, call in self._steps:
+                at(place)
+                call()
             return {name: copied(contents(room)) for name, room in self.outputs.items()}
 
 

@@ -82,18 +82,25 @@ PRODUCTS: Mapping[str, Product] = {
 def fusion(body: Body, at: int, known: Mapping[int, Array]) -> Fusion | None:
     """The product that node ``at`` is, with as many nodes right behind it as it can take in."""
     node = body.nodes[at]
-    if node.op not in PRODUCTS or not _are_fixed(body, node.ins[1:]):
+    if node.op not in PRODUCTS or not _are_fixed(body, node.ins[1:2]):
         return None
     kind, attrs = PRODUCTS[node.op], dict(node.attrs)
     x, w, *bias = (known[v] for v in node.ins)
     if {a.dtype for a in (x, w, *bias)} != {F32} or "out_dtype" in attrs:
         return None
-    shape = body.types[node.out].dims
-    channels = _per_channel(bias[0], shape, kind.axis) if bias else None
-    if not kind.covers((x, w), attrs) or (bias and channels is None):
+    ending = _begun(body, node, kind, bias[0]) if bias else Ending()
+    if ending is None or not kind.covers((x, w), attrs):
         return None
-    begun = Fusion(kind, (x, w), attrs, Ending(channels), at)
-    return _followed(body, begun, known)
+    return _followed(body, Fusion(kind, (x, w), attrs, ending, at), known)
+
+
+def _begun(body: Body, node: BodyNode, kind: Product, addend: Array) -> Ending | None:
+    """What a product ends with that adds its own third input; None if tiles cannot."""
+    shape = body.types[node.out].dims
+    if _are_fixed(body, node.ins[2:]):
+        channels = _per_channel(addend, shape, kind.axis)
+        return None if channels is None else Ending(channels)
+    return Ending(more=addend) if addend.shape == shape and kind.adds else None
 
 
 def _are_fixed(body: Body, values: tuple[int, ...]) -> bool:

@@ -1,4 +1,7 @@
-"""Copies: by numpy where both sides lie alike, else in blocks that are turned in registers."""
+"""Copies: by numpy where both sides are dense along one dimension, else turned in registers.
+
+Small ones are machine code in any case, so that they are one call with their neighbours.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from emu.kernels.fast.writer import Call, Held, shares
 Ints = tuple[int, ...]
 F32_BYTES = 4
 OUTER_DIMS = 3  # that a copy can count over, beside the two that are turned
+SMALL = 2**10  # elements of a copy that takes less than a call of numpy does
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def native() -> Any:
 def copy_step(out: Array, x: Array) -> Call:
     """The step that copies ``x`` to ``out``, which lies apart from it."""
     words = _words(out, x)
-    if words is None:
+    if words is None or not (_turns(words) or x.size <= SMALL):
         return partial(np.copyto, out, x)
     places, held = (out.ctypes.data, x.ctypes.data), (out, x)
 
@@ -53,7 +57,7 @@ def _within(words: Array, first: int, end: int) -> Array:
 def copy(out: Array, x: Array) -> None:
     """Copy ``x`` to ``out``, which lies apart from it."""
     words = _words(out, x)
-    if words is None:
+    if words is None or not _turns(words):
         np.copyto(out, x)
     else:
         native().run_turn(words, out.ctypes.data, x.ctypes.data)
@@ -62,23 +66,28 @@ def copy(out: Array, x: Array) -> None:
 def _words(out: Array, x: Array) -> Array | None:
     if out.dtype != x.dtype or out.itemsize != F32_BYTES or out.shape != x.shape:
         return None
-    if out.dtype.hasobject or out.strides == x.strides:
-        return None
-    return plan(out.shape, out.strides, x.strides)
+    return None if out.dtype.hasobject else plan(out.shape, out.strides, x.strides)
+
+
+def _turns(words: Array) -> bool:
+    """Whether the two sides are dense along different dimensions."""
+    return bool(words[native().WORDS.index("across")] > 1)
 
 
 @lru_cache(maxsize=1024)
 def plan(shape: Ints, out: Ints, x: Ints) -> Array | None:
-    """The words of a copy of 4-byte elements by strides; None if it does not turn, or not evenly.
+    """The words of a copy of 4-byte elements by strides; None if it is not even enough.
 
-    It turns if each side is dense along one dimension, and these are two.
+    Each side must be dense along a dimension; if that is the same one, ``across`` is nothing.
     """
     dims = _joined([_Dim(*d) for d in zip(shape, out, x, strict=True)])
     across = [d for d in dims if d.x == F32_BYTES]
     along = [d for d in dims if d.out == F32_BYTES]
-    if len(across) != 1 or len(along) != 1 or across == along:
+    if len(across) != 1 or len(along) != 1:
         return None
     outer = [d for d in dims if d not in (*across, *along)]
+    if across == along:
+        across = [_Dim(1, 0, F32_BYTES)]
     if len(outer) > OUTER_DIMS or prod(shape) == 0:
         return None
     outer = [_Dim(1, 0, 0)] * (OUTER_DIMS - len(outer)) + outer

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emu.kernels.native import product, rows, turn
+from emu.kernels.native import product, rows, together, turn
 
 
 def make_ready() -> bool:
@@ -10,5 +10,7 @@ def make_ready() -> bool:
     product.run_tiles(product.PRODUCT, np.zeros(len(product.WORDS), np.int64))
     rows.run_rows(np.zeros(rows.START, np.int64))
     turn.run_turn(np.zeros(len(turn.WORDS), np.int64), 0, 0)
-    made = (product.run_tiles, rows.run_rows, turn.run_turn)
+    nothing = np.zeros((0, len(together.TABLE)), np.int64)
+    together.run_all(nothing, np.zeros(0, np.int64))
+    made = (product.run_tiles, rows.run_rows, turn.run_turn, together.run_all)
     return any(function.stats.cache_misses for function in made)

@@ -19,7 +19,7 @@ BYTES = 4
 WORDS = (
     "first",  # line that a call begins with: for each outer index, SIDE places of ``across``
     "end",
-    "across",  # elements along which the source is dense
+    "across",  # elements along which the source is dense, but for the result; 1 if there are none
     "along",  # elements along which the result is dense
     "out_step",  # of the result from one place of ``across`` to the next
     "x_step",  # of the source from one place of ``along`` to the next
@@ -78,6 +78,10 @@ def move_one(context: Any, out: Any, x: Any) -> Any:
 def line(words: Array, out: int, x: int, first: int) -> None:
     """Copy SIDE places of ``across``, from ``first`` on, or fewer if there are no more."""
     across, along, out_step, x_step = words[2:6]
+    if across == 1 and x_step == BYTES:
+        for j in range(along):
+            move_one(out + j * BYTES, x + j * BYTES)
+        return
     if across < SIDE or along < SIDE:
         for i in range(first, min(first + SIDE, across)):
             for j in range(along):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from emu.ir.types import Array
 from emu.kernels.fast.turning import copy, copy_step, plan
+from emu.kernels.fast.writer import Held
 
 SIZES = st.sampled_from((1, 2, 3, 7, 8, 9, 16, 19))
 
@@ -40,7 +41,24 @@ def test_a_copy_has_each_element_where_it_belongs(pair: tuple[Array, Array]) -> 
 def test_images_are_turned_by_machine_code_and_what_lies_alike_is_not() -> None:
     image, rows = ((8 * 64 * 3, 4, 8 * 64, 64), (8 * 64 * 3, 8 * 3 * 4, 3 * 4, 4))
     assert plan((2, 16, 3, 8), rows, image) is not None
-    assert plan((2, 16, 3, 8), rows, rows) is None
+    assert isinstance(copy_step(*image_and_rows(64)), Held)
+    assert not isinstance(copy_step(*(image_and_rows(64)[0],) * 2), Held)
+    assert plan((2, 16, 3, 8), (0, 8, 4, 4), rows) is None
+
+
+def image_and_rows(channels: int) -> tuple[Array, Array]:
+    shape = (2, channels, 9, 10)
+    return lying(shape, (0, 2, 3, 1), "f4"), lying(shape, (0, 1, 2, 3), "f4")
+
+
+def test_small_copies_are_machine_code_too() -> None:
+    x = np.arange(20, dtype=np.float32).reshape(4, 5)
+    out = np.zeros((4, 9), np.float32)
+    step = copy_step(out[:, 2:7], x)
+    assert isinstance(step, Held)
+    step()
+    assert np.array_equal(out[:, 2:7], x)
+    assert not out[:, :2].any()
 
 
 def test_a_copy_writes_only_a_part_that_it_is_given() -> None:
