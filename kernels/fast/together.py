@@ -18,6 +18,7 @@ from emu.kernels.fast.writer import Call, Held
 # millisecond, so that a user who interrupts, or who asks where a run is, waits no longer.
 MOST_WORK = 2**18
 MOST_STEPS = 256  # in one call, for the same reason
+NOWHERE = (0, 0)  # addresses of a step whose words say where it works
 
 
 def native() -> Any:
@@ -50,8 +51,9 @@ def _one(calls: Sequence[Call]) -> Held:
     end = 0
     for call in calls:
         assert isinstance(call, Held)
-        kind, own, *places = (*_kinds()[call.func], *call.args)
-        table.append((kind, end, end + own.size, *(places or (0, 0))))
+        entry: tuple[Any, ...] = (*_kinds()[call.func], *call.args)
+        kind, own, places = entry[0], entry[1], entry[2:]
+        table.append((kind, end, end + own.size, *(places or NOWHERE)))
         words.append(own)
         end += own.size
     given = (np.array(table, np.int64), np.concatenate(words))
