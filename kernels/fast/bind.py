@@ -182,7 +182,7 @@ class _Binder:
 
 
 def _reshaping(made: Array, x: Array) -> Call:
-    if made.flags.c_contiguous:
+    if made.flags.c_contiguous and not np.may_share_memory(made, x):
         return copy_step(made.reshape(x.shape), x)
     return lambda: np.copyto(made, x.reshape(made.shape))
 

@@ -36,7 +36,7 @@ def native() -> Any:
 
 
 def copy_step(out: Array, x: Array) -> Call:
-    """The step that copies ``x`` to ``out``, which lies apart from it."""
+    """The step that copies ``x`` to ``out``; by numpy, which looks first, if they share memory."""
     words = _words(out, x)
     if words is None or not (_turns(words) or x.size <= SMALL):
         return partial(np.copyto, out, x)
@@ -55,7 +55,7 @@ def _within(words: Array, first: int, end: int) -> Array:
 
 
 def copy(out: Array, x: Array) -> None:
-    """Copy ``x`` to ``out``, which lies apart from it."""
+    """Copy ``x`` to ``out``, now."""
     words = _words(out, x)
     if words is None or not _turns(words):
         np.copyto(out, x)
@@ -64,7 +64,12 @@ def copy(out: Array, x: Array) -> None:
 
 
 def _words(out: Array, x: Array) -> Array | None:
-    if out.dtype != x.dtype or out.itemsize != F32_BYTES or out.shape != x.shape:
+    if (
+        np.may_share_memory(out, x)
+        or out.dtype != x.dtype
+        or out.itemsize != F32_BYTES
+        or out.shape != x.shape
+    ):
         return None
     return None if out.dtype.hasobject else plan(out.shape, out.strides, x.strides)
 

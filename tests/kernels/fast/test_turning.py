@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.ir.types import Array
+from emu.ir.body import Body, BodyNode
+from emu.ir.types import Array, TensorType
+from emu.kernels.fast import fast_body
 from emu.kernels.fast.turning import copy, copy_step, plan
 from emu.kernels.fast.writer import Held
 
@@ -76,3 +78,24 @@ def test_bits_are_kept(bits: int) -> None:
     out = lying((9, 17), (1, 0), "f4")
     copy_step(out, x)()
     np.testing.assert_array_equal(out.view(np.uint32), x.view(np.uint32))
+
+
+def test_a_copy_within_the_same_memory_is_right_as_well() -> None:
+    memory = np.arange(16 * 16, dtype=np.float32)
+    out, x = memory.reshape(16, 16), memory.reshape(16, 16).T
+    wanted = x.copy()
+    copy_step(out, x)()
+    assert np.array_equal(out, wanted)
+
+
+def test_an_image_can_be_reshaped_in_its_own_memory() -> None:
+    image = TensorType("f32", (1, 8, 4, 4))
+    nodes = (
+        BodyNode("Conv", (0, 1), (2,), ()),
+        BodyNode("Reshape", (2,), (3,), (("shape", (1, 128)),)),
+    )
+    types = (image, TensorType("f32", (8, 8, 1, 1)), image, TensorType("f32", (1, 128)))
+    x = np.arange(128, dtype=np.float32).reshape(1, 8, 4, 4)
+    w = np.eye(8, dtype=np.float32).reshape(8, 8, 1, 1)
+    (found,) = fast_body(Body(nodes, types, 2, frozenset((1,)), (3,)), [x, w])
+    assert np.array_equal(found, x.reshape(1, 128))
