@@ -6,9 +6,10 @@ the time, slower up to the floor, below-floor beyond. One that fails is co if it
 slots changed, blocked if no such stack exists.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 from emu.ir.errors import EmuError
 from emu.lockin.parts import SLOTS, Bundle, Choice, title
@@ -153,17 +154,37 @@ class Bench:
         return {s: (fixed[s],) if s in kept else catalogue.options(s) for s in SLOTS}
 
     def first(self, found: Masks, replaced: Mapping[str, Bundle]) -> Changes | None:
-        """The first stack by name above the floor with the fewest further slots changed.
+        """The fastest stack above the floor with the fewest further slots changed, then by name.
 
-        Unless ``timed_elsewhere`` one on another chip is believed to be above the floor.
+        Unless ``timed_elsewhere`` those on another chip are not timed: the first by name is taken
+        where one of them is among the fewest, and it is believed to be above the floor.
         """
-        for _, stacks in least_changes(found, self.base, frozenset(replaced)):
-            for changed in sorted((self.changed(c, replaced) for c in stacks()), key=_names):
-                choice = {**self.base, **replaced, **dict(changed)}
-                moved = choice["device"] != self.base["device"]
-                if (moved and not self.timed_elsewhere) or self.above_floor(choice):
-                    return changed
+        least = least_changes(found, self.base, frozenset(replaced))
+        for _, equal in groupby(least, key=lambda some: len(some[0])):
+            stacks = (choice for _, fitting in equal for choice in fitting())
+            fewest = sorted((self.changed(c, replaced) for c in stacks), key=_names)
+            choices = [{**self.base, **replaced, **dict(changed)} for changed in fewest]
+            best = self._best(choices)
+            if best is not None:
+                return fewest[best]
         return None
+
+    def _best(self, choices: Sequence[Choice]) -> int | None:
+        """The place of the fastest of some stacks that is above the floor, None if none is."""
+        if not self.timed_elsewhere and any(map(self._moved, choices)):
+            runs = (i for i, c in enumerate(choices) if self._moved(c) or self.above_floor(c))
+            return next(runs, None)
+        places = [i for i, choice in enumerate(choices) if self.above_floor(choice)]
+        return min(places, key=lambda i: (self._ps(choices[i]), i), default=None)
+
+    def _moved(self, choice: Choice) -> bool:
+        return choice["device"] != self.base["device"]
+
+    def _ps(self, choice: Choice) -> int:
+        """The time of a stack that is above the floor, so that it runs."""
+        timed = self.laboratory.time(choice)
+        assert isinstance(timed, Timed)
+        return timed.ps
 
     def anywhere(self, replaced: Mapping[str, Bundle]) -> Changes:
         """The fewest further slots that lift a failure, be they kept or not."""

@@ -94,6 +94,21 @@ def test_another_front_end_takes_its_compiler_with_it(tmp_path: Path) -> None:
     assert (found.failure.contract, found.failure.name) == ("K2", "NoCommonIR")
 
 
+def test_among_the_fewest_changes_the_fastest_is_named_then_the_first_by_name(
+    tmp_path: Path,
+) -> None:
+    able = changed(PARTS, "compiler-b", exports=[offer("isa-a", 1, 2)])
+    fast = able["compiler-b"]
+    slow = changed({"slow": fast}, "slow", scope="none")["slow"]
+    known = made(tmp_path, {**able, "a-slow": slow, "twin": fast})
+    found = swapped(known, front_end="whole-b")
+    assert [(s, title(b)) for s, b in found.cofactors] == [("compiler", "compiler-b")]
+    choices = [{**known.stacks["stack-a"], **found.replaced, **dict(found.cofactors)}]
+    choices.append({**choices[0], **parts(known, compiler="a-slow")})
+    times = [Laboratory(known, SOURCE).try_(choice).ps for choice in choices]
+    assert 0 < times[0] < times[1]
+
+
 def test_another_driver_is_blocked_while_the_chip_stays(tmp_path: Path) -> None:
     found = swapped(made(tmp_path), driver="driver-b")
     assert (found.kind, found.ratio, found.cofactors) == ("blocked", None, ())
