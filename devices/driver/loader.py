@@ -32,14 +32,15 @@ class Loader:
     """What a driver takes for a chip.
 
     ``formats`` is the window of binary formats; ``exact`` wants the chip's own minor version;
-    ``portable`` is the newest portable section that ``compile`` understands; ``features`` are what
-    the driver has; with ``key`` (modulus and exponent) binaries must be signed.
+    ``oldest`` to ``portable`` are the portable sections that ``compile`` understands; ``features``
+    are what the driver has; with ``key`` (modulus and exponent) binaries must be signed.
     """
 
     isa: Isa
     formats: tuple[int, int] = (1, NEWEST)
     exact: bool = False
     portable: int = 0
+    oldest: int = 0
     features: int = FEATURES
     compile: Callable[[Body], TileProgram] | None = None
     key: Rom | None = None
@@ -127,6 +128,9 @@ def _compiled(opened: Opened, loader: Loader) -> Program:
             f"version {loader.portable}",
             opened.portable,
         )
+    if opened.portable < loader.oldest:
+        window = f"versions {loader.oldest} to {loader.portable}"
+        raise VersionSkew("the driver compiles the portable section", window, opened.portable)
     program = decode(opened, None)
     commands = (
         replace(c, program=compile(c.body)) if isinstance(c, Launch) else c

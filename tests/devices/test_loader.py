@@ -78,6 +78,13 @@ def test_a_portable_section_newer_than_the_driver_is_refused() -> None:
         load(data, Loader(OTHER, portable=3, compile=compiled))
 
 
+def test_a_portable_section_older_than_the_window_of_the_driver_is_refused() -> None:
+    loader = Loader(OTHER, portable=4, oldest=2, compile=compiled)
+    load(encode(PROGRAM, CHIP, Image(native=False, portable=2)), loader)
+    with pytest.raises(VersionSkew, match="have versions 2 to 4, need 1"):
+        load(encode(PROGRAM, CHIP, Image(native=False, portable=1)), loader)
+
+
 def test_a_driver_without_a_compiler_has_no_use_for_a_portable_section() -> None:
     data = encode(PROGRAM, CHIP, Image(native=False, portable=1))
     with pytest.raises(NoBinaryForDevice, match="a portable one, and no compiler"):

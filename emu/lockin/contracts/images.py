@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from emu.devices.driver import Image, Isa, Loader, encode, load
 from emu.ir.body import Body
-from emu.ir.errors import ContractError, NoBinaryForDevice
+from emu.ir.errors import ContractError, NoBinaryForDevice, VersionSkew
 from emu.ir.program import Program
 from emu.ir.tile import TileProgram
 from emu.lockin.parts import Bundle, Catalogue, Choice, Interface, Offer, Part
@@ -109,7 +109,7 @@ def image_for(
         return encode(program, chip), _loader(choice, catalogue, chip.name)
     for offer in offers:
         loader = _loader(choice, catalogue, offer.interface)
-        if 0 < offer.most <= loader.portable:
+        if 0 < loader.oldest <= offer.most <= loader.portable:
             image = Image(native=False, portable=offer.most)
             return encode(program, chip, image), replace(loader, compile=compile)
     return encode(program, chip), _loader(choice, catalogue, chip.name)
@@ -120,19 +120,29 @@ def _loader(choice: Choice, catalogue: Catalogue, interface: str) -> Loader:
     chip = _chip(choice, catalogue)
     drivers = choice["driver"]
     taken = [o for d in drivers for o in d.imports if o.interface == interface]
-    portable = taken[0].most if taken and interface in catalogue.of_kind("portable") else 0
-    decoded = [o.interface for d in drivers for o in d.imports]
-    if chip.name not in decoded:
-        have = ", ".join(decoded) or "nothing"
-        raise NoBinaryForDevice("the driver decodes for the chip", have, chip.name)
-    compile: Compile | None = probe_tiles if portable else None
+    compiles = bool(taken) and interface in catalogue.of_kind("portable")
+    oldest, portable = (taken[0].least, taken[0].most) if compiles else (0, 0)
+    _check_decodes(chip, [o for d in drivers for o in d.imports])
+    compile: Compile | None = probe_tiles if compiles else None
     return Loader(
         chip,
         formats=(drivers[0].fact("format_min"), drivers[0].fact("format_max")),
         exact=any(d.fact("exact_isa") for d in drivers),
         portable=portable,
+        oldest=oldest,
         compile=compile,
     )
+
+
+def _check_decodes(chip: Isa, decoded: list[Offer]) -> None:
+    """Raise NoBinaryForDevice or VersionSkew unless drivers decode the code of the very chip."""
+    own = [offer for offer in decoded if offer.interface == chip.name]
+    if not own:
+        have = ", ".join(offer.interface for offer in decoded) or "nothing"
+        raise NoBinaryForDevice("the driver decodes for the chip", have, chip.name)
+    if not any(offer.least <= chip.minor <= offer.most for offer in own):
+        have = ", ".join(f"{chip.name} {offer.least} to {offer.most}" for offer in own)
+        raise VersionSkew("the driver decodes for the chip", have, chip.minor)
 
 
 def _chip(choice: Choice, catalogue: Catalogue) -> Isa:

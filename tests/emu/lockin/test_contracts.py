@@ -177,6 +177,22 @@ def test_a_portable_section_newer_than_the_driver_is_refused(tmp_path: Path) -> 
     assert "have version 1, need 2" in str(found)
 
 
+def test_a_portable_section_older_than_the_drivers_window_is_refused(tmp_path: Path) -> None:
+    parts = changed(PARTS, "compiler-a", exports=[offer("portable-a")])
+    window = [offer("isa-a", 1, 2), offer("portable-a", 2, 2)]
+    known = catalogue(tmp_path, parts=changed(parts, "driver-a", imports=window))
+    found = refusal("K6", known.stacks["stack-a"], known)
+    assert isinstance(found, errors.VersionSkew)
+    assert "have versions 2 to 2, need 1" in str(found)
+
+
+def test_a_driver_decodes_the_versions_of_an_instruction_set_that_it_says(tmp_path: Path) -> None:
+    known = catalogue(tmp_path, parts=changed(PARTS, "driver-a", imports=[offer("isa-a")]))
+    found = refusal("K6", known.stacks["stack-a"], known)
+    assert isinstance(found, errors.VersionSkew)
+    assert "the driver decodes for the chip: have isa-a 1 to 1, need 2" in str(found)
+
+
 def test_a_native_image_of_a_newer_minor_version_is_refused(tmp_path: Path) -> None:
     known = catalogue(tmp_path, parts=changed(PARTS, "chip-a", exports=[offer("isa-a")]))
     exports = [offer("isa-a", 1, 2)]
