@@ -27,11 +27,13 @@ LLAMA_ROWS = {"input_layernorm": ("rmsnorm", 4096), "attn_rope": ("rope", 4096)}
 
 
 TPU_V1_SIDE = 256  # rows and columns of the array (Jouppi 2017)
+GATES = 4  # of an LSTM cell, a product each: input, forget, output and the new state
 # Performance counters of the paper, by the columns that have them, in percent of all cycles.
 COUNTER_COLUMNS = {
     "array active": "array_active_pct",
     "weight stall": "weight_stall_pct",
     "weight shift": "weight_shift_pct",
+    "non-matrix": "non_matrix_pct",
 }
 PRODUCTS = ("matmul", "batched_matmul")  # rows of these count as GEMM, whatever file has them
 
@@ -154,8 +156,9 @@ def _cycles(row: Row, chips: tuple[str, ...]) -> Case:
 def _tpu_v1(row: Row, chips: tuple[str, ...]) -> Case:
     """An app as a stand-in: equal layers of the published number, weights and reuse.
 
-    Layers are rounded to whole tiles of the array, since the paper's share of useful products is
-    that of the active array: no tile is partly used. The rate of the paper gives their time.
+    Fully connected layers with layers of vectors between are the gates of LSTM cells. Layers are
+    rounded to whole tiles of the array, since the paper's share of useful products is that of the
+    active array: no tile is partly used. The rate of the paper gives their time.
     """
     del chips
     weights, reuse = row.number("weights_M") * 10**6, row.number("ops_per_weight_byte")
@@ -169,10 +172,12 @@ def _tpu_v1(row: Row, chips: tuple[str, ...]) -> Case:
         stack=RowStack("tpu_v1", "tpu_v1", timed="run", kernels="vendor", residency="on"),
         counters=tuple((name, share) for name, share in shares if share is not None),
     )
-    layers = re.match(r"(\d+) (FC|conv)", row["layers"])
+    layers = re.match(r"(\d+) (FC|conv)(?: \+ \d+ (vector))?", row["layers"])
     if layers is None:
         return replace(case, never="its layers are neither FC nor conv")
     count, batch = int(layers[1]), row.count("batch")
+    if layers[3]:
+        return _lstm(case, count, weights, batch, rate)
     if layers[2] == "FC":
         width = _whole_tiles((weights / count) ** 0.5)
         # The operations of the paper are multiply-adds; 10^12 in a second are one in a ps.
@@ -181,6 +186,15 @@ def _tpu_v1(row: Row, chips: tuple[str, ...]) -> Case:
     channels, side = _whole_tiles((weights / count / 9) ** 0.5), round((reuse / batch) ** 0.5)
     ps = 2 * count * 9 * channels**2 * side**2 * batch / rate
     return replace(case, measured_ps=ps, workload=("conv_chain", (count, channels, batch, side)))
+
+
+def _lstm(case: Case, count: int, weights: float, batch: int, rate: float) -> Case:
+    """Cells of four gates [2 width, width]: each reads the cell below and its own last output."""
+    if count % GATES:
+        return replace(case, never=f"its {count} layers are not the {GATES} gates of LSTM cells")
+    width = _whole_tiles((weights / count / 2) ** 0.5)
+    ps = 2 * count * 2 * width**2 * batch / rate
+    return replace(case, measured_ps=ps, workload=("lstm_chain", (count // GATES, width, batch)))
 
 
 def _whole_tiles(size: float) -> int:

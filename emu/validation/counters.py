@@ -1,6 +1,6 @@
 """Counters of an array, as a chip has them: shares of all cycles, from every event of a run."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -40,9 +40,21 @@ def shifting_ps(holds: Sequence[Hold]) -> int:
     return inside + sum(end - start for start, end in between)
 
 
-COUNTERS: Mapping[str, Callable[[Sequence[Hold]], int]] = MappingProxyType(
-    {"array active": active_ps, "weight stall": stalled_ps, "weight shift": shifting_ps}
-)
+def other_ps(holds: Sequence[Hold], total_ps: int) -> int:
+    """For how long the array neither works nor waits for weights: it waits for data or is done."""
+    return total_ps - active_ps(holds) - stalled_ps(holds) - shifting_ps(holds)
+
+
+def counters(holds: Sequence[Hold], total_ps: int) -> Mapping[str, int]:
+    """Every counter of a run of ``total_ps``, in ps; together they are all of it."""
+    return MappingProxyType(
+        {
+            "array active": active_ps(holds),
+            "weight stall": stalled_ps(holds),
+            "weight shift": shifting_ps(holds),
+            "non-matrix": other_ps(holds, total_ps),
+        }
+    )
 
 
 def _span(hold: Hold) -> Span:

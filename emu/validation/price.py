@@ -26,7 +26,7 @@ from emu.models.reader import to_graph
 from emu.pipeline import make_stack
 from emu.select import Selector
 from emu.validation.cases import US, Case
-from emu.validation.counters import COUNTERS
+from emu.validation.counters import counters
 from emu.validation.workloads import CHAINS, OPS, Workload, model_of, narrow_borders, op_graph
 
 
@@ -120,7 +120,8 @@ def counted(case: Case) -> dict[str, float]:
     program = _program(case.workload, compiled(case))
     chip = make_device(case.chip, NATIVE, case.stack.changes)
     holds, total = chip.holds(program, stepwise=True), chip.latency_ps(program)
-    return {name: 100 * COUNTERS[name](holds) / total for name, _ in case.counters}
+    shown = counters(holds, total)
+    return {name: 100 * shown[name] / total for name, _ in case.counters}
 
 
 def kernels_ps(trace: Trace) -> int:

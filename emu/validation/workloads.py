@@ -6,7 +6,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
-from emu.ir.graph import Graph
+from emu.ir.graph import Graph, Node
 from emu.ir.passes.infer_types import infer_types
 from emu.ir.passes.lower_precision import lower_precision
 from emu.ir.precision import DTYPES
@@ -144,6 +144,40 @@ def conv_chain(shape: Shape) -> Model:
     return draft.finish({x: (batch, channels, side, side)})
 
 
+def lstm_chain(shape: Shape) -> Model:
+    """One step of stacked LSTM cells of a ``shape`` (cells, width, batch).
+
+    A cell reads the output of the cell below and its own of the step before, in one product for
+    each gate (Gers, Schmidhuber and Cummins 2000, with forget gates).
+    """
+    cells, width, batch = shape
+    draft = Draft("lstm_chain")
+    below = draft.input("x", (batch, width))
+    outputs: dict[str, tuple[int, ...]] = {}
+    for cell in range(cells):
+        own, state = (draft.input(f"{name}{cell}", (batch, width)) for name in ("own", "state"))
+        read = draft.node("Concat", f"read{cell}", below, own, axis=1)
+        gates = [_gate(draft, f"{gate}{cell}", read, width) for gate in ("in", "forget", "out")]
+        new = draft.node("Tanh", f"new{cell}", _weighed(draft, f"new{cell}", read, width))
+        taken = draft.node("Mul", f"taken{cell}", gates[0], new)
+        kept = draft.node("Mul", f"kept{cell}", gates[1], state)
+        next_state = draft.node("Add", f"next_state{cell}", kept, taken)
+        shown = draft.node("Tanh", f"shown{cell}", next_state)
+        below = draft.node("Mul", f"next{cell}", gates[2], shown)
+        outputs |= {next_state: (batch, width), below: (batch, width)}
+    return draft.finish(outputs)
+
+
+def _gate(draft: Draft, name: str, x: str, width: int) -> str:
+    return draft.node("Sigmoid", name, _weighed(draft, name, x, width))
+
+
+def _weighed(draft: Draft, name: str, x: str, width: int) -> str:
+    """A product of x[N, 2 width] with weights of a gate."""
+    weight = draft.weight(f"{name}.weight", (2 * width, width), fan_in(2 * width))
+    return draft.node("MatMul", f"{name}.fc", x, weight)
+
+
 OPS: Mapping[str, Callable[[Shape], Model]] = MappingProxyType(
     {
         "matmul": matmul,
@@ -159,7 +193,7 @@ OPS: Mapping[str, Callable[[Shape], Model]] = MappingProxyType(
     }
 )
 CHAINS: Mapping[str, Callable[[Shape], Model]] = MappingProxyType(
-    {"fc_chain": fc_chain, "conv_chain": conv_chain}
+    {"fc_chain": fc_chain, "conv_chain": conv_chain, "lstm_chain": lstm_chain}
 )
 # Models of the zoo, with the settings that their numbers stand for.
 MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -200,10 +234,13 @@ def op_graph(workload: Workload, dtype: str) -> Graph:
 def narrow_borders(graph: Graph) -> Graph:
     """The graph with its inputs and outputs in the eight bits that its products read and make.
 
-    An input is what its QuantizeLinear made; an output gets one, with the scale of an input.
+    An input is what its QuantizeLinear made, or is widened for what reads it first; an output gets
+    a QuantizeLinear. What is made here has the scale of the first that the graph has.
     """
-    made = {n.inputs[0]: n for n in graph.nodes if n.op == "QuantizeLinear"}
-    first = next(made[value] for value in graph.inputs if value in made)
+    quantizers = [node for node in graph.nodes if node.op == "QuantizeLinear"]
+    first = quantizers[0]
+    made = {n.inputs[0]: n.output for n in quantizers if n.inputs[0] in graph.inputs}
+    wide = tuple(value for value in graph.inputs if value not in made)
     outs = tuple(
         replace(
             first,
@@ -214,15 +251,28 @@ def narrow_borders(graph: Graph) -> Graph:
         )
         for value in graph.outputs
     )
-    narrow = {value: made[value].output for value in graph.inputs if value in made}
-    kept = tuple(node for node in graph.nodes if node.output not in narrow.values())
+    kept = tuple(node for node in graph.nodes if node.output not in made.values())
+    types = {f"{value}.i8": replace(graph.types[value], dtype="i8") for value in wide}
     return infer_types(
         replace(
             graph,
-            inputs=tuple(narrow.get(value, value) for value in graph.inputs),
+            inputs=tuple(made.get(value, f"{value}.i8") for value in graph.inputs),
             outputs=tuple(node.output for node in outs),
-            nodes=(*kept, *outs),
+            nodes=(*(_widened(value, first) for value in wide), *kept, *outs),
+            types={**graph.types, **types},
         )
+    )
+
+
+def _widened(value: str, like: Node) -> Node:
+    """What makes an input of its eight bits, with the scale of a QuantizeLinear."""
+    return replace(
+        like,
+        id=f"{value}.widened",
+        op="DequantizeLinear",
+        inputs=(f"{value}.i8", like.inputs[1]),
+        outputs=(value,),
+        attrs={name: number for name, number in like.attrs.items() if name != "to"},
     )
 
 

@@ -3,18 +3,24 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emu.cli import main
 from emu.devices.datasheet import device_names
 from emu.devices.holds import Hold
+from emu.devices.make import make_device
+from emu.dtype import in_dtype
+from emu.dump import Watch
+from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import BadValues
+from emu.ir.types import Array
 from emu.models.reader import to_graph
 from emu.validation.cases import Case, cases_of
-from emu.validation.counters import active_ps, shifting_ps, stalled_ps
+from emu.validation.counters import active_ps, counters, shifting_ps, stalled_ps
 from emu.validation.price import counted, predict
 from emu.validation.rows import package_rows, read_rows
-from emu.validation.workloads import model_of
+from emu.validation.workloads import model_of, narrow_borders
 
 HEAD = "app,layers,weights_M,batch,ops_per_weight_byte,TOPS_measured_of_92,source"
 APPS = {case.what.partition(",")[0]: case for case in cases_of(package_rows(), device_names())}
@@ -26,9 +32,9 @@ def app(name: str) -> Case:
 
 def test_stand_ins_have_the_published_layers_in_whole_tiles_of_the_array() -> None:
     assert app("MLP0").workload == ("fc_chain", (5, 2048, 200))
-    assert app("LSTM0").workload == ("fc_chain", (24, 1536, 64))
+    assert app("LSTM0").workload == ("lstm_chain", (6, 1024, 64))
     assert app("CNN0").workload == ("conv_chain", (16, 256, 8, 19))
-    weights = 24 * 1536**2
+    weights = 6 * 4 * 2048 * 1024  # four gates a cell
     assert weights / 52e6 == pytest.approx(1, abs=0.1)
     assert app("LSTM0").measured_ps == pytest.approx(2 * weights * 64 / 3.7)
 
@@ -40,8 +46,9 @@ def test_the_rates_of_the_apps_are_met_within_a_fifth(name: str) -> None:
     found, measured = counted(case), dict(case.counters)
     for counter in ("array active", "weight shift"):
         assert found[counter] == pytest.approx(measured[counter], abs=10)
+    assert sum(found.values()) == pytest.approx(100)
     # What LSTM0 and MLP0 do beside products (docs/validate.md) counts as waiting for weights.
-    over = {"MLP0": 10.5, "LSTM0": 18.5, "CNN0": 1.0}[name]
+    over = {"MLP0": 10.5, "LSTM0": 16.5, "CNN0": 1.0}[name]
     assert 0 <= found["weight stall"] - measured["weight stall"] <= over
 
 
@@ -66,6 +73,7 @@ def test_counters_of_events_by_hand() -> None:
     # something else, since its weights were there before.
     assert stalled_ps(holds) == 3 + 2 + 2
     assert shifting_ps(holds) == 2 + 4 + 4  # the last inside of a product of several folds
+    assert counters(holds, 60)["non-matrix"] == 60 - (15 + 7 + 10)
 
 
 def test_borders_are_of_eight_bits() -> None:
@@ -80,6 +88,33 @@ def test_borders_are_of_eight_bits() -> None:
     assert priced.ps * 34e9 / 1e12 == pytest.approx(moved, rel=0.05)
 
 
+def test_a_cell_computes_the_equations_of_an_lstm() -> None:
+    rng = np.random.default_rng(0)
+    model = model_of(("lstm_chain", (1, 2, 3)))
+    values = {n: rng.standard_normal((3, 2), np.float32) for n in ("x", "own0", "state0")}
+    found = onnxruntime_outputs(model, values)
+    read = np.concatenate([values["x"], values["own0"]], axis=1)
+
+    def gate(name: str) -> Array:
+        return np.asarray(read @ model.weights[f"{name}0.weight"].load())
+
+    def sigmoid(x: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-x)))
+
+    state = sigmoid(gate("forget")) * values["state0"] + sigmoid(gate("in")) * np.tanh(gate("new"))
+    np.testing.assert_allclose(found["next_state0"], state, rtol=1e-5)
+    output = sigmoid(gate("out")) * np.tanh(state)
+    np.testing.assert_allclose(found["next0"], output, rtol=1e-5)
+
+
+def test_states_that_no_product_reads_come_in_eight_bits_as_well() -> None:
+    graph = to_graph(model_of(("lstm_chain", (2, 256, 8))), {})
+    chip = make_device("tpu_v1")
+    narrow = narrow_borders(in_dtype(graph, "int8", chip, Watch(), None))
+    assert len(narrow.inputs) == len(graph.inputs) == 5
+    assert {narrow.types[v].dtype for v in (*narrow.inputs, *narrow.outputs)} == {"i8"}
+
+
 def test_json_has_a_row_for_each_counter(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--device", "tpu_v1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["counters"]
@@ -87,7 +122,7 @@ def test_json_has_a_row_for_each_counter(capsys: pytest.CaptureFixture[str]) -> 
         ("MLP0, batch 200", "array active"),
         ("MLP0, batch 200", "weight stall"),
     ]
-    assert len(found) == 9
+    assert len(found) == 12
     assert all(row["error"] == pytest.approx(row["predicted"] - row["measured"]) for row in found)
 
 
@@ -108,3 +143,5 @@ def test_counters_are_optional_and_shares(tmp_path: Path) -> None:
             rows(tmp_path, f"{HEAD},array_active_pct", f"{line},{wrong}")
     (case,) = rows(tmp_path, HEAD, line.replace("FC", "gates"))
     assert case.never == "its layers are neither FC nor conv"
+    (case,) = rows(tmp_path, HEAD, line.replace("1 FC", "6 FC + 3 vector"))
+    assert case.never == "its 6 layers are not the 4 gates of LSTM cells"
