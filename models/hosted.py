@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from onnx.defs import OpSchema
 
 SUBGRAPHS = (GRAPH, 10)  # AttributeProto.AttributeType of one subgraph and of several
+# Modes that opset 20 gave other names, the only ones that onnx.reference knows.
+RENAMED = {b"bilinear": b"linear", b"bicubic": b"cubic"}
+SAMPLER = "GridSample"
 SEED = "seed"
 SEED_BITS = 24  # a seed may be a float32, which holds these exactly
 
@@ -97,7 +100,10 @@ def _spelled(type: TensorType) -> str:
 
 
 def _plain(site: Site, node: "onnx.NodeProto", schema: "OpSchema") -> "onnx.NodeProto":
-    """The node with names by position, and with a seed where it has none: runs are repeatable."""
+    """The node as onnx.reference spells it, with names by position, and with a seed.
+
+    A seed that the node does not give is made of its name: runs are repeatable.
+    """
     from onnx import NodeProto, helper
 
     if any(a.type in SUBGRAPHS or a.ref_attr_name for a in node.attribute):
@@ -107,6 +113,10 @@ def _plain(site: Site, node: "onnx.NodeProto", schema: "OpSchema") -> "onnx.Node
     plain.domain = domain_of(node.domain)
     plain.input[:] = site.inputs
     plain.output[:] = site.outputs
+    if node.op_type == SAMPLER:
+        for attr in plain.attribute:
+            if attr.s in RENAMED:
+                attr.s = RENAMED[attr.s]
     wants_seed = SEED in schema.attributes and all(a.name != SEED for a in node.attribute)
     if wants_seed:
         digest = blake2b(site.id.encode(), digest_size=SEED_BITS // 8).digest()

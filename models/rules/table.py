@@ -13,6 +13,7 @@ from emu.models.rules import (
     quantisation,
     recurrent,
     resize,
+    sampling,
     shape,
     spreading,
     window,
@@ -22,7 +23,7 @@ from emu.models.scope import domain_of
 
 FAMILIES = (
     *(elementwise, shape, indexing, norm, window),
-    *(attention, expanding, einsum, recurrent, quantisation, resize, constant, spreading),
+    *(attention, expanding, einsum, recurrent, quantisation, resize, constant, spreading, sampling),
 )
 RULES: Mapping[str, Rule] = {
     name: rule for family in FAMILIES for name, rule in family.RULES.items()
