@@ -15,6 +15,7 @@ from emu.flags import (
     LookFlags,
     ModelFlags,
     RungFlags,
+    SetFlag,
     StackFlags,
     limits_of,
     spread,
@@ -38,7 +39,6 @@ def _examples(*commands: str) -> str:
 
 
 Model = Annotated[str, typer.Argument(help="A name of `emu list models`, or a path to .onnx.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")]
 Trace = Annotated[
     Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")
 ]
@@ -320,7 +320,7 @@ def export(
     more: Annotated[
         list[str] | None, typer.Argument(help="More KEY=N after --set.", show_default=False)
     ] = None,
-    set_: Set = None,
+    set_: SetFlag = None,
     limits: LimitsFlag = None,
 ) -> None:
     """Write a model as an ONNX file with its weights."""

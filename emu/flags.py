@@ -16,6 +16,12 @@ from emu.models.limits import KEYS, Limits, limits_with
 T = TypeVar("T")
 
 
+SetFlag = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")
+]
+DimFlag = Annotated[
+    list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
+]
 LimitsFlag = Annotated[
     list[str] | None,
     typer.Option("--limits", help="What a file may be and ask for, KEY=N: see docs/limits.md."),
@@ -123,12 +129,8 @@ class ModelFlags:
         list[str] | None,
         typer.Argument(help="More KEY=N after --set, --dim or --limits.", show_default=False),
     ] = None
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")
-    ] = None
-    dim: Annotated[
-        list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
-    ] = None
+    set_: SetFlag = None
+    dim: DimFlag = None
     limits: LimitsFlag = None
 
 

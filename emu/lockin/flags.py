@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emu.flags import ModelFlags
+from emu.flags import DimFlag, ModelFlags, SetFlag
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,8 @@ class ProgramFlags:
     model: Annotated[
         str, typer.Option("--model", "-m", help="A name of `emu list models`, or a path.")
     ] = "resnet50"
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of a zoo model, KEY=N.")
-    ] = None
-    dim: Annotated[
-        list[str] | None, typer.Option("--dim", help="A symbolic dimension of a file, NAME=N.")
-    ] = None
+    set_: SetFlag = None
+    dim: DimFlag = None
     symbolic_batch: Annotated[
         bool, typer.Option("--symbolic-batch", help="The program leaves its batch open.")
     ] = False
