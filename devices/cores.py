@@ -15,7 +15,7 @@ from emu.devices.timeline import OPEN, Clockwork
 from emu.devices.wires import DMA_IN, KEPT_IN, RESOURCES
 from emu.ir.machine import Machine
 from emu.ir.program import Drop, Keep, Launch
-from emu.ir.regions import footprint_bytes, room_bytes
+from emu.ir.regions import footprint_bytes, held_bytes
 from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint
 
@@ -88,8 +88,7 @@ class CoreDevice(Device):
         """Bytes of the buffers that the array of a core sums into, all versions of each."""
         cost = TileCost(program, self.rates, NO_SHARES, self.array_model)
         computes = (p.statement for p in program.statements if isinstance(p.statement, Compute))
-        sums = {program.buffers[s.out] for s in computes if cost.unit(s) is not None}
-        return sum(buffer.depth * room_bytes(program, buffer) for buffer in sums)
+        return held_bytes(program, {s.out for s in computes if cost.unit(s) is not None})
 
     def footprint(self, program: TileProgram, shares: Shares, cost: TileCost) -> Footprint:
         """What a launch of a program does; worked out once."""

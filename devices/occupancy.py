@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from emu.devices.datasheet import Datasheet
-from emu.ir.regions import footprint_bytes, room_bytes
+from emu.ir.regions import footprint_bytes, held_bytes
 from emu.ir.tile import Compute, TileProgram
 
 KIB = 1024
@@ -41,5 +41,4 @@ def _of_products(program: TileProgram) -> tuple[int, int]:
                 sums.add(out)
             case _:
                 pass
-    size = {n: b.depth * room_bytes(program, b) for n, b in enumerate(program.buffers)}
-    return sum(size[n] for n in operands), sum(size[n] for n in sums - operands)
+    return held_bytes(program, operands), held_bytes(program, sums - operands)

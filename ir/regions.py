@@ -1,7 +1,7 @@
 """Where the slices of a tile program lie: intervals of loops and regions of buffers."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -154,7 +154,13 @@ def loop_runs(
 @lru_cache(maxsize=16384)
 def footprint_bytes(program: TileProgram) -> int:
     """On-chip bytes that the buffers of one core need, all versions of each at its largest."""
-    return sum(b.depth * room_bytes(program, b) for b in program.buffers)
+    return held_bytes(program, range(len(program.buffers)))
+
+
+def held_bytes(program: TileProgram, buffers: Iterable[int]) -> int:
+    """On-chip bytes of the buffers of these numbers, all versions of each at its largest."""
+    found = (program.buffers[number] for number in buffers)
+    return sum(buffer.depth * room_bytes(program, buffer) for buffer in found)
 
 
 def room_bytes(program: TileProgram, buffer: Buffer) -> int:
