@@ -249,7 +249,8 @@ class Laboratory:
     def _lowered(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
         """The graph of each piece as the chip computes it; those of the own source made once."""
         if source is not self.source:
-            return self._laid_out(choice, chip, self._in_dtype(choice, chip, source))
+            graphs = _in_dtype(source, *self._typing(choice, chip), chip)
+            return self._laid_out(choice, chip, graphs)
         key = self._key(choice, chip)
         if key not in self.lowered:
             self.lowered[key] = self._laid_out(choice, chip, self._typed(choice, chip))
@@ -257,26 +258,20 @@ class Laboratory:
 
     def _typed(self, choice: Choice, chip: Device) -> tuple[Graph, ...]:
         """The pieces of the own source after all passes, row-major; equal ones are made once."""
-        key = spelled(choice, self.catalogue).compiler.passes, dtype_of(choice["kernels"], chip)
+        key = self._typing(choice, chip)
         if key not in self.typed:
-            self.typed[key] = self._in_dtype(choice, chip, self.source)
+            self.typed[key] = _in_dtype(self.source, *key, chip)
         return self.typed[key]
 
-    def _in_dtype(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
-        passes, dtype = (
-            spelled(choice, self.catalogue).compiler.passes,
-            dtype_of(choice["kernels"], chip),
-        )
-        passed = (run_passes(graph, passes) for graph in source.segments())
-        return tuple(in_dtype(graph, dtype, chip, Watch(), None) for graph in passed)
+    def _typing(self, choice: Choice, chip: Device) -> tuple[tuple[str, ...], str]:
+        """The passes of a stack, and the element type that it computes in."""
+        return spelled(choice, self.catalogue).compiler.passes, dtype_of(choice["kernels"], chip)
 
     def _laid_out(
         self, choice: Choice, chip: Device, graphs: tuple[Graph, ...]
     ) -> tuple[Graph, ...]:
-        layout, library = (
-            spelled(choice, self.catalogue).compiler.layout,
-            library_of(choice, self.catalogue),
-        )
+        layout = spelled(choice, self.catalogue).compiler.layout
+        library = library_of(choice, self.catalogue)
         return tuple(lay_out(graph, layout, library, chip, Watch()) for graph in graphs)
 
     def stack(self, choice: Choice, chip: Device) -> Stack:
@@ -335,6 +330,13 @@ def _program(choice: Choice, catalogue: Catalogue) -> tuple[Stack, Library]:
     """What a program follows from, besides chip and element type; names do not matter."""
     library = replace(library_of(choice, catalogue), name="", about="")
     return replace(spelled(choice, catalogue), kernels=""), library
+
+
+def _in_dtype(
+    source: Source, passes: tuple[str, ...], dtype: str, chip: Device
+) -> tuple[Graph, ...]:
+    passed = (run_passes(graph, passes) for graph in source.segments())
+    return tuple(in_dtype(graph, dtype, chip, Watch(), None) for graph in passed)
 
 
 def dtype_of(kernels: Bundle, chip: Device) -> str:
