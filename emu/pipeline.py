@@ -1,6 +1,7 @@
 """The whole stack on one screen: a model goes in at the top, a run comes out at the bottom."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -243,18 +244,10 @@ class Executable:
         if not values:
             return Run(self.compiled, None, None, None)
         model = self.compiled.model
-        if model.limits is UNLIMITED:
-            return self._computed(inputs, seed, check, executor, threads)
-        check_run(self.compiled.lowered, model.limits)
-        with computing(model.origin):
-            return self._computed(inputs, seed, check, executor, threads)
-
-    def _computed(
-        self,
-        inputs: Mapping[str, Array] | None,
-        seed: int,
-        check: bool,
-        executor: str,
-        threads: int,
-    ) -> Run:
-        return compute(self.compiled, self.chip, self.walk, inputs, seed, check, executor, threads)
+        is_foreign = model.limits is not UNLIMITED
+        if is_foreign:
+            check_run(self.compiled.lowered, model.limits)
+        with computing(model.origin) if is_foreign else nullcontext():
+            return compute(
+                self.compiled, self.chip, self.walk, inputs, seed, check, executor, threads
+            )
