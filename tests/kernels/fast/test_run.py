@@ -69,26 +69,16 @@ def transposed() -> Iterator[Case]:
 def pools() -> Iterator[Case]:
     options = product([(2, 2), (3, 1)], [(), (2, 2)], [(), (1, 0, 1, 0)], [(), (2, 1)], [0, 1])
     for kernel, strides, pads, dilations, ceil_mode in options:
-        yield case(
-            "MaxPool",
-            (2, 3, 8, 9),
-            kernel_shape=kernel,
-            strides=strides,
-            pads=pads,
-            dilations=dilations,
-            ceil_mode=ceil_mode,
-        )
+        slid = {
+            "kernel_shape": kernel,
+            "strides": strides,
+            "pads": pads,
+            "dilations": dilations,
+            "ceil_mode": ceil_mode,
+        }
+        yield case("MaxPool", (2, 3, 8, 9), **slid)
         for counted in (0, 1):
-            yield case(
-                "AveragePool",
-                (2, 3, 8, 9),
-                kernel_shape=kernel,
-                strides=strides,
-                pads=pads,
-                dilations=dilations,
-                ceil_mode=ceil_mode,
-                count_include_pad=counted,
-            )
+            yield case("AveragePool", (2, 3, 8, 9), count_include_pad=counted, **slid)
     yield case("MaxPool", (2, 3, 8), kernel_shape=(3,))
     yield case("AveragePool", (2, 1, 8), kernel_shape=(3,), pads=(1, 1))
     yield case("GlobalAveragePool", (2, 5, 7, 9))
