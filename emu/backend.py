@@ -18,15 +18,13 @@ from onnx.backend.base import Backend as Protocol
 from onnx.backend.base import BackendRep, namedtupledict
 from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 from onnx.defs import onnx_opset_version
-from onnx.numpy_helper import from_array
 
 from emu.devices.datasheet import device_names
-from emu.ir.errors import EmuError, NotConstant, UnknownName
+from emu.ir.errors import EmuError, UnknownName
 from emu.ir.held import canonical
 from emu.ir.types import Array
 from emu.models.dims import inputs_of
 from emu.models.reader import read_model
-from emu.models.tensors import inline
 from emu.run import Run
 from emu.shapes import Shapes
 
@@ -40,8 +38,7 @@ class NotSupported(BackendIsNotSupposedToImplementIt):
 class Prepared(BackendRep):
     """A model that is ready to run, compiled once for each shape of its inputs.
 
-    Shapes, axes and the like may be inputs too: they lie with the host, which reads them before
-    it compiles, so there is one program for each of their values. ``ran`` is the last run.
+    ``ran`` is the last run.
     """
 
     def __init__(self, model: ModelProto, device: str) -> None:
@@ -51,15 +48,13 @@ class Prepared(BackendRep):
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
         try:
-            self._model = replace(read_model(path), origin=model.graph.name or path.name)
-            self._declared = inputs_of(self._model)
+            read = replace(read_model(path), origin=model.graph.name or path.name)
+            self._declared = inputs_of(read)
         except EmuError as error:
             raise NotSupported(str(error)) from error
         self._outputs = [value.name for value in model.graph.output]
-        self._device = device
+        self._shapes = Shapes(read, device=device)
         self.ran: Run | None = None
-        self._structural: set[str] = set()  # inputs whose values decide shapes
-        self._shapes: dict[tuple[tuple[str, str], ...], Shapes] = {}
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Return the outputs in their order, for inputs by position or by name.
@@ -67,35 +62,12 @@ class Prepared(BackendRep):
         Raises NotSupported for what emu refuses.
         """
         try:
-            self.ran = self._computed(self._named(inputs))
+            self.ran = self._shapes.run(self._named(inputs))
         except EmuError as error:
             raise NotSupported(str(error)) from error
         outputs = self.ran.outputs or {}
         found = [outputs[name] for name in self._outputs]
         return namedtupledict("Outputs", self._outputs)(*found)
-
-    def _computed(self, arrays: Mapping[str, Array]) -> Run:
-        """Run; each value that a rule asks for and an input gives becomes part of the model."""
-        known = {n: a for n, a in arrays.items() if n in self._structural}
-        rest = {n: a for n, a in arrays.items() if n not in known}
-        try:
-            return self._with(known).run(rest)
-        except NotConstant as error:
-            if error.value not in rest:
-                raise
-            self._structural.add(error.value)
-        return self._computed(arrays)
-
-    def _with(self, known: Mapping[str, Array]) -> Shapes:
-        """The model in which some inputs are constants."""
-        constants = {name: inline(array) for name, array in known.items()}
-        key = tuple((name, constant.key) for name, constant in constants.items())
-        if key not in self._shapes:
-            proto = ModelProto()
-            proto.CopyFrom(self._model.proto)
-            proto.graph.initializer.extend(from_array(a, name) for name, a in known.items())
-            self._shapes[key] = Shapes(replace(self._model, proto=proto), device=self._device)
-        return self._shapes[key]
 
     def _named(self, inputs: Any) -> dict[str, Array]:
         if isinstance(inputs, Mapping):

@@ -4,6 +4,7 @@ import json as json_text
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from emu.as_json import run_json
@@ -14,7 +15,7 @@ from emu.files import check_writable, read_arrays, write_arrays
 from emu.flags import LookFlags, Request, StackFlags, is_limit, limits_of, numbers
 from emu.foreign import is_path
 from emu.free import Freed, free, freed_json, freed_report, parse_causes
-from emu.ir.errors import BadOption, DataDependent, EmuError, UnknownName
+from emu.ir.errors import BadOption, DataDependent, EmuError, NotConstant, UnknownName, Unsupported
 from emu.ir.graph import Graph
 from emu.ir.passes import PASSES
 from emu.ir.precision import PRECISION_PASSES
@@ -31,7 +32,9 @@ from emu.layouts import LAYOUT_PASS
 from emu.models.dims import bind_inputs
 from emu.models.export import export as export_model
 from emu.models.inputs import random_inputs
+from emu.models.known_inputs import with_known
 from emu.models.limits import Limits
+from emu.models.model import Model
 from emu.models.zoo import zoo_models
 from emu.pipeline import Executable, compile, open_model
 from emu.progress import progress
@@ -79,16 +82,20 @@ def compiled(
 
 
 def compile_asked(
-    asked: Request, looking: Watch, samples: Mapping[str, Array] | None = None
+    asked: Request,
+    looking: Watch,
+    samples: Mapping[str, Array] | None = None,
+    known: Mapping[str, Array] | None = None,
 ) -> Executable:
     """Compile a model on a stack, both as flags name them; say on stderr what does not fit.
 
-    The inputs ``samples`` say which shapes occur where only values can.
+    The inputs ``samples`` say which shapes occur where only values can; what inputs are ``known``
+    the program follows from.
     """
     settings, dims = shape_of(asked)
     executable = compile(
-        asked.model,
-        settings=settings,
+        with_known(opened(asked), known) if known else asked.model,
+        settings={} if known else settings,
         dims=dims,
         watch=replace(looking, bar=progress),
         calibration=calibration(asked.stack),
@@ -174,13 +181,7 @@ def run(
     if after.trace is not None:
         check_writable("--trace", after.trace)
     given = None if values.inputs is None else read_arrays(values.inputs)
-    try:
-        executable, looking = compiled(asked, look, bring)
-    except DataDependent:
-        if bring is not None or not values.values:
-            raise
-        given = given or sampled(asked, values.seed)
-        executable, looking = compiled(asked, look, lambda a, w: compile_asked(a, w, given))
+    executable, looking, given = compiled_for(asked, look, values, given, bring)
     with looking.timed("values and check"):
         result = executable.run(
             given,
@@ -203,12 +204,61 @@ def run(
         raise EmuError(f"the values are not as {result.check}")
 
 
-def sampled(asked: Request, seed: int) -> Mapping[str, Array]:
+Given = Mapping[str, Array] | None
+For = tuple[Executable, Watch, Given]
+
+
+def compiled_for(
+    asked: Request, look: LookFlags, values: ValueFlags, given: Given, bring: Bring | None
+) -> For:
+    """Compile what the flags ask for, and say which of the inputs ``given`` it still takes.
+
+    Inputs that a rule has to know, like a shape or a condition, become part of the program. Raises
+    Unsupported where they are not given.
+    """
+    known: dict[str, Array] = {}
+    while True:
+        rest = None if given is None else {n: a for n, a in given.items() if n not in known}
+        try:
+            return _compiled_knowing(asked, look, values, known, rest, bring)
+        except NotConstant as error:
+            if bring is not None:
+                raise
+            if rest is None or error.value not in rest:
+                said = f"{error}; if it is an input, give it with --inputs F.npz"
+                raise Unsupported(said) from error
+            known[error.value] = rest[error.value]
+
+
+def _compiled_knowing(
+    asked: Request,
+    look: LookFlags,
+    values: ValueFlags,
+    known: Mapping[str, Array],
+    given: Given,
+    bring: Bring | None,
+) -> For:
+    """Compile for ``known`` inputs; where values decide, for those of given or random inputs."""
+    try:
+        return *compiled(asked, look, bring or partial(compile_asked, known=known)), given
+    except DataDependent:
+        if bring is not None or not values.values:
+            raise
+    given = given or sampled(asked, known, values.seed)
+    return *compiled(asked, look, partial(compile_asked, known=known, samples=given)), given
+
+
+def sampled(asked: Request, known: Mapping[str, Array], seed: int) -> Mapping[str, Array]:
     """Random inputs of a model whose graph is not known yet, as the shapes follow from values."""
-    settings, dims = shape_of(asked)
-    model = open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more))
+    model, (_, dims) = with_known(opened(asked), known), shape_of(asked)
     types = bind_inputs(model, dims)
     return random_inputs(Graph(model.name, tuple(types), (), (), types, {}), seed)
+
+
+def opened(asked: Request) -> Model:
+    """The model that flags name, not compiled yet."""
+    settings, _ = shape_of(asked)
+    return open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more))
 
 
 def kept(result: Run, asked: Request) -> KeptRun:
