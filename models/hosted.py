@@ -145,6 +145,9 @@ def inferred(
         reason = " ".join(str(error).split())
         raise ModelError(f"{site.where}: {reason}") from error
     types = tuple(_complete(found.get(name)) for name in node.output)
+    if any(dim < 0 for type in types if type is not None for dim in type.dims):
+        shapes = ", ".join(str(type) for type in types if type is not None)
+        raise ModelError(f"{site.where}: makes {shapes}")
     return None if None in types else tuple(t for t in types if t is not None)
 
 

@@ -132,13 +132,17 @@ class Importer(Growing):
     def _host(
         self, site: Site, node: "onnx.NodeProto", refused: EmuError, occurred: Occurred | None
     ) -> None:
-        """Let the host compute a node; raise what emu's rule said where ONNX knows no better."""
+        """Let the host compute a node; raise what emu's rule said where there is one, else ONNX."""
         try:
             answer = host_call(site, node, occurred)
         except DataDependent as error:
             raise DataDependent(f"{refused}; {error}") from error
-        except (ModelError, UnsupportedOp) as error:
+        except UnsupportedOp as error:
             raise refused from error
+        except ModelError as error:
+            if is_known(node.domain, node.op_type):
+                raise refused from error
+            raise
         self._take(site, answer)
 
     def _body(self, site: Site, node: "onnx.NodeProto") -> "onnx.FunctionProto | None":

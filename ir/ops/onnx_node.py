@@ -14,7 +14,7 @@ from emu.ir.ops.attributes import integer
 from emu.ir.ops.image import IMAGE_DECODER, must_be_image
 from emu.ir.ops.table import Fusion, Types, Work, op
 from emu.ir.ops.type_rules import Result
-from emu.ir.types import ROW_MAJOR, TensorType
+from emu.ir.types import NUMPY, REALS, ROW_MAJOR, TensorType
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -66,12 +66,24 @@ def onnx_node(
     Raises BadValues for values that it does not take, and OtherTypes where the outputs are not of
     the types that the program was compiled for.
     """
-    found = evaluated(node, opset, values)
     wanted = types_of_text(types)
+    found = _as_declared(evaluated(node, opset, values), wanted)
     made = tuple(value_type(value) for value in found)
     if made != wanted:
         raise OtherTypes(f"made {types_as_text(made)} where the program has {types}")
     return found
+
+
+def _as_declared(found: tuple[Any, ...], wanted: Result) -> tuple[Any, ...]:
+    """Reals in the width that ONNX's rules say; numpy widens those that meet its own scalars."""
+    return tuple(
+        array.astype(NUMPY[type.dtype]) if type.dtype in REALS and _is_real(array) else array
+        for array, type in zip(found, wanted, strict=False)
+    )
+
+
+def _is_real(value: Any) -> bool:
+    return hasattr(value, "dtype") and value_type(value).dtype in REALS
 
 
 def evaluated(node: str, opset: int, values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from emu.ir.errors import (
     BadValues,
     DataDependent,
     MissingExtra,
+    ModelError,
     OtherTypes,
     Unsupported,
     WrongElement,
@@ -91,6 +92,26 @@ def test_values_that_the_reference_does_not_take_are_named_with_the_node(tmp_pat
     samples = {"s": [X[0]], "i": np.array(5)}
     with pytest.raises(BadValues, match=r"'SequenceAt_0'.*onnx\.reference"):
         to_graph(opened(tmp_path, model), {}, samples)
+
+
+def test_a_size_that_onnx_works_out_to_be_negative_is_refused(tmp_path: Path) -> None:
+    constants = {"no_step": np.array(0), "frame": np.array(2)}
+    stft = node("STFT", ["x", "no_step", "", "frame"], "y")
+    model = proto([stft], [value("x", [1, 8, 1])], [unshaped("y")], constants)
+    with pytest.raises(ModelError, match=r"'STFT_0'.*makes tensor<1x-"):
+        to_graph(opened(tmp_path, model), {})
+
+
+def test_reals_that_the_reference_widens_have_the_width_of_onnxs_rules() -> None:
+    attrs: dict[str, Any] = {"alpha": 0.9, "beta": 0.8, "epsilon": 1e-2}
+    names = ["r", "t", "x", "g", "v", "h"]
+    adam = helper.make_node("Adam", names, ["y"], domain="ai.onnx.preview.training", **attrs)
+    given = [np.float32(0.1), np.array(3), X, X, X, np.abs(X)]
+    (y,) = backend.run_node(adam, given, opset_version=1)[:1]
+    rate = 0.1 * np.sqrt(1 - 0.8**3) / (1 - 0.9**3)
+    mean, square = 0.9 * X + 0.1 * X, 0.8 * np.abs(X) + 0.2 * X * X
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, X - rate * mean / (np.sqrt(square) + 1e-2), rtol=1e-5)
 
 
 def test_an_attribute_that_no_rule_reads_is_left_to_the_host(tmp_path: Path) -> None:
