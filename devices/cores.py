@@ -10,7 +10,7 @@ from emu.devices.holds import stepped
 from emu.devices.launch_footprint import launch_footprint
 from emu.devices.marks import START, Mark, later
 from emu.devices.moments import Moment
-from emu.devices.tile_cost import Shares, TileCost
+from emu.devices.tile_cost import NO_SHARES, Shares, TileCost
 from emu.devices.timeline import OPEN, Clockwork
 from emu.devices.wires import DMA_IN, KEPT_IN, RESOURCES
 from emu.ir.machine import Machine
@@ -21,7 +21,6 @@ from emu.ir.trace import Footprint
 
 KIB = 1024
 NOTHING: frozenset[str] = frozenset()
-NO_SHARES = Shares()
 
 
 class CoreDevice(Device):

@@ -297,6 +297,7 @@ def _parse(name: str, file: str, text: str, changes: Changes) -> Datasheet:
     return sheet
 
 
+@lru_cache(maxsize=256)
 def _table(file: str, text: str) -> Table:
     try:
         return tomllib.loads(text)

@@ -57,11 +57,11 @@ class GpuDevice(Device):
         at_once = self.sheet.compute.cores * occupancy(program, self.sheet)
         return raster(program, 0 if l2 is None else int(l2.capacity_mib * KIB**2), at_once)
 
-    def waves(self, program: TileProgram, shares: Shares) -> Waves:
+    def waves(self, program: TileProgram) -> Waves:
         """The wave model of a program; made once for each."""
         return self.memo(
-            ("waves", program, shares),
-            lambda: Waves(program, self.sheet, self.rates, shares, self.residency(program)),
+            ("waves", program),
+            lambda: Waves(program, self.sheet, self.rates, self.residency(program)),
         )
 
     def duration(
@@ -72,7 +72,7 @@ class GpuDevice(Device):
         _, cores = self.fastest(program)
         if key not in self.settled:
             # Which resource is slowest is known as long as nothing is free.
-            phases = self.waves(program, shares).phases(cores, every=bool(free))
+            phases = self.waves(program).phases(cores, shares, every=bool(free))
             settled = settle(phases, free)
             self.settled[key] = capped(settled, self.powered_ps(program, cores), free)
         return self.settled[key], cores
@@ -80,7 +80,7 @@ class GpuDevice(Device):
     def fastest(self, program: TileProgram) -> tuple[int, int]:
         """The duration of a launch in ps, and the cores that it takes; worked out once."""
         if program not in self.priced:
-            ps, cores = self.waves(program, Shares()).best()
+            ps, cores = self.waves(program).best()
             self.priced[program] = max(ps, self.powered_ps(program, cores)), cores
         return self.priced[program]
 
@@ -97,12 +97,12 @@ class GpuDevice(Device):
     def does(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
         """What a launch does on this chip, whose clusters share what crosses the cache."""
         did = launch_footprint(program, shares, self.residency(program), cores, 0)
-        _, through, _ = self.waves(program, Shares()).sizes
+        _, through, _ = self.waves(program).sizes
         return replace(did, l2_bytes=through)
 
     def least_ps(self, program: TileProgram) -> int:
         """Its operations on all cores that it can use, or its bytes, whatever the waves are."""
-        waves = self.waves(program, Shares())
+        waves = self.waves(program)
         return waves.at_least(next(waves.candidates()))
 
     def price(self, program: TileProgram) -> int:
@@ -135,8 +135,8 @@ class _GpuClock(Clock):
         settled, did = self.what(program, shares)
         self.stream = started.after(settled, index)
         if self.holds is not None:
-            waves = self.chip.waves(program, shares)
-            self.holds += waved(waves, self.chip.fastest(program)[1], index, started.ps)
+            waves, cores = self.chip.waves(program), self.chip.fastest(program)[1]
+            self.holds += waved(waves, cores, shares, index, started.ps)
         for value in command.outs:
             self.ready[value] = self.stream
         self.record(index, start.ps, self.stream, did)

@@ -94,7 +94,7 @@ def _told(clockwork: Clockwork, kind: Kind, shares: Shares) -> dict[Key, int]:
     return found
 
 
-def waved(waves: Waves, cores: int, index: int, start_ps: int) -> Iterator[Hold]:
+def waved(waves: Waves, cores: int, shares: Shares, index: int, start_ps: int) -> Iterator[Hold]:
     """The holds of a launch on ``cores`` that starts to compute at a moment.
 
     Inside of a wave only its slowest resource is known to work all the time.
@@ -105,7 +105,7 @@ def waved(waves: Waves, cores: int, index: int, start_ps: int) -> Iterator[Hold]
         if isinstance(placed.statement, Compute) and waves.cost.unit(placed.statement)
     )
     reached = Fraction(start_ps)
-    for phase in waves.phases(cores):
+    for phase in waves.phases(cores, shares):
         begun = reached
         reached += phase.times * max(sum(t.ps for t in terms) for terms in phase.alternatives)
         if len(phase.alternatives) == 1:  # a latency, which holds nothing

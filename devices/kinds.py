@@ -38,7 +38,7 @@ class Kinds:
         """Price a part."""
         part = self.cost.course.parts[place]
         statement = self.program.statements[part.number].statement
-        busy = self.cost.busy(part)
+        busy = self.cost.busy(place)
         return Kind(
             part.number,
             self.resource(statement),

@@ -4,14 +4,15 @@ All active cores run in step, so a statement stands for the same one on each of 
 the device memory of the chip, operations are those of all active cores.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 from emu.devices.arrays import FORMULAS, NATIVE
 from emu.devices.course import Course, Part, course_of
-from emu.devices.datasheet import Unit
+from emu.devices.datasheet import Compute as ComputeFacts
+from emu.devices.datasheet import Onchip, Unit
 from emu.devices.folds import Folds, array_terms, folds_of, port_terms
 from emu.devices.network import Transfer
 from emu.devices.rates import ZERO, Rates
@@ -46,6 +47,9 @@ class Shares:
         return "compulsory" if view in self.compulsory else "intermediate"
 
 
+NO_SHARES = Shares()
+
+
 def moved_elements(statement: Compute, out: TensorType) -> int:
     """Elements of a result that lanes move without computing; a reshape on chip moves none."""
     return out.elements if statement.op in MOVES else 0
@@ -56,6 +60,30 @@ def computed_in(program: TileProgram, statement: Compute) -> str:
     first = statement.ins[0] if statement.kind == "matrix" else None
     buffer = program.buffers[statement.out if first is None else first.buffer]
     return program.views[buffer.value].type.dtype
+
+
+@dataclass
+class UnitCost:
+    """What the units of a core take for one program: the ``events`` of its parts by their places.
+
+    ``held`` are the cycles for which the matrix array of the first core is held in all.
+    """
+
+    events: dict[int, Event] = field(default_factory=dict[int, Event])
+    held: int | None = None
+
+
+@lru_cache(maxsize=8)
+def unit_costs(
+    name: str, facts: ComputeFacts, onchip: Onchip, array_model: str
+) -> dict[TileProgram, UnitCost]:
+    """What is known of programs on the units of a chip and the ports that they read through.
+
+    No device memory and no link makes a difference, so chips that differ in these only work it out
+    once. ``name`` is what refusals call the chip.
+    """
+    del name, facts, onchip, array_model
+    return {}
 
 
 @dataclass(frozen=True)
@@ -77,11 +105,22 @@ class TileCost:
         """Cores that have tiles."""
         return self.course.active
 
-    def busy(self, part: Part) -> Event:
-        """For how long a part holds its resource."""
+    @cached_property
+    def on_units(self) -> UnitCost:
+        """What the units take, shared between chips with the same ones."""
+        sheet = self.rates.sheet
+        known = unit_costs(sheet.name, sheet.compute, sheet.memory.onchip, self.array_model)
+        return known.setdefault(self.program, UnitCost())
+
+    def busy(self, place: int) -> Event:
+        """For how long the part at a place of the course holds its resource."""
+        part = self.course.parts[place]
         statement = self.program.statements[part.number].statement
         if isinstance(statement, Compute) and isinstance(part.shape, Tile):
-            return self.compute(part, statement, part.shape)
+            events = self.on_units.events
+            if place not in events:
+                events[place] = self.compute(part, statement, part.shape)
+            return events[place]
         if isinstance(statement, Load | Gather | Store) and isinstance(part.shape, int):
             return self.moved(part.number, statement, part.shape)
         return NO_EVENT
@@ -268,9 +307,15 @@ class TileCost:
         cycles = cycles * self.course.executed(number).flops // max(1, whole.work.flops)
         return -(-cycles // self.active)
 
-    @cached_property
+    @property
     def array_cycles(self) -> int:
         """Cycles for which the matrix array of the first core is held in all."""
+        if self.on_units.held is None:
+            self.on_units.held = self.all_array_cycles()
+        return self.on_units.held
+
+    def all_array_cycles(self) -> int:
+        """The same, worked out."""
         cycles = Fraction()
         for number, placed in enumerate(self.program.statements):
             statement = placed.statement

@@ -17,7 +17,7 @@ from emu.devices.occupancy import occupancy
 from emu.devices.raster import cluster
 from emu.devices.rates import Number, Rates, Speeds
 from emu.devices.terms import Phase, Term, positive
-from emu.devices.tile_cost import Shares, TileCost, computed_in, moved_elements
+from emu.devices.tile_cost import NO_SHARES, Shares, TileCost, computed_in, moved_elements
 from emu.devices.wave_times import ROUGHNESS, WaveTimes
 from emu.ir.count import Counts, count
 from emu.ir.layout import padded
@@ -38,7 +38,6 @@ class Waves:
     program: TileProgram
     sheet: Datasheet
     rates: Rates
-    shares: Shares
     residency: Residency
 
     @cached_property
@@ -64,7 +63,7 @@ class Waves:
     @cached_property
     def cost(self) -> TileCost:
         """Knows the true work of statements."""
-        return TileCost(self.program, self.rates, self.shares)
+        return TileCost(self.program, self.rates, NO_SHARES)
 
     @cached_property
     def occupancy(self) -> int:
@@ -175,26 +174,31 @@ class Waves:
         waves = -(-self.tiles // wide)
         return wide, waves, self.tiles - (waves - 1) * wide, waves if self.occupancy == 1 else 1
 
-    def phases(self, cores: int, every: bool = True) -> tuple[Phase, ...]:
-        """Full waves, then the last one; with ``every`` resource, or only the slowest of a wave."""
+    def phases(
+        self, cores: int, shares: Shares = NO_SHARES, every: bool = True
+    ) -> tuple[Phase, ...]:
+        """Full waves, then the last one; with ``every`` resource, or only the slowest of a wave.
+
+        ``shares`` say what first moves are charged to, and make no difference to how long they are.
+        """
         wide, waves, last, exposed = self.dealt(cores)
-        full = (self.wave(wide, cores, waves - 1, every),) if waves > 1 else ()
+        full = (self.wave(wide, cores, waves - 1, shares, every),) if waves > 1 else ()
         staged = (Phase(((self.staged,),)),) if self.staged.amount else ()
         return (
             *staged,
             Phase(((self.rates.dram_latency,),), exposed),
             *full,
-            self.wave(last, min(cores, last), 1, every),
+            self.wave(last, min(cores, last), 1, shares, every),
         )
 
-    def wave(self, tiles: int, cores: int, times: int, every: bool = True) -> Phase:
+    def wave(self, tiles: int, cores: int, times: int, shares: Shares, every: bool) -> Phase:
         """One wave of ``tiles`` on ``cores``: compute, memory, shared cache, or core ports."""
         per_core = Fraction(-(-tiles // cores))
         resources = (
             lambda: self.computed(tiles, max(per_core, self.alone)),
-            lambda: self.fetched(tiles, self.in_flight(tiles, cores)),
-            lambda: self.through(tiles),
-            lambda: self.received(per_core),
+            lambda: self.fetched(tiles, shares, self.in_flight(tiles, cores)),
+            lambda: self.through(tiles, shares),
+            lambda: self.received(per_core, shares),
         )
         if not every:
             alone = self.exact.in_a_wave(tiles, cores)
@@ -215,40 +219,37 @@ class Waves:
         """Bytes per ps that the requests of one tile sustain."""
         return in_flight_bytes(self.program) / self.rates.latency_ps
 
-    def fetched(self, tiles: int, sustained: Fraction | None = None) -> tuple[Term, ...]:
+    def fetched(self, tiles: int, shares: Shares, sustained: Fraction) -> tuple[Term, ...]:
         """Bytes between cache and device memory that belong to a number of tiles."""
-        terms = self.moved(self.counts.fetched, Fraction(tiles, self.tiles), self.rates.dram)
-        if sustained is not None and sustained < self.rates.dram:
+        share = Fraction(tiles, self.tiles)
+        terms = self.moved(self.counts.fetched, shares, share, self.rates.dram)
+        if sustained < self.rates.dram:
             moved = sum((t.amount for t in terms), Fraction())
             lost = moved / sustained - moved / self.rates.dram
             terms = (*terms, Term("wait", lost, Fraction(1)))
         return terms
 
-    def through(self, tiles: int) -> tuple[Term, ...]:
+    def through(self, tiles: int, shares: Shares) -> tuple[Term, ...]:
         """Bytes that clusters load and tiles store; what others load as well is reload."""
-        return self.moved(self.multicast.fetched, Fraction(tiles, self.tiles), self.rates.l2)
+        share = Fraction(tiles, self.tiles)
+        return self.moved(self.multicast.fetched, shares, share, self.rates.l2)
 
-    def received(self, tiles: Fraction) -> tuple[Term, ...]:
+    def received(self, tiles: Fraction, shares: Shares) -> tuple[Term, ...]:
         """Bytes that tiles load and store; what other tiles load as well counts as reload."""
-        return self.moved(self.counts.loaded, tiles / self.tiles, self.rates.port)
+        return self.moved(self.counts.loaded, shares, tiles / self.tiles, self.rates.port)
 
-    def moved(self, read: Mapping[int, int], share: Fraction, rate: Fraction) -> tuple[Term, ...]:
+    def moved(
+        self, read: Mapping[int, int], shares: Shares, share: Fraction, rate: Fraction
+    ) -> tuple[Term, ...]:
         """A share of the bytes that are read and stored, first moves and repeated ones apart."""
         terms: list[Term] = []
         for view, size in read.items():
-            terms += self.apart(view, size, self.counts.unique[view], "load", share, rate)
+            node, once = self.touching["load", view], self.counts.unique[view]
+            terms += apart(size, once, Term(shares.cause(view), share, rate, node))
         for view, size in self.counts.stored.items():
-            once = self.program.views[view].type.bytes
-            terms += self.apart(view, size, once, "store", share, rate)
+            node, once = self.touching["store", view], self.program.views[view].type.bytes
+            terms += apart(size, once, Term(shares.cause(view), share, rate, node))
         return tuple(terms)
-
-    def apart(
-        self, view: int, size: int, once: int, how: str, share: Fraction, rate: Fraction
-    ) -> tuple[Term, Term]:
-        """The bytes of one view: those that had to move, and the rest."""
-        node, once = self.touching[how, view], min(size, once)
-        first = Term(self.shares.cause(view), once * share, rate, node)
-        return first, Term("reload", (size - once) * share, rate, node)
 
     @cached_property
     def touching(self) -> dict[tuple[str, int], int]:
@@ -352,6 +353,15 @@ class FullTile:
 
     slots: tuple[tuple[Placed, Fraction], ...]
     cycles: Fraction
+
+
+def apart(size: int, once: int, each: Term) -> tuple[Term, Term]:
+    """The bytes of one view by what ``each`` of them takes: those that had to move, the rest."""
+    first = min(size, once)
+    return (
+        replace(each, amount=first * each.amount),
+        replace(each, cause="reload", amount=(size - first) * each.amount),
+    )
 
 
 @lru_cache(maxsize=64)

@@ -66,7 +66,7 @@ class Account:
 
     compiled: Compiled
 
-    @property
+    @cached_property
     def chip(self) -> Device:
         """The device that it is for."""
         return self.compiled.stack.device.make()

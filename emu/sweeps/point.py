@@ -63,8 +63,8 @@ def _repriced(model: str, settings: Settings) -> Compiled:
     unchanged = tuple(pair for pair in settings if not pair[0].startswith("device."))
     compiled = _compiled(model, unchanged)
     chip = replace(compiled.stack.device, facts=_facts(settings))
-    made, sheet = chip.make(), chip.make().sheet
-    if compiled.program.peak_bytes > sheet.memory.dram.capacity_gib * GIB:
+    made = chip.make()
+    if compiled.program.peak_bytes > made.sheet.memory.dram.capacity_gib * GIB:
         raise CapacityError(f"the program does not fit the memory of '{made.name}' any more")
     kept: dict[str, int] = {}
     for command in compiled.program.commands:

@@ -6,7 +6,6 @@ import pytest
 
 from emu.devices.datasheet import load_datasheet
 from emu.devices.rates import Rates
-from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
 from emu.ir.body import Body
 from emu.ir.layout import ROW_MAJOR
@@ -29,7 +28,7 @@ def conv(layout: str) -> Body:
 def terms(layout: str) -> dict[str, float]:
     """Picoseconds by cause of the product in all tiles, with the lanes that round its sums."""
     program = build(conv(layout), Tiling((1, 16, 4, 8), cores=0), "conv")
-    waves = Waves(program, GPU.sheet, GPU, Shares(), Residency())
+    waves = Waves(program, GPU.sheet, GPU, Residency())
     found = waves.computed(waves.tiles, Fraction(1))
     return {c: float(sum(t.ps for t in found if t.cause == c)) for c in ("useful", "slower_path")}
 

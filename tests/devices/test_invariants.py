@@ -165,7 +165,7 @@ def test_closed_forms_equal_stepping_event_by_event(chip: str) -> None:
         if not isinstance(command, Launch):
             continue
         if isinstance(device, GpuDevice):
-            waves = device.waves(command.program, Shares())
+            waves = device.waves(command.program)
             for cores in waves.candidates():
                 assert waves.at_least(cores) <= waves.ps(cores) == settle(waves.phases(cores)).ps
             assert waves.best()[0] == min(map(waves.ps, waves.candidates()))

@@ -47,7 +47,7 @@ def test_a_product_bound_by_the_matrix_units_of_a_gpu_takes_their_time() -> None
 
 
 def padding_of(program: TileProgram) -> list[Term]:
-    waves = GPU.waves(program, Shares())
+    waves = GPU.waves(program)
     terms = waves.computed(waves.tiles, Fraction(-(-waves.tiles // 108)))
     return [t for t in terms if t.cause == "padding" and t.amount]
 

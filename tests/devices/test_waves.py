@@ -33,7 +33,7 @@ def test_a_product_bound_by_arithmetic_takes_the_rounds_of_its_busiest_core() ->
 
     # 64 tiles on 108 cores: one round of 2 * 128 * 128 * 1024 flops at 128 a cycle, 1410 MHz
     tile = Fraction(2 * 128 * 128 * 1024, 128) / Fraction(1410, 10**6)
-    assert GPU.waves(program, Shares()).tiles == 64
+    assert GPU.waves(program).tiles == 64
     assert cores == 64
     assert settled.ps == -(-(tile + LATENCY).numerator // (tile + LATENCY).denominator)
 
@@ -87,7 +87,7 @@ def test_narrow_loads_keep_too_few_bytes_in_flight() -> None:
     narrow = program_of(add_body(16384, 1024), replace(tiling, load_width_bytes=4))
 
     # 32 tiles a core with 32 lanes each: bytes in flight over the latency is the bandwidth
-    held = GPU.waves(narrow, Shares()).occupancy
+    held = GPU.waves(narrow).occupancy
     sustained = Fraction(108 * held * 32 * 4, LATENCY)
     assert held == 32
     assert sustained < Fraction(1555, 1000)
@@ -114,7 +114,7 @@ def test_tiles_in_step_share_what_no_cache_holds_at_a_time() -> None:
 
     # 2 tiles a core on 108 cores are 216 at once; blocks double, so 16 x 8 of them go in step.
     block = dict(GPU.residency(large).block)
-    assert GPU.waves(large, Shares()).occupancy == 2
+    assert GPU.waves(large).occupancy == 2
     assert block == {0: 16, 1: 8}
     # Two versions of 16 columns of 16 x 128 rows, and of 16 rows of 8 x 128 columns, of 4 bytes.
     assert step_bytes(large, block) == 2 * 16 * (16 * 128 + 8 * 128) * 4
@@ -140,7 +140,7 @@ def test_lanes_that_only_move_elements_are_charged_to_layout() -> None:
     square = tensor(500, 500)
     node = BodyNode("Transpose", (0,), (1,), (("perm", (1, 0)),))
     body = Body((node,), (square, square), 1, frozenset(), (1,))
-    waves = GPU.waves(program_of(body, Tiling((32, 32), cores=0)), Shares())
+    waves = GPU.waves(program_of(body, Tiling((32, 32), cores=0)))
 
     amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(3))}
 
@@ -153,7 +153,7 @@ def test_an_enlarged_image_is_moved_by_the_lanes_and_not_for_free() -> None:
     scales = (("mode", "nearest"), ("scales", (1.0, 1.0, 2.0, 2.0)))
     types = (tensor(1, 8, 16, 16), tensor(1, 8, 32, 32))
     body = Body((BodyNode("Resize", (0,), (1,), scales),), types, 1, frozenset(), (1,))
-    waves = GPU.waves(program_of(body, Tiling((1, 8, 8, 32), cores=0)), Shares())
+    waves = GPU.waves(program_of(body, Tiling((1, 8, 8, 32), cores=0)))
 
     amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(1))}
 
@@ -165,7 +165,7 @@ def test_the_duration_of_sums_is_that_of_the_terms_on_any_number_of_cores(
     tile: tuple[int, int],
 ) -> None:
     for body in (matmul_body(200, 130, 64), matmul_body(1, 4096, 256)):
-        waves = GPU.waves(program_of(body, Tiling(tile, 16, cores=0)), Shares())
+        waves = GPU.waves(program_of(body, Tiling(tile, 16, cores=0)))
         for cores in waves.candidates():
             assert waves.ps(cores) == settle(waves.phases(cores)).ps >= waves.at_least(cores)
 
@@ -194,13 +194,13 @@ def test_a_tile_of_few_warps_has_the_units_of_their_schedulers_only(
 
 def test_tiles_of_one_warp_side_by_side_keep_all_schedulers_busy() -> None:
     few, many = (program_of(matmul_body(64 * n, 64 * 108, 1024), ALONE) for n in (1, 4))
-    assert GPU.waves(many, Shares()).occupancy >= 4
+    assert GPU.waves(many).occupancy >= 4
     assert GPU.price(few) == GPU.price(many)
 
 
 def test_warps_are_as_wide_as_the_chip_has_them() -> None:
     product = program_of(matmul_body(64, 64, 1024), replace(ALONE, threads=128))
-    assert [GpuDevice(load_datasheet(chip)).waves(product, Shares()).alone for chip in WARPED] == [
+    assert [GpuDevice(load_datasheet(chip)).waves(product).alone for chip in WARPED] == [
         1,  # 4 warps of 32 for 4 schedulers
         2,  # 2 wavefronts of 64 for 4 units
         2,  # 4 hardware threads of 32 for 8 engines
@@ -238,8 +238,8 @@ def with_facts(chip: str, **figures: float) -> GpuDevice:
 
 def test_what_tiles_of_a_cluster_share_crosses_the_cache_once() -> None:
     product = program_of(matmul_body(1024, 1024, 1024), Tiling((128, 256), 16, cores=0))
-    alone = with_facts("h100_sxm", limits__cluster_tiles=1).waves(product, Shares())
-    pairs = GpuDevice(load_datasheet("h100_sxm")).waves(product, Shares())
+    alone = with_facts("h100_sxm", limits__cluster_tiles=1).waves(product)
+    pairs = GpuDevice(load_datasheet("h100_sxm")).waves(product)
 
     # 8 x 4 tiles load 128 rows and 256 columns of 1024 elements each, and store all 1024 x 1024.
     stored = 4 * 1024 * 1024
@@ -255,7 +255,7 @@ def test_larger_clusters_never_load_more_and_are_never_slower(tiles: int) -> Non
     product = program_of(matmul_body(4096, 4096, 512), Tiling((64, 128), 16, cores=0))
     smaller = with_facts("h100_sxm", limits__cluster_tiles=tiles)
     larger = with_facts("h100_sxm", limits__cluster_tiles=2 * tiles)
-    sizes = [chip.waves(product, Shares()).sizes[1] for chip in (smaller, larger)]
+    sizes = [chip.waves(product).sizes[1] for chip in (smaller, larger)]
     assert sizes[1] <= sizes[0]
     assert larger.price(product) <= smaller.price(product)
 
