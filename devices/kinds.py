@@ -45,19 +45,20 @@ class Kinds:
             busy,
             *self.took(statement, busy),
             *self.latency(part.number),
-            self.preload(part),
+            self.preload(place),
             self.queue_part(part, statement, busy),
         )
 
-    def preload(self, part: Part) -> Preload | None:
+    def preload(self, place: int) -> Preload | None:
         """How the weights of a product get into the array before it starts."""
-        found = self.cost.preload(part)
+        found = self.cost.preload(place)
         if found is None:
             return None
-        statement = self.program.statements[part.number].statement
+        number = self.cost.course.parts[place].number
+        statement = self.program.statements[number].statement
         folds, (shift, lead, last) = found
         shifting, stream = (
-            Kind(part.number, resource, event, *self.took(statement, event))
+            Kind(number, resource, event, *self.took(statement, event))
             for resource, event in ((PRELOAD, shift), (MATRIX, last))
         )
         return Preload(shifting, stream, *self.took(statement, lead), folds.count)

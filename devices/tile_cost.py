@@ -62,14 +62,20 @@ def computed_in(program: TileProgram, statement: Compute) -> str:
     return program.views[buffer.value].type.dtype
 
 
+# The folds of a product: shifting in the first, all before the last, and the last.
+Preloading = tuple[Folds, tuple[Event, Event, Event]]
+
+
 @dataclass
 class UnitCost:
     """What the units of a core take for one program: the ``events`` of its parts by their places.
 
-    ``held`` are the cycles for which the matrix array of the first core is held in all.
+    ``preloads`` are how their weights get into the array, by the same places, and ``held`` the
+    cycles for which the matrix array of the first core is held in all.
     """
 
     events: dict[int, Event] = field(default_factory=dict[int, Event])
+    preloads: dict[int, Preloading | None] = field(default_factory=dict[int, Preloading | None])
     held: int | None = None
 
 
@@ -256,11 +262,18 @@ class TileCost:
         """Whether each fold is priced, and not the whole of a product by a named model."""
         return self.array_model == NATIVE
 
-    def preload(self, part: Part) -> tuple[Folds, tuple[Event, Event, Event]] | None:
-        """The folds of a product: shifting in the first, all before the last, and the last.
+    def preload(self, place: int) -> Preloading | None:
+        """How the weights of the product at a place of the course get into the array.
 
         None for what is no product on an array, or where a named model prices the whole of it.
         """
+        known = self.on_units.preloads
+        if place not in known:
+            known[place] = self.preloading(self.course.parts[place])
+        return known[place]
+
+    def preloading(self, part: Part) -> Preloading | None:
+        """The same, worked out."""
         statement, tile = self.program.statements[part.number].statement, part.shape
         if not (self.native and isinstance(statement, Compute) and isinstance(tile, Tile)):
             return None
