@@ -13,6 +13,7 @@ from math import ceil
 
 from emu.devices.datasheet import Datasheet, Unit
 from emu.devices.full_tile import FullCompute, full_tile
+from emu.devices.loads import in_flight_bytes, port_rate
 from emu.devices.occupancy import occupancy
 from emu.devices.raster import cluster
 from emu.devices.rates import Number, Rates, Speeds
@@ -22,7 +23,6 @@ from emu.devices.wave_times import ROUGHNESS, WaveTimes
 from emu.ir.count import Counts, count
 from emu.ir.layout import padded
 from emu.ir.machine import Residency
-from emu.ir.regions import room_bytes
 from emu.ir.tile import Compute, Gather, Load, Placed, Statement, Store, TileProgram
 from emu.ir.types import NARROW, TensorType
 from emu.ir.work import gemm_shape, shapes
@@ -134,6 +134,7 @@ class Waves:
         """The times of waves, worked out in such numbers."""
         fetched, through, received = self.sizes
         tile_ps = number(self.full_tile.cycles) / speeds.clock
+        speeds = replace(speeds, port=number(self.port))
         return WaveTimes(
             number(self.tiles),
             self.occupancy,
@@ -150,14 +151,17 @@ class Waves:
     @cached_property
     def staged(self) -> Term:
         """Setting up and draining what stages the operands of products; nothing without one."""
-        staging, statements = self.rates.staging, self.program.statements
-        products = (p.statement for p in statements if isinstance(p.statement, Compute))
-        first = next((s for s in products if s.kind == "matrix"), None)
-        return (
-            replace(staging, amount=Fraction())
-            if first is None
-            else replace(staging, node=first.node)
-        )
+        staging, first = self.rates.staging, self.product
+        if first is None:
+            return replace(staging, amount=Fraction())
+        return replace(staging, node=first.node)
+
+    @cached_property
+    def product(self) -> Compute | None:
+        """The first product of the program."""
+        computes = (placed.statement for placed in self.program.statements)
+        products = (s for s in computes if isinstance(s, Compute) and s.kind == "matrix")
+        return next(products, None)
 
     @cached_property
     def sizes(self) -> tuple[int, int, int]:
@@ -236,7 +240,12 @@ class Waves:
 
     def received(self, tiles: Fraction, shares: Shares) -> tuple[Term, ...]:
         """Bytes that tiles load and store; what other tiles load as well counts as reload."""
-        return self.moved(self.counts.loaded, shares, tiles / self.tiles, self.rates.port)
+        return self.moved(self.counts.loaded, shares, tiles / self.tiles, self.port)
+
+    @cached_property
+    def port(self) -> Fraction:
+        """Bytes of the program's loads that one core takes, per picosecond."""
+        return port_rate(self.program, self.rates, self.product is not None)
 
     def moved(
         self, read: Mapping[int, int], shares: Shares, share: Fraction, rate: Fraction
@@ -369,19 +378,6 @@ def full_tiles(units: tuple[Unit, ...]) -> dict[TileProgram, FullTile]:
     """What is known of full tiles on cores with such units."""
     del units
     return {}
-
-
-@lru_cache(maxsize=16384)
-def in_flight_bytes(program: TileProgram) -> Fraction:
-    """The bytes that the requests of one tile ask for at once: see ``Waves.in_flight``."""
-    staged = sum(
-        (b.depth - 1) * room_bytes(program, b)
-        for b in program.buffers
-        if program.views[b.value].loaded
-    )
-    lanes = program.threads * program.load_width_bytes
-    in_turn = 2 if any(isinstance(p.statement, Gather) for p in program.statements) else 1
-    return Fraction(max(lanes, staged), in_turn)
 
 
 def _below(ps: float) -> int:

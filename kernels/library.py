@@ -9,6 +9,7 @@ from emu.ir.body import Body
 from emu.ir.machine import Machine
 from emu.ir.regions import footprint_bytes
 from emu.ir.tile import TileProgram
+from emu.kernels.alignment import aligned_width
 from emu.kernels.granules import reductions, whole_granules
 from emu.kernels.slicing import Untileable
 from emu.kernels.tiling import Tiling
@@ -65,8 +66,8 @@ class Library:
     """Kernels in order of preference; depth is which groups they claim and how many tilings.
 
     ``menu_length`` tilings are tried for a group; lanes load ``load_width_bytes`` at a time, which
-    may be ONE_ELEMENT of the result. What
-    it ``teaches`` are ops that it brings to chips whose datasheets refuse them.
+    may be ONE_ELEMENT of the result, or less where rows of factors are not aligned. What it
+    ``teaches`` are ops that it brings to chips whose datasheets refuse them.
     """
 
     name: str
@@ -99,7 +100,7 @@ class Library:
     def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
         """One tile program of the menu, None if the body cannot be cut that way."""
         width = self.load_width_bytes or body.types[body.nodes[-1].out].itemsize
-        tiling = replace(tiling, load_width_bytes=width)
+        tiling = replace(tiling, load_width_bytes=aligned_width(body, width))
         tiling = whole_granules(body, tiling)
         try:
             return kernel.template(body, tiling, f"{self.name}.{kernel.name}")

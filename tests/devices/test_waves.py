@@ -225,6 +225,36 @@ def test_registers_hold_sums_and_shared_memory_holds_operands(
     assert occupancy(program_of(matmul_body(1024, 1024, 1024), tiling), GPU.sheet) == held
 
 
+@pytest.mark.parametrize(("width", "cycle"), [(16, 128), (4, 128), (2, 32), (1, 16)])
+def test_narrow_loads_of_factors_take_an_instruction_each_and_one_more_to_shared_memory(
+    width: int, cycle: int
+) -> None:
+    tiling = Tiling((128, 128), 16, cores=0, load_width_bytes=width)
+    product = GPU.waves(program_of(matmul_body(2048, 2048, 64), tiling))
+
+    # 32 lanes a cycle; below 4 bytes, half of the instructions store what the others loaded
+    assert product.port == Fraction(cycle * 1410, 10**6)
+    (received,) = (sum(term.ps for term in product.received(Fraction(2), Shares())),)
+    # 2 of 256 tiles: 256 rows and columns of 64 elements, and 128 x 128 sums, of 4 bytes each
+    assert received == 2 * (256 * 64 + 128 * 128) * 4 / product.port
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 8])
+def test_wider_loads_are_never_slower(width: int) -> None:
+    tiling = Tiling((64, 128), 16, cores=0, load_width_bytes=width)
+    narrow, wide = (
+        program_of(matmul_body(1024, 2048, 256), replace(tiling, load_width_bytes=w))
+        for w in (width, 2 * width)
+    )
+    assert GPU.price(wide) <= GPU.price(narrow)
+
+
+def test_lanes_that_keep_what_they_load_need_no_second_instruction() -> None:
+    tiling = Tiling((1, 1024), cores=0, load_width_bytes=2)
+    add = GPU.waves(program_of(add_body(64, 1024), tiling))
+    assert add.port == Fraction(64 * 1410, 10**6)
+
+
 def test_what_is_no_operand_of_a_product_lies_in_either() -> None:
     add = program_of(add_body(1024, 16384), Tiling((1, 16384), cores=0, threads=32))
     # 3 rows of 64 KiB of 164 + 256
