@@ -71,8 +71,10 @@ def results(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Results:
 
 def ready(op: str, attrs: Attrs, ins: Inputs, outs: int) -> Callable[[], Results]:
     """What computes the results that ``results`` returns, with the way chosen before it runs."""
-    chosen = op in WRITERS or op in INTEGER or result_dtype(ins, attrs) is not None
-    return partial(results, op, attrs, ins, outs) if chosen else partial(meaning, op, attrs, ins)
+    if op in INTEGER or result_dtype(ins, attrs) is not None:
+        return partial(results, op, attrs, ins, outs)
+    run = find_op(op, "fast executor").run
+    return partial(_canonical, partial(run, **attrs), ins)
 
 
 def _in_f32(op: str, attrs: Attrs, ins: Inputs) -> Array | None:
@@ -87,6 +89,10 @@ def _in_f32(op: str, attrs: Attrs, ins: Inputs) -> Array | None:
 
 def meaning(op: str, attrs: Attrs, ins: Inputs) -> Results:
     """Return what the op table says; a result may be a view of an input."""
-    found = find_op(op, "fast executor").run(*map(contents, ins), **attrs)
+    return _canonical(partial(find_op(op, "fast executor").run, **attrs), ins)
+
+
+def _canonical(run: Callable[..., Any], ins: Inputs) -> Results:
+    found = run(*map(contents, ins))
     several = cast(tuple[Any, ...], found) if isinstance(found, tuple) else (found,)
     return tuple(canonical(a) for a in several)

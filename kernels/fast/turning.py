@@ -5,7 +5,7 @@ Small ones are machine code in any case, so that they are one call with their ne
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from math import prod
 from typing import Any
@@ -30,6 +30,7 @@ class _Dim:
     x: int
 
 
+@cache
 def native() -> Any:
     """The module of compiled copies; numba is imported for those who turn only."""
     return import_module("emu.kernels.native.turn")
@@ -55,8 +56,8 @@ def _within(words: Array, first: int, end: int) -> Array:
 
 
 def copy(out: Array, x: Array) -> None:
-    """Copy ``x`` to ``out``, now."""
-    words = _words(out, x)
+    """Copy ``x`` to ``out``, now; to plan a copy that is small, or of equal strides, is dearer."""
+    words = None if x.size <= SMALL or out.strides == x.strides else _words(out, x)
     if words is None or not _turns(words):
         np.copyto(out, x)
     else:
