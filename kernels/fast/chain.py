@@ -1,24 +1,37 @@
 """Runs of elementwise nodes and folds of rows as one program, so that memory is touched once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TypeAlias, cast
 
 import numpy as np
 
-from emu.ir.body import ABSENT, Body, BodyNode, freeze
+from emu.ir.body import ABSENT, Body, BodyNode, FrozenAttrs, freeze
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
+from emu.kernels.fast.code import Code
 from emu.kernels.fast.inputs import integer
 from emu.kernels.fast.lying import is_image, lie_alike
 from emu.kernels.fast.program import program
 from emu.kernels.fast.rows import Frame, Ints, Laid, Operand
-from emu.kernels.fast.steps import FOLDING, REDUCING, STEPS_OF, WHOLE_POWER, Code, whole_exponent
+from emu.kernels.fast.steps import (
+    CHOICES,
+    FOLDING,
+    MASKS,
+    REDUCING,
+    SCALED,
+    STEPS_OF,
+    WHOLE_POWER,
+    scale_and_shift,
+    whole_exponent,
+)
 from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call, Covers, InTurn, Writer, always
 
 LONGEST = 2**15  # elements of a row that several nodes share; registers of them fit a core's cache
+BY_CHANNEL = ("BiasAdd", SCALED)  # all inputs but the first have one number for each channel
+SHORT = 64  # elements of a row
 Room: TypeAlias = Callable[[int, bool], Array]
 Input: TypeAlias = tuple[int, int]  # the result of a node, and which input of it
 
@@ -75,9 +88,16 @@ class _Run:
     nodes: tuple[BodyNode, ...]
     shape: Ints
     folded: int | None
+    derived: Mapping[Input, Array] = field(default_factory=dict[Input, Array])
+    fixed: frozenset[int] = frozenset()  # values that never change
 
-    def with_node(self, body: Body, node: BodyNode) -> "_Run | None":
-        """The run with one more node; None if that one works on another shape."""
+    def with_node(
+        self, body: Body, node: BodyNode, derived: Mapping[Input, Array]
+    ) -> "_Run | None":
+        """The run with one more node, which reads what is ``derived`` instead of some inputs.
+
+        None if that one works on another shape, or chooses by truths that lie in memory.
+        """
         if not _is_elementwise(body, node):
             return None
         folded = self.folded
@@ -89,12 +109,15 @@ class _Run:
                 return None
         if not self._is_over_same(body, node, folded):
             return None
-        return _Run((*self.nodes, node), self.shape, folded)
+        derived = {**self.derived, **derived}
+        return replace(self, nodes=(*self.nodes, node), folded=folded, derived=derived)
 
     def _is_over_same(self, body: Body, node: BodyNode, folded: int | None) -> bool:
         """Whether results are whole, or one number a row; what reads those sees them as rows."""
         made = {n.out: n for n in self.nodes}
         if any(v in made and _vanish(made[v]) for v in node.ins):
+            return False
+        if node.op in CHOICES and node.ins[0] not in made:
             return False
         if not all(_spreads(_seen(body, node, v), self.shape) for v in node.ins):
             return False
@@ -107,37 +130,64 @@ class _Run:
 
 
 def _run(body: Body, at: int, known: Mapping[int, Array]) -> _Run | None:
-    """The longest run that begins with a node."""
-    first = _with_exponent(body, body.nodes[at], known)
+    """The longest run that begins with a node, and leaves no mask in memory."""
+    first, derived = _prepared(body, body.nodes[at], known)
     if not _is_elementwise(body, first):
         return None
     shape = body.types[first.ins[0] if first.op in REDUCING else first.out].dims
-    run = _Run((), shape, None).with_node(body, first)
-    found = run
-    for node in body.nodes[at + 1 :]:
+    runs: list[_Run] = []
+    run = _Run((), shape, None, fixed=body.weights).with_node(body, first, derived)
+    for node in (*body.nodes[at + 1 :], None):
         if run is None:
             break
-        found, run = run, run.with_node(body, _with_exponent(body, node, known))
-    return found if run is None else run
+        runs.append(run)
+        run = None if node is None else run.with_node(body, *_prepared(body, node, known))
+    while runs and _leaves_mask(body, runs[-1], at):
+        runs.pop()
+    return runs[-1] if runs else None
 
 
-def _with_exponent(body: Body, node: BodyNode, known: Mapping[int, Array]) -> BodyNode:
-    """A power by a small whole number that never changes as one of WHOLE_POWER; others as is."""
-    if node.op != "Pow" or node.ins[1] not in body.weights:
-        return node
-    exponent = whole_exponent(known[node.ins[1]])
-    if exponent is None or body.types[node.ins[1]].dtype != "f32":
-        return node
-    return BodyNode(WHOLE_POWER, node.ins[:1], node.outs, (("exponent", exponent),))
+def _leaves_mask(body: Body, run: _Run, at: int) -> bool:
+    upto = at + len(run.nodes) - 1
+    return any(n.op in MASKS and _stays(body, n.out, upto) for n in run.nodes)
+
+
+def _prepared(
+    body: Body, node: BodyNode, known: Mapping[int, Array]
+) -> tuple[BodyNode, Mapping[Input, Array]]:
+    """A node as one that has steps, and what is derived once from inputs that never change.
+
+    That is a power by a small whole number, or a normalisation by statistics; others are as is.
+    """
+    if node.op == "Pow" and _are_fixed(body, node.ins[1:]):
+        exponent = whole_exponent(known[node.ins[1]])
+        if exponent is not None:
+            return replace(node, op=WHOLE_POWER, ins=node.ins[:1], attrs=_exponent(exponent)), {}
+    if node.op == "BatchNormalization" and _are_fixed(body, node.ins[1:]):
+        factor, shift = scale_and_shift(*(known[v] for v in node.ins[1:]), dict(node.attrs))
+        scaled = replace(node, op=SCALED, ins=node.ins[:3], attrs=())
+        return scaled, {(node.out, 1): factor, (node.out, 2): shift}
+    return node, {}
+
+
+def _are_fixed(body: Body, values: Sequence[int]) -> bool:
+    """Whether values are f32 that never change."""
+    return body.weights.issuperset(values) and all(body.types[v].dtype == "f32" for v in values)
+
+
+def _exponent(exponent: int) -> FrozenAttrs:
+    return (("exponent", exponent),)
 
 
 def _is_elementwise(body: Body, node: BodyNode) -> bool:
-    """Whether a node can be steps of a program: of f32, with nothing absent."""
+    """Whether a node can be steps of a program: of f32 but for truths, with nothing absent."""
     if node.op not in STEPS_OF or len(node.outs) > 1 or "out_dtype" in dict(node.attrs):
         return False
     if ABSENT in node.ins or not body.types[node.out].elements:
         return False
-    return all(body.types[v].dtype == "f32" for v in (*node.ins, node.out))
+    truths = (node.out,) if node.op in MASKS else node.ins[:1] if node.op in CHOICES else ()
+    reals = {*node.ins, node.out}.difference(truths)
+    return all(body.types[v].dtype == "f32" for v in reals)
 
 
 def _folded(node: BodyNode, rank: int) -> int | None:
@@ -160,7 +210,7 @@ def _vanish(node: BodyNode) -> bool:
 def _seen(body: Body, node: BodyNode, value: int) -> Ints:
     """The shape of an input as it broadcasts to the result."""
     dims = body.types[value].dims
-    if node.op == "BiasAdd" and value == node.ins[1]:
+    if node.op in BY_CHANNEL and value in node.ins[1:]:
         return _as_channels(dims, node, len(body.types[node.out].dims))
     return dims
 
@@ -218,10 +268,27 @@ class _Maker:
         written: list[Array] = []
         for node in self.run.nodes:
             for slot, value in ((i, v) for i, v in enumerate(node.ins) if v in known):
-                x = _shown(node, slot, known[value], len(self.run.shape))
-                found[node.out, slot] = self._usable(x, written)
+                key = node.out, slot
+                x = self.run.derived.get(key, known[value])
+                x = _shown(node, slot, x, len(self.run.shape))
+                if key in self.run.derived or value in self.run.fixed:
+                    x = self._lengthened(x)
+                found[key] = self._usable(x, written)
             written += [self.outs[node.out]] if node.out in self.outs else []
         return found
+
+    def _lengthened(self, x: Array) -> Array:
+        """``x``; few channels, innermost and on their own, repeated along the last dimension.
+
+        A row of that many elements would be done before it is looked up.
+        """
+        shape = self.run.shape
+        vector = (1, *shape[1:2], *(1 for _ in shape[2:]))
+        if not self.frame.is_turned or shape[1] >= SHORT or x.shape not in (vector, vector[1:]):
+            return x
+        room = self.frame.room((*vector[:-1], shape[-1]))
+        np.copyto(room, x)
+        return room
 
     def _usable(self, x: Array, written: Sequence[Array]) -> Array:
         """``x``, or a copy if it does not lie evenly, or results lie there that are none of it."""
@@ -267,7 +334,7 @@ class _Maker:
 
 def _shown(node: BodyNode, slot: int, x: Array, rank: int) -> Array:
     """An input as it broadcasts to the result."""
-    return x.reshape(_as_channels(x.shape, node, rank)) if node.op == "BiasAdd" and slot else x
+    return x.reshape(_as_channels(x.shape, node, rank)) if node.op in BY_CHANNEL and slot else x
 
 
 def _kept(out: Array, rank: int, folded: int | None) -> Array:

@@ -1,6 +1,4 @@
-"""Elementwise ops: programs of rows, and single numpy calls where those have no step."""
-
-from functools import partial
+"""Elementwise ops: programs of rows, and numpy where those have no step."""
 
 import numpy as np
 
@@ -27,6 +25,5 @@ def _power(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> None:
 
 ELEMENTWISE: dict[str, Writer] = {
     **{op: row_writer(op, ANY) for op in STEPS},
-    "Log": Writer(lambda ins, attrs, out: partial(np.log, *ins, out=out), ANY),
     "Pow": calling(_power, ANY),
 }

@@ -12,8 +12,9 @@ from emu.kernels.fast.memory import shaped
 
 IMAGES = frozenset(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool"))
 RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
-FOLDS = frozenset(("Softmax", "LayerNormalization", "ReduceSum", "ReduceMean", "ReduceMax"))
-ROWS = RESHAPES | FOLDS | {"MatMul", "Gemm", "LogSoftmax", "Transpose"}
+REDUCTIONS = frozenset(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"))
+FOLDS = REDUCTIONS | {"Softmax", "LogSoftmax", "LayerNormalization"}
+ROWS = RESHAPES | FOLDS | {"MatMul", "Gemm", "Transpose"}
 
 
 def last(x: Array) -> Array:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from emu.ir.types import Array
+from emu.kernels.fast.code import Code, Term
 from emu.kernels.fast.rows import F32_BYTES, Laid, Operand
-from emu.kernels.fast.steps import Code, Term
 from emu.kernels.fast.writer import Call, Held, shares
 
 PART = 1024  # elements of a row at a time; some registers of them fit a core's first cache

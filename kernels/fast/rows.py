@@ -60,6 +60,11 @@ class Frame:
     order: Ints
     folded: int | None = None
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether dimensions lie in another order than they are seen in."""
+        return self.order != tuple(range(len(self.shape)))
+
     def room(self, shape: Ints) -> Array:
         """Room for f32 of a shape that broadcasts to that of the frame, dense in order."""
         full = (*(1,) * (len(self.shape) - len(shape)), *shape)

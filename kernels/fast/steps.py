@@ -1,80 +1,35 @@
-"""Ops as steps of a program of rows: ``STEPS_OF[op]`` writes them down and returns the result.
+"""Ops as steps of a program of rows: ``STEPS_OF[op]`` writes them down and returns the result."""
 
-A term is a number, an operand in memory, or the position of the step that makes it.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from math import pi, sqrt
-from typing import TypeAlias
+
+import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.types import Array
-from emu.kernels.fast.inputs import integer, number
-from emu.kernels.fast.rows import Operand
+from emu.kernels.fast.activations import ACTIVATIONS, CHOICES, MASKS
+from emu.kernels.fast.code import Code, Lower, Term, Terms, float_of
+from emu.kernels.fast.inputs import integer
 
-WHOLE_POWER = "whole power"  # of one input, which is no op of the table
+# What is no op of the table: a power of one input, and x * factor[C] + shift[C] along dimension 1.
+WHOLE_POWER, SCALED = "whole power", "scaled"
 WHOLE_EXPONENTS = (2, 3)
-Term: TypeAlias = int | float | Operand  # an int is the position of a step
-Terms: TypeAlias = Sequence[Term]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """``name(a, b)``, on all elements of a row or, if it is ``single``, on one number for it."""
-
-    name: str
-    a: Term
-    b: Term
-    single: bool
-
-
-@dataclass
-class Code:
-    """The steps so far; ``columns`` are the elements of a row."""
-
-    columns: int
-    steps: list[Step] = field(default_factory=list[Step])
-
-    def add(self, name: str, a: Term, b: Term | None = None) -> int:
-        """Write down an elementwise step and return its position."""
-        second = a if b is None else b
-        self.steps.append(Step(name, a, second, self.is_single(a) and self.is_single(second)))
-        return len(self.steps) - 1
-
-    def fold(self, name: str, a: Term) -> int:
-        """Write down a step that makes one number of each row."""
-        self.steps.append(Step(name, a, a, True))
-        return len(self.steps) - 1
-
-    def spread(self, a: Term) -> int:
-        """Write down a step that repeats one number along a row."""
-        self.steps.append(Step("copy", a, a, False))
-        return len(self.steps) - 1
-
-    def is_single(self, term: Term) -> bool:
-        """Whether a term is one number for a whole row."""
-        if isinstance(term, Operand):
-            return term.is_number
-        return isinstance(term, float) or self.steps[term].single
-
-    def mean(self, a: Term) -> int:
-        """The mean of each row."""
-        return self.add("mul", self.fold("sum", a), 1.0 / self.columns)
-
-
-Lower: TypeAlias = Callable[[Code, Terms, Attrs], Term]
-
-
-def float_of(attrs: Attrs, name: str, default: float) -> float:
-    """A numeric attribute, which a model may give as a whole number; those are positions here."""
-    return float(number(attrs, name, default))
 
 
 def whole_exponent(exponent: Array) -> int | None:
     """The number that is multiplied by itself so often, rather than by logarithms; None if not."""
     value = exponent.reshape(-1)[0] if exponent.size == 1 else 0
     return int(value) if value in WHOLE_EXPONENTS else None
+
+
+def scale_and_shift(
+    scale: Array, bias: Array, mean: Array, variance: Array, attrs: Attrs
+) -> tuple[Array, Array]:
+    """What a batch normalisation multiplies by and adds, each ``[C]``: its inputs after the first.
+
+    ``(x - mean) / sqrt(variance + epsilon) * scale + bias``, with all that is no x put together.
+    """
+    factor = scale / np.sqrt(variance + np.float32(float_of(attrs, "epsilon", 1e-5)))
+    return factor, bias - mean * factor
 
 
 def _whole_power(code: Code, ins: Terms, attrs: Attrs) -> Term:
@@ -157,6 +112,17 @@ def _softmax(code: Code, ins: Terms, attrs: Attrs) -> Term:
     return code.add("div", powers, code.fold("sum", powers))
 
 
+def _log_softmax(code: Code, ins: Terms, attrs: Attrs) -> Term:
+    shifted = code.add("sub", ins[0], code.fold("largest", ins[0]))
+    total = code.fold("sum", code.add("exp", shifted))
+    return code.add("sub", shifted, code.add("log", total))
+
+
+def _scaled(code: Code, ins: Terms, attrs: Attrs) -> Term:
+    x, factor, shift = ins
+    return code.add("add", code.add("mul", x, factor), shift)
+
+
 def _layer_norm(code: Code, ins: Terms, attrs: Attrs) -> Term:
     centred = code.add("sub", ins[0], code.mean(ins[0]))
     variance = code.mean(code.add("mul", centred, centred))
@@ -177,6 +143,10 @@ def _largest(code: Code, ins: Terms, attrs: Attrs) -> Term:
     return code.fold("largest", ins[0])
 
 
+def _smallest(code: Code, ins: Terms, attrs: Attrs) -> Term:
+    return code.fold("smallest", ins[0])
+
+
 NAMED = {
     "Add": "add",
     "Sub": "sub",
@@ -188,6 +158,10 @@ NAMED = {
     "Abs": "abs",
     "Sqrt": "sqrt",
     "Exp": "exp",
+    "Log": "log",
+    "Floor": "floor",
+    "Ceil": "ceil",
+    "Round": "rint",
     "Tanh": "tanh",
     "Erf": "erf",
     "BiasAdd": "add",
@@ -203,9 +177,20 @@ ELEMENTWISE: dict[str, Lower] = {
     "HardSwish": _hard_swish,
     "LeakyRelu": _leaky_relu,
     "Gelu": _gelu,
+    **ACTIVATIONS,
 }
 # Ops that fold the last dimensions of their first input, and those whose result has its shape.
-WHOLE: dict[str, Lower] = {"Softmax": _softmax, "LayerNormalization": _layer_norm}
-REDUCING: dict[str, Lower] = {"ReduceSum": _sum, "ReduceMean": _mean, "ReduceMax": _largest}
+WHOLE: dict[str, Lower] = {
+    "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
+    "LayerNormalization": _layer_norm,
+}
+REDUCING: dict[str, Lower] = {
+    "ReduceSum": _sum,
+    "ReduceMean": _mean,
+    "ReduceMax": _largest,
+    "ReduceMin": _smallest,
+}
 FOLDING = WHOLE | REDUCING
-STEPS_OF = ELEMENTWISE | FOLDING | {WHOLE_POWER: _whole_power}
+OWN: dict[str, Lower] = {WHOLE_POWER: _whole_power, SCALED: _scaled}
+STEPS_OF = ELEMENTWISE | FOLDING | MASKS | CHOICES | OWN

@@ -1,7 +1,8 @@
 """Elementwise arithmetic on vectors of f32, and folds of them: what an instruction of a row does.
 
-Results are those of IEEE arithmetic but for exp, tanh and erf, which are within 4e-7 of the true
-value, relative to it. NaN goes through everything.
+Results are those of IEEE arithmetic but for exp, expm1, log, tanh and erf, which are within 4e-7
+of the true value, relative to it. NaN goes through everything. A mask has all bits of a lane set,
+or none.
 """
 
 from collections.abc import Callable
@@ -54,8 +55,23 @@ EXP_TERMS = (
     1.0,
     1.0,
 )
+# log(1 + z) = z - z^2 / 2 + z^3 * terms(z) for 1 + z in [sqrt(1/2), sqrt(2)); Cephes, logf.
+LOG_TERMS = (
+    7.0376836292e-2,
+    -1.1514610310e-1,
+    1.1676998740e-1,
+    -1.2420140846e-1,
+    1.4249322787e-1,
+    -1.6668057665e-1,
+    2.0000714765e-1,
+    -2.4999993993e-1,
+    3.3333331174e-1,
+)
+ROOT_HALF_BITS = 0x3F3504F3  # of sqrt(1/2) in f32
+LEAST_NORMAL = 2.0**-126
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
 EXP_LEAST, EXP_MOST = -104.0, 89.0  # beyond, exp is 0 and infinite in f32
+EXPM1_MOST = 40.0  # beyond, exp(x) - 1 is exp(x) in f32
 BIAS, FRACTION_BITS = 127, 23
 
 
@@ -118,41 +134,91 @@ class Lanes:
 
     def exp(self, x: Any) -> Any:
         """``2^n * exp(r)`` for ``x = n * ln(2) + r``; the power of two in two factors."""
-        x = self.within(x, EXP_LEAST, EXP_MOST)
-        n = self.call(f"llvm.rint.v{LANES}f32", VECTOR, self.b.fmul(x, self.number(LOG2_E)))
-        less = self.b.fneg(n)
-        r = self.fma(less, self.number(LN2_HIGH), x)
-        r = self.fma(less, self.number(LN2_LOW), r)
-        whole = self.call(f"llvm.fptosi.sat.v{LANES}i32.v{LANES}f32", NUMBERS, n)
-        half = self.b.ashr(whole, ir.Constant(NUMBERS, [1] * LANES))
+        n, r = self._parts(self.within(x, EXP_LEAST, EXP_MOST))
+        whole = self.whole(n)
+        half = self.b.ashr(whole, self.bits(1))
         found = self.b.fmul(self.polynomial(EXP_TERMS, r), self.power(half))
         return self.b.fmul(found, self.power(self.b.sub(whole, half)))
 
+    def expm1(self, x: Any) -> Any:
+        """``exp(x) - 1``: ``2^n * (exp(r) - 1) + (2^n - 1)``, or exp itself where 1 is nothing."""
+        n, r = self._parts(self.within(x, EXP_LEAST, EXPM1_MOST))
+        less = self.fma(self.b.fmul(r, r), self.polynomial(EXP_TERMS[:-2], r), r)
+        power = self.power(self.whole(self.larger(n, self.number(-BIAS))))
+        found = self.fma(power, less, self.b.fsub(power, self.number(1.0)))
+        is_large = self.b.fcmp_ordered(">", x, self.number(EXPM1_MOST))
+        return self.b.select(is_large, self.exp(x), found)
+
+    def _parts(self, x: Any) -> tuple[Any, Any]:
+        """A whole n and the rest r of ``x = n * ln(2) + r``."""
+        n = self.call(f"llvm.rint.v{LANES}f32", VECTOR, self.b.fmul(x, self.number(LOG2_E)))
+        less = self.b.fneg(n)
+        r = self.fma(less, self.number(LN2_HIGH), x)
+        return n, self.fma(less, self.number(LN2_LOW), r)
+
+    def log(self, x: Any) -> Any:
+        """``n * ln(2) + log(m)`` for ``x = m * 2^n``, m next to 1."""
+        b, zero = self.b, self.number(0.0)
+        is_small = b.fcmp_ordered("<", x, self.number(LEAST_NORMAL))
+        scaled = b.select(is_small, b.fmul(x, self.number(2.0**FRACTION_BITS)), x)
+        bits = b.sub(b.bitcast(scaled, NUMBERS), self.bits(ROOT_HALF_BITS))
+        n = b.sitofp(b.ashr(bits, self.bits(FRACTION_BITS)), VECTOR)
+        n = b.fsub(n, b.select(is_small, self.number(FRACTION_BITS), zero))
+        fraction = b.and_(bits, self.bits(2**FRACTION_BITS - 1))
+        m = b.bitcast(b.add(fraction, self.bits(ROOT_HALF_BITS)), VECTOR)
+        z = b.fsub(m, self.number(1.0))
+        square = b.fmul(z, z)
+        rest = b.fmul(b.fmul(square, z), self.polynomial(LOG_TERMS, z))
+        rest = self.fma(n, self.number(LN2_LOW), rest)
+        rest = self.fma(square, self.number(-0.5), rest)
+        found = self.fma(n, self.number(LN2_HIGH), b.fadd(z, rest))
+        found = b.select(b.fcmp_ordered(">", x, zero), found, self.number(float("nan")))
+        found = b.select(b.fcmp_ordered("==", x, zero), self.number(float("-inf")), found)
+        keeps = b.fcmp_unordered("==", x, self.number(float("inf")))  # that, or NaN
+        return b.select(keeps, x, found)
+
+    def bits(self, value: int) -> Any:
+        """A vector of one whole number."""
+        return ir.Constant(NUMBERS, [value] * LANES)
+
+    def whole(self, x: Any) -> Any:
+        """``x``, which is whole, as whole numbers; 0 for NaN."""
+        return self.call(f"llvm.fptosi.sat.v{LANES}i32.v{LANES}f32", NUMBERS, x)
+
     def power(self, n: Any) -> Any:
-        """``2^n`` for whole numbers."""
-        biased = self.b.add(n, ir.Constant(NUMBERS, [BIAS] * LANES))
-        return self.b.bitcast(
-            self.b.shl(biased, ir.Constant(NUMBERS, [FRACTION_BITS] * LANES)), VECTOR
-        )
+        """``2^n`` for whole numbers; 0 for -BIAS."""
+        biased = self.b.add(n, self.bits(BIAS))
+        return self.b.bitcast(self.b.shl(biased, self.bits(FRACTION_BITS)), VECTOR)
 
-    def sum(self, x: Any) -> Any:
-        """The sum of all lanes, in a fixed order, as a scalar."""
-        parts = [self.b.extract_element(x, INDEX(i)) for i in range(LANES)]
-        while len(parts) > 1:
-            half = len(parts) // 2
-            parts = [self.b.fadd(a, b) for a, b in zip(parts[:half], parts[half:], strict=True)]
-        return parts[0]
+    def rounded(self, how: str, x: Any) -> Any:
+        """``x`` as a whole number, by an intrinsic of LLVM."""
+        return self.call(f"llvm.{how}.v{LANES}f32", VECTOR, x)
 
-    def largest(self, x: Any) -> Any:
-        """The largest of all lanes, NaN if one is, as a scalar."""
-        found = self.b.extract_element(x, INDEX(0))
-        for i in range(1, LANES):
-            lane = self.b.extract_element(x, INDEX(i))
-            kept = self.b.or_(
-                self.b.fcmp_ordered(">", found, lane), self.b.fcmp_unordered("uno", found, found)
+    def holding(self, holds: Any) -> Any:
+        """The mask of where a comparison holds."""
+        return self.b.bitcast(self.b.sext(holds, NUMBERS), VECTOR)
+
+    def bitwise(self, name: str, a: Any, b: Any) -> Any:
+        """All bits of both, by an instruction."""
+        both = (self.b.bitcast(v, NUMBERS) for v in (a, b))
+        return self.b.bitcast(getattr(self.b, name)(*both), VECTOR)
+
+    def inverted(self, a: Any) -> Any:
+        """The bits that are not set."""
+        return self.b.bitcast(self.b.not_(self.b.bitcast(a, NUMBERS)), VECTOR)
+
+    def halved(self, x: Any, both: Any) -> Any:
+        """All lanes as one scalar: ``both`` of the lower and the upper half, and so on."""
+        width = LANES
+        while width > 1:
+            width //= 2
+            lower, upper = (
+                ir.Constant(ir.VectorType(INDEX, width), [first + i for i in range(width)])
+                for first in (0, width)
             )
-            found = self.b.select(kept, found, lane)
-        return found
+            none = ir.Constant(x.type, ir.Undefined)
+            x = both(self.b.shuffle_vector(x, none, lower), self.b.shuffle_vector(x, none, upper))
+        return self.b.extract_element(x, INDEX(0))
 
 
 Binary = Callable[[Lanes, Any, Any], Any]
@@ -170,21 +236,35 @@ STEPS: dict[str, Binary] = {
     "exp": lambda c, a, b: c.exp(a),
     "tanh": lambda c, a, b: c.tanh(a),
     "erf": lambda c, a, b: c.erf(a),
+    "expm1": lambda c, a, b: c.expm1(a),
+    "log": lambda c, a, b: c.log(a),
+    "floor": lambda c, a, b: c.rounded("floor", a),
+    "ceil": lambda c, a, b: c.rounded("ceil", a),
+    "rint": lambda c, a, b: c.rounded("rint", a),
+    "less": lambda c, a, b: c.holding(c.b.fcmp_ordered("<", a, b)),
+    "at_most": lambda c, a, b: c.holding(c.b.fcmp_ordered("<=", a, b)),
+    "and": lambda c, a, b: c.bitwise("and_", a, b),
+    "or": lambda c, a, b: c.bitwise("or_", a, b),
+    "without": lambda c, a, b: c.bitwise("and_", a, c.inverted(b)),
     "copy": lambda c, a, b: a,
 }
 
 
 @dataclass(frozen=True)
 class Fold:
-    """How a row becomes one number: what it begins with, a step, and the lanes at the end."""
+    """How a row becomes one number: what it begins with, and what two numbers become."""
 
     start: float
     step: Binary
-    end: Callable[[Lanes, Any], Any]
+
+    def end(self, c: Lanes, x: Any) -> Any:
+        """All lanes as one scalar, in a fixed order."""
+        return c.halved(x, lambda a, b: self.step(c, a, b))
 
 
 FOLDS: dict[str, Fold] = {
-    "sum": Fold(0.0, lambda c, a, b: c.b.fadd(a, b), lambda c, x: c.sum(x)),
-    "largest": Fold(float("-inf"), lambda c, a, b: c.larger(a, b), lambda c, x: c.largest(x)),
+    "sum": Fold(0.0, lambda c, a, b: c.b.fadd(a, b)),
+    "largest": Fold(float("-inf"), lambda c, a, b: c.larger(a, b)),
+    "smallest": Fold(float("inf"), lambda c, a, b: c.smaller(a, b)),
 }
 NAMES = (*STEPS, *FOLDS)

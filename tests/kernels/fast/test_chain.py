@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from emu.ir.body import Body, BodyNode, FrozenAttrs
 from emu.ir.types import Array, TensorType
 from emu.kernels.fast import Scratch, bind, fast_body, fast_op
+from emu.kernels.fast.chain import SHORT
 from emu.kernels.fast.memory import aligned, bytes_of
 from emu.kernels.fast.rows import Frame
+from emu.kernels.fast.writer import Held
+from emu.kernels.native.rows import HEAD
 
 LAST: FrozenAttrs = (("axes", (-1,)),)
 WHOLE, BY_ROW, VECTOR = (2, 5, 18), (2, 5, 1), (18,)
@@ -51,7 +54,7 @@ def assert_right(body: Body, inputs: list[Array]) -> None:
     before = [a.copy() for a in inputs]
     for a, b in zip(fast_body(body, inputs), one_by_one(body, before), strict=True):
         assert np.array_equal(a, b, equal_nan=True)
-    assert all(np.array_equal(a, b) for a, b in zip(inputs, before, strict=True))
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(inputs, before, strict=True))
 
 
 def layer_norm() -> list[BodyNode]:
@@ -73,6 +76,45 @@ def test_a_spelled_out_normalisation_is_one_call(outputs: tuple[int, ...]) -> No
     inputs = [made(*WHOLE), np.array(1e-5, np.float32), made(*VECTOR)]
     body = typed(layer_norm(), inputs, outputs)
     assert calls(body, inputs) == 1
+    assert_right(body, inputs)
+
+
+def chosen(mask: str, *outputs: int) -> tuple[Body, list[Array]]:
+    """What is larger than, less than, ... another value replaced; the mask is value 4."""
+    inputs = [made(*WHOLE), made(*BY_ROW), made(*VECTOR)]
+    nodes = [
+        BodyNode("Neg", (0,), (3,)),
+        BodyNode(mask, (3, 1), (4,)),
+        BodyNode("Where", (4, 2, 0), (5,)),
+        BodyNode("Exp", (5,), (6,)),
+    ]
+    types = [TensorType("f32", s) for s in (WHOLE, BY_ROW, VECTOR, *(WHOLE,) * 4)]
+    types[4] = TensorType("i1", WHOLE)
+    return Body(tuple(nodes), tuple(types), len(inputs), frozenset(), outputs), inputs
+
+
+@pytest.mark.parametrize("mask", ["Greater", "Less", "GreaterOrEqual", "LessOrEqual"])
+def test_a_choice_by_a_mask_is_one_call(mask: str) -> None:
+    body, inputs = chosen(mask, 6)
+    inputs[0][0, 0, :3] = -inputs[1][0, 0, 0], np.nan, -np.inf
+    assert calls(body, inputs) == 1
+    assert_right(body, inputs)
+
+
+def test_a_mask_that_leaves_its_group_is_made_and_read_in_memory() -> None:
+    body, inputs = chosen("Less", 4, 6)
+    assert calls(body, inputs) == 4
+    assert_right(body, inputs)
+
+
+def test_a_normalisation_by_statistics_that_never_change_goes_with_its_neighbours() -> None:
+    inputs = [made(2, 3, 4, 5), *(np.abs(made(3)) for _ in range(4))]
+    norm = BodyNode("BatchNormalization", (0, 1, 2, 3, 4), (5,), (("epsilon", 0.25),))
+    body = typed([norm, BodyNode("Relu", (5,), (6,))], inputs, (6,))
+    fixed = replace(body, weights=frozenset(range(1, 5)))
+    assert calls(fixed, inputs) == 1
+    assert_right(fixed, inputs)
+    assert calls(body, inputs) == 2
     assert_right(body, inputs)
 
 
@@ -165,3 +207,17 @@ def test_a_power_by_a_small_number_is_part_of_a_chain(exponent: float, count: in
     assert_right(body, inputs)
     assert calls(replace(body, weights=frozenset()), inputs) == 3
     assert_right(replace(body, weights=frozenset()), inputs)
+
+
+@pytest.mark.parametrize("channels", [3, 200])
+def test_numbers_by_channel_that_never_change_make_rows_of_several_pixels(channels: int) -> None:
+    image = np.moveaxis(made(2, 4, 5, channels), -1, 1)
+    inputs = [image, made(channels, 1, 1), np.array(0.5, np.float32)]
+    nodes = [BodyNode("Mul", (0, 1), (3,)), BodyNode("Add", (3, 2), (4,))]
+    body = replace(typed(nodes, inputs, (4,)), weights=frozenset({1, 2}))
+    (found,) = fast_body(body, inputs)
+    assert np.array_equal(found, image * inputs[1] + inputs[2])
+    (step,) = bind(body, inputs, [aligned(bytes_of(body.types[4]))], Scratch()).calls
+    assert isinstance(step, Held)
+    columns = step.args[0][HEAD.index("columns")]
+    assert columns == (channels if channels > SHORT else 5 * channels)

@@ -99,17 +99,23 @@ def products() -> Iterator[Case]:
 def rows() -> Iterator[Case]:
     for axis in (-1, 0, 1):
         yield case("Softmax", (3, 70, 40), axis=axis)
+        yield case("LogSoftmax", (3, 70, 40), axis=axis)
         shape = (3, 70, 40)[axis:] if axis >= 0 else (40,)
         yield case("LayerNormalization", (3, 70, 40), shape, shape, axis=axis, epsilon=1e-3)
-    for op in ("ReduceSum", "ReduceMean", "ReduceMax"):
+    for op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"):
         yield case(op, (3, 70, 40), axes=(-1,))
         yield case(op, (3, 70, 40), axes=(1, 2), keepdims=0)
         yield case(op, (3, 7, 40), axes=(0, 1))
+        yield case(op, (3, 7, 40), axes=(2, 0), keepdims=0)
+        yield case(op, (3, 7, 40), axes=(-2,))
         yield case(op, (3, 70))
     yield case("Softmax", (0, 4))
     yield case("Softmax", (300, 700))
     yield case("LayerNormalization", (300, 700), (700,))
     yield case("BatchNormalization", (2, 3, 4, 5), (3,), (3,), (3,), (3,))
+
+
+UNITS = ("Elu", "Celu", "Selu", "Softplus", "Mish", "ThresholdedRelu", "Shrink")
 
 
 def elementwise() -> Iterator[Case]:
@@ -118,8 +124,9 @@ def elementwise() -> Iterator[Case]:
     for op in ("Swish", "HardSigmoid", "HardSwish"):
         yield case(op, (3, 70, 90))
     yield case("Swish", (3, 5), alpha=2)
-    for op in ("Reciprocal", "Sqrt", "Tanh"):
+    for op in ("Reciprocal", "Sqrt", "Tanh", "Softsign", "Floor", "Ceil", "Round", *UNITS):
         yield case(op, (3, 5))
+    yield case("PRelu", (3, 4, 5), (4, 1))
     for op in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"):
         yield case(op, (3, 4, 5), (3, 4, 5))
         yield case(op, (4, 1), (3, 1, 5))
@@ -172,14 +179,45 @@ def test_every_fast_op_is_covered_by_a_case() -> None:
     assert {op for op, _, _ in CASES} == {*WRITERS}
 
 
+ATTRIBUTES: dict[str, dict[str, Attr]] = {
+    "Clip": {"min": -3.0, "max": 2.5},
+    "Elu": {"alpha": 1.5},
+    "Celu": {"alpha": 0.25},
+    "Shrink": {"lambd": 1.5, "bias": 0.5},
+    "ThresholdedRelu": {"alpha": -2.0},
+}
+
+
 @pytest.mark.parametrize(
-    "op", ["Relu", "Erf", "Sigmoid", "Gelu", "LeakyRelu", "Tanh", "Clip", "Swish"]
+    "op", ["Relu", "Erf", "Sigmoid", "Gelu", "LeakyRelu", "Tanh", "Clip", "Swish", *UNITS]
 )
 def test_activations_agree_on_both_sides_of_zero_and_far_from_it(op: str) -> None:
     x = np.linspace(-120, 120, 40001, dtype=np.float32)
-    attrs = freeze({"min": -3.0, "max": 2.5} if op == "Clip" else {})
+    attrs = freeze(ATTRIBUTES.get(op, {}))
     (found,) = fast_op(op, attrs, [x])
     assert_close(found, OPS[op].run(x, **dict(attrs)))
+
+
+@pytest.mark.parametrize("op", ["Elu", "Softplus", "Mish", "Log"])
+def test_what_nears_zero_keeps_its_digits(op: str) -> None:
+    """Differences from 1 would have lost them: exp(x) - 1, log(1 + e)."""
+    sizes = np.logspace(-36, 1.2, 3000)
+    x = (sizes if op == "Log" else np.concatenate([-sizes, sizes])).astype(np.float32)
+    (found,) = fast_op(op, (), [x])
+    wanted = OPS[op].run(x.astype(np.float64))
+    assert np.all(np.abs(found - wanted) <= 1e-6 * np.abs(wanted))
+
+
+def test_logarithms_are_defined_from_zero_to_infinity() -> None:
+    x = np.array([0.0, -0.0, -1.0, np.inf, -np.inf, np.nan, 1e-42, 1.0, 3e38], np.float32)
+    (found,) = fast_op("Log", (), [x])
+    assert np.allclose(found, OPS["Log"].run(x), rtol=1e-6, equal_nan=True)
+
+
+def test_a_slope_is_for_negative_numbers_only() -> None:
+    x = np.array([-2.0, 3.0, np.nan, 0.0], np.float32)
+    (found,) = fast_op("PRelu", (), [x, np.array([0.5, np.inf, 1.0, np.nan], np.float32)])
+    assert np.array_equal(found, np.array([-1.0, 3.0, np.nan, 0.0]), equal_nan=True)
 
 
 def test_erf_is_within_1e_6_of_the_true_value_everywhere() -> None:
@@ -191,7 +229,7 @@ def test_erf_is_within_1e_6_of_the_true_value_everywhere() -> None:
 
 def test_infinities_and_nan_are_values_not_warnings() -> None:
     x = np.array([np.inf, -np.inf, np.nan, 1e30], np.float32)
-    for op in ("Exp", "Sigmoid", "Softmax", "Erf", "Log"):
+    for op in ("Exp", "Sigmoid", "Softmax", "Erf", "Log", "LogSoftmax", "Softplus", "Mish", "Selu"):
         (found,) = fast_op(op, (), [x])
         assert np.isnan(found[2])
 
