@@ -108,7 +108,7 @@ def _gelu(code: Code, ins: Terms, attrs: Attrs) -> Term:
 
 
 def _softmax(code: Code, ins: Terms, attrs: Attrs) -> Term:
-    powers = code.add("exp", code.add("sub", ins[0], code.fold("largest", ins[0])))
+    powers = code.add("exp_of_difference", ins[0], code.fold("largest", ins[0]))
     return code.add("div", powers, code.fold("sum", powers))
 
 

@@ -71,7 +71,8 @@ ROOT_HALF_BITS = 0x3F3504F3  # of sqrt(1/2) in f32
 LEAST_NORMAL = 2.0**-126
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
 EXP_LEAST, EXP_MOST = -104.0, 89.0  # beyond, exp is 0 and infinite in f32
-EXPM1_MOST = 40.0  # beyond, exp(x) - 1 is exp(x) in f32
+EXPM1_LEAST, EXPM1_MOST = -40.0, 40.0  # beyond, exp(x) - 1 is -1 and exp(x) in f32
+ROUNDER = 1.5 * 2.0**23
 BIAS, FRACTION_BITS = 127, 23
 
 
@@ -104,10 +105,6 @@ class Lanes:
         kept = self.b.or_(self.b.fcmp_ordered("<", a, b), self.b.fcmp_unordered("uno", a, a))
         return self.b.select(kept, a, b)
 
-    def within(self, x: Any, least: float, most: float) -> Any:
-        """``x`` bounded on both sides."""
-        return self.smaller(self.larger(x, self.number(least)), self.number(most))
-
     def polynomial(self, terms: Terms, x: Any) -> Any:
         """A polynomial by its coefficients, from the highest power."""
         total = self.number(terms[0])
@@ -119,10 +116,11 @@ class Lanes:
         self, x: Any, limit: float, top: tuple[float, ...], bottom: tuple[float, ...]
     ) -> Any:
         """``x * top(x^2) / bottom(x^2)`` for x within a limit on both sides, and within 1."""
-        x = self.within(x, -limit, limit)
-        square = self.b.fmul(x, x)
-        above = self.b.fmul(x, self.polynomial(top, square))
-        return self.within(self.b.fdiv(above, self.polynomial(bottom, square)), -1.0, 1.0)
+        near = self.clamped(x, -limit, limit)
+        square = self.b.fmul(near, near)
+        above = self.b.fmul(near, self.polynomial(top, square))
+        found = self.b.fdiv(above, self.polynomial(bottom, square))
+        return self.unless_nan(x, self.clamped(found, -1.0, 1.0))
 
     def erf(self, x: Any) -> Any:
         """The error function."""
@@ -134,27 +132,43 @@ class Lanes:
 
     def exp(self, x: Any) -> Any:
         """``2^n * exp(r)`` for ``x = n * ln(2) + r``; the power of two in two factors."""
-        n, r = self._parts(self.within(x, EXP_LEAST, EXP_MOST))
-        whole = self.whole(n)
-        half = self.b.ashr(whole, self.bits(1))
-        found = self.b.fmul(self.polynomial(EXP_TERMS, r), self.power(half))
-        return self.b.fmul(found, self.power(self.b.sub(whole, half)))
+        b = self.b
+        whole, r = self._parts(self.clamped(x, EXP_LEAST, EXP_MOST))
+        half = b.ashr(whole, self.bits(1))
+        exponent = b.shl(half, self.bits(FRACTION_BITS))
+        near = b.bitcast(self.polynomial(EXP_TERMS, r), NUMBERS)  # of 1, so that bits do not carry
+        found = b.fmul(b.bitcast(b.add(near, exponent), VECTOR), self.power(b.sub(whole, half)))
+        return self.unless_nan(x, found)
 
     def expm1(self, x: Any) -> Any:
         """``exp(x) - 1``: ``2^n * (exp(r) - 1) + (2^n - 1)``, or exp itself where 1 is nothing."""
-        n, r = self._parts(self.within(x, EXP_LEAST, EXPM1_MOST))
+        whole, r = self._parts(self.clamped(x, EXPM1_LEAST, EXPM1_MOST))
         less = self.fma(self.b.fmul(r, r), self.polynomial(EXP_TERMS[:-2], r), r)
-        power = self.power(self.whole(self.larger(n, self.number(-BIAS))))
+        power = self.power(whole)
         found = self.fma(power, less, self.b.fsub(power, self.number(1.0)))
         is_large = self.b.fcmp_ordered(">", x, self.number(EXPM1_MOST))
-        return self.b.select(is_large, self.exp(x), found)
+        return self.unless_nan(x, self.b.select(is_large, self.exp(x), found))
 
     def _parts(self, x: Any) -> tuple[Any, Any]:
-        """A whole n and the rest r of ``x = n * ln(2) + r``."""
-        n = self.call(f"llvm.rint.v{LANES}f32", VECTOR, self.b.fmul(x, self.number(LOG2_E)))
-        less = self.b.fneg(n)
-        r = self.fma(less, self.number(LN2_HIGH), x)
-        return n, self.fma(less, self.number(LN2_LOW), r)
+        """A whole n, as such, and the rest r of ``x = n * ln(2) + r``.
+
+        Added to ROUNDER, a small number is rounded to a whole one, in its lowest bits.
+        """
+        rounder = self.number(ROUNDER)
+        sum = self.fma(x, self.number(LOG2_E), rounder)
+        less = self.b.fsub(rounder, sum)
+        r = self.fma(less, self.number(LN2_LOW), self.fma(less, self.number(LN2_HIGH), x))
+        return self.b.sub(self.b.bitcast(sum, NUMBERS), self.b.bitcast(rounder, NUMBERS)), r
+
+    def clamped(self, x: Any, least: float, most: float) -> Any:
+        """``x`` bounded on both sides; NaN becomes a bound."""
+        low, high = self.number(least), self.number(most)
+        x = self.b.select(self.b.fcmp_ordered(">", x, low), x, low)
+        return self.b.select(self.b.fcmp_ordered("<", x, high), x, high)
+
+    def unless_nan(self, x: Any, found: Any) -> Any:
+        """``found``, or NaN where x is."""
+        return self.b.select(self.b.fcmp_unordered("uno", x, x), x, found)
 
     def log(self, x: Any) -> Any:
         """``n * ln(2) + log(m)`` for ``x = m * 2^n``, m next to 1."""
@@ -181,12 +195,8 @@ class Lanes:
         """A vector of one whole number."""
         return ir.Constant(NUMBERS, [value] * LANES)
 
-    def whole(self, x: Any) -> Any:
-        """``x``, which is whole, as whole numbers; 0 for NaN."""
-        return self.call(f"llvm.fptosi.sat.v{LANES}i32.v{LANES}f32", NUMBERS, x)
-
     def power(self, n: Any) -> Any:
-        """``2^n`` for whole numbers; 0 for -BIAS."""
+        """``2^n`` for whole numbers."""
         biased = self.b.add(n, self.bits(BIAS))
         return self.b.bitcast(self.b.shl(biased, self.bits(FRACTION_BITS)), VECTOR)
 
@@ -236,6 +246,7 @@ STEPS: dict[str, Binary] = {
     "exp": lambda c, a, b: c.exp(a),
     "tanh": lambda c, a, b: c.tanh(a),
     "erf": lambda c, a, b: c.erf(a),
+    "exp_of_difference": lambda c, a, b: c.exp(c.b.fsub(a, b)),
     "expm1": lambda c, a, b: c.expm1(a),
     "log": lambda c, a, b: c.log(a),
     "floor": lambda c, a, b: c.rounded("floor", a),
