@@ -31,7 +31,7 @@ from emu.kernels.fast.writer import Call, Covers, InTurn, Writer, always
 
 LONGEST = 2**15  # elements of a row that several nodes share; registers of them fit a core's cache
 BY_CHANNEL = ("BiasAdd", SCALED)  # all inputs but the first have one number for each channel
-SHORT = 64  # elements of a row
+THIN, SHORT = 32, 64  # elements of a row
 Room: TypeAlias = Callable[[int, bool], Array]
 Input: TypeAlias = tuple[int, int]  # the result of a node, and which input of it
 
@@ -254,13 +254,17 @@ class _Maker:
         """The step that computes everything."""
         ins = self._inputs(known)
         laid = self.frame.laid((*ins.values(), *self.outs.values()))
-        if laid is None:  # too uneven; what has the whole shape lies as results do
-            ins = {key: self._whole(a) for key, a in ins.items()}
+        if laid is None or self._is_thin(laid):  # what has the whole shape lies as results do
+            ins = {k: a if self.frame.is_even(a) else self._whole(a) for k, a in ins.items()}
             laid = self.frame.laid((*ins.values(), *self.outs.values()))
         assert laid is not None
         held = (*ins.values(), *self.outs.values())
         last = self._program(dict(zip((*ins, *self.outs), laid.operands, strict=True)), laid, held)
         return InTurn((*self.before, last)) if self.before else last
+
+    def _is_thin(self, laid: Laid) -> bool:
+        """Whether to look up what to do with a row takes longer than to do it."""
+        return self.run.folded is None and laid.rows > 1 and laid.columns < THIN
 
     def _inputs(self, known: Mapping[int, Array]) -> dict[Input, Array]:
         """What each node reads from outside."""
@@ -278,15 +282,18 @@ class _Maker:
         return found
 
     def _lengthened(self, x: Array) -> Array:
-        """``x``; few channels, innermost and on their own, repeated along the last dimension.
+        """``x``; few channels, innermost and on their own, repeated along the last dimensions.
 
         A row of that many elements would be done before it is looked up.
         """
         shape = self.run.shape
         vector = (1, *shape[1:2], *(1 for _ in shape[2:]))
-        if not self.frame.is_turned or shape[1] >= SHORT or x.shape not in (vector, vector[1:]):
+        if not self.frame.is_turned or x.shape not in (vector, vector[1:]):
             return x
-        room = self.frame.room((*vector[:-1], shape[-1]))
+        longer = [*vector]
+        for d in reversed(range(2, len(shape))):
+            longer[d] = shape[d] if prod(longer) < SHORT else 1
+        room = self.frame.room(tuple(longer))
         np.copyto(room, x)
         return room
 

@@ -76,6 +76,11 @@ class Frame:
         _, inner = self._merged([x])
         return not inner or (len(inner) == 1 and inner[0].by[0] in (0, F32_BYTES))
 
+    def is_even(self, x: Array) -> bool:
+        """Whether ``x`` is dense in order, or one number for all elements."""
+        rows, inner = self._merged([x])
+        return not rows and all(d.by[0] in (0, F32_BYTES) for d in inner)
+
     def laid(self, arrays: Sequence[Array]) -> Laid | None:
         """How arrays that fit lie; None if their rows do over more than ROW_DIMS dimensions."""
         rows, inner = self._merged(arrays)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from emu.ir.body import Body, BodyNode, FrozenAttrs
 from emu.ir.types import Array, TensorType
 from emu.kernels.fast import Scratch, bind, fast_body, fast_op
-from emu.kernels.fast.chain import SHORT
+from emu.kernels.fast.chain import SHORT, THIN
 from emu.kernels.fast.memory import aligned, bytes_of
 from emu.kernels.fast.rows import Frame
-from emu.kernels.fast.writer import Held
+from emu.kernels.fast.writer import Held, flat
 from emu.kernels.native.rows import HEAD
 
 LAST: FrozenAttrs = (("axes", (-1,)),)
@@ -220,4 +220,16 @@ def test_numbers_by_channel_that_never_change_make_rows_of_several_pixels(channe
     (step,) = bind(body, inputs, [aligned(bytes_of(body.types[4]))], Scratch()).calls
     assert isinstance(step, Held)
     columns = step.args[0][HEAD.index("columns")]
-    assert columns == (channels if channels > SHORT else 5 * channels)
+    assert columns == (channels if channels > SHORT else 4 * 5 * channels)
+
+
+@pytest.mark.parametrize("columns", [3, THIN])
+def test_thin_rows_are_copied_into_one(columns: int) -> None:
+    inputs = [made(40, 50)[:, :columns], made(40, columns), np.array(2, np.float32)]
+    nodes = [BodyNode("Sub", (0, 1), (3,)), BodyNode("Mul", (3, 2), (4,))]
+    body = typed(nodes, inputs, (4,))
+    assert_right(body, inputs)
+    found = bind(body, inputs, [aligned(bytes_of(body.types[4]))], Scratch()).calls
+    steps = [step for step in flat(found) if isinstance(step, Held)]
+    rows = steps[-1].args[0][HEAD.index("end")]
+    assert (len(flat(found)), rows) == ((1, 40) if columns == THIN else (2, 1))
