@@ -119,8 +119,7 @@ class _Binder:
         """The steps of an op that moves elements; None of another, or if there are none."""
         if node.op not in MOVES:
             return None
-        fixed = self.body.weights.issuperset(node.ins[1:])
-        return MOVES[node.op](ins, dict(node.attrs), rooms, fixed)
+        return MOVES[node.op](ins, dict(node.attrs), rooms)
 
     def _apart(self, ins: Inputs, out: Array) -> list[Array | None]:
         """Inputs that can be read while ``out`` is written: over itself only if they lie alike."""

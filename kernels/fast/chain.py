@@ -164,7 +164,7 @@ def _prepared(
         if exponent is not None:
             return replace(node, op=WHOLE_POWER, ins=node.ins[:1], attrs=_exponent(exponent)), {}
     if node.op == "BatchNormalization" and _are_fixed(body, node.ins[1:]):
-        factor, shift = scale_and_shift(*(known[v] for v in node.ins[1:]), dict(node.attrs))
+        factor, shift = scale_and_shift([known[v] for v in node.ins[1:]], dict(node.attrs))
         scaled = replace(node, op=SCALED, ins=node.ins[:3], attrs=())
         return scaled, {(node.out, 1): factor, (node.out, 2): shift}
     return node, {}

@@ -14,7 +14,13 @@ IMAGES = frozenset(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAv
 RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
 REDUCTIONS = frozenset(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"))
 FOLDS = REDUCTIONS | {"Softmax", "LogSoftmax", "LayerNormalization"}
-ROWS = RESHAPES | FOLDS | {"MatMul", "Gemm", "Transpose"}
+LOOK_UPS = frozenset(
+    (
+        *("Gather", "GatherElements", "GatherND", "ScatterElements", "ScatterND"),
+        *("TopPlaces", "ArgMax", "ArgMin"),
+    )
+)
+ROWS = RESHAPES | FOLDS | LOOK_UPS | {"MatMul", "Gemm", "Transpose"}
 
 
 def last(x: Array) -> Array:

@@ -9,17 +9,16 @@ import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.ops import find_op
-from emu.ir.ops.indexing import check_indices
 from emu.ir.types import Array, TensorType
+from emu.kernels.fast import places
 from emu.kernels.fast.inputs import integer, integers, number
 from emu.kernels.fast.lying import flat, is_image, laid, last
 from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call
 
 Arrays: TypeAlias = Sequence[Array]
-# The steps that move inputs into results; the last says whether the second input never changes.
-# None where there are none, and the op table says what happens.
-Move: TypeAlias = Callable[[Arrays, Attrs, Arrays, bool], tuple[Call, ...] | None]
+# The steps that move inputs into results; None where the op table says what happens.
+Move: TypeAlias = Callable[[Arrays, Attrs, Arrays], tuple[Call, ...] | None]
 MOST_PLACES = 2**18  # elements of a result whose places in the input are held, 8 bytes for each
 
 
@@ -30,30 +29,18 @@ def _cut(x: Array, sizes: Sequence[int], axis: int) -> list[Array]:
     return [x[(*before, slice(end - n, end))] for n, end in zip(sizes, ends, strict=True)]
 
 
-def _concat(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...]:
+def _concat(ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...]:
     axis = integer(attrs, "axis", 0)
     places = _cut(outs[0], [x.shape[axis] for x in ins], axis)
     return tuple(copy_step(p, x) for p, x in zip(places, ins, strict=True) if x.size)
 
 
-def _split(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...]:
+def _split(ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...]:
     parts = _cut(ins[0], integers(attrs, "sizes"), integer(attrs, "axis", 0))
     return tuple(copy_step(out, part) for out, part in zip(outs, parts, strict=True))
 
 
-def _gather(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...]:
-    """Indices that never change are checked here, others in each run; see the op table."""
-    x, indices = ins
-    axis = integer(attrs, "axis", 0)
-    check = partial(check_indices, indices, x.shape[axis])
-    take = partial(np.take, x, indices, axis, outs[0], "wrap")  # from the end, if negative
-    if not fixed:
-        return (check, take)
-    check()
-    return (take,)
-
-
-def _pad(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...] | None:
+def _pad(ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...] | None:
     (x,), (out,) = ins, outs
     if attrs.get("mode", "constant") != "constant":
         return _by_place("Pad", ins, attrs, outs)
@@ -65,7 +52,7 @@ def _pad(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ..
     return fill, copy_step(out[place], x[kept])
 
 
-def _resize(ins: Arrays, attrs: Attrs, outs: Arrays, fixed: bool) -> tuple[Call, ...] | None:
+def _resize(ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...] | None:
     is_nearest = attrs.get("mode", "nearest") == "nearest"
     return _by_place("Resize", ins, attrs, outs) if is_nearest else None
 
@@ -85,7 +72,14 @@ def _by_place(op: str, ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, .
 MOVES: dict[str, Move] = {
     "Concat": _concat,
     "Split": _split,
-    "Gather": _gather,
+    "Gather": places.gather,
+    "GatherElements": places.gather_elements,
+    "GatherND": places.gather_nd,
+    "ScatterElements": places.scatter_elements,
+    "ScatterND": places.scatter_nd,
+    "TopPlaces": places.top_places,
+    "ArgMax": places.arg_max,
+    "ArgMin": places.arg_min,
     "Pad": _pad,
     "Resize": _resize,
 }

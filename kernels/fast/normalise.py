@@ -34,7 +34,7 @@ def _batch_norm(ins: tuple[Array, ...], attrs: Attrs, out: Array) -> Call:
     made = tuple(np.empty_like(numbers[0]) for _ in range(2))
 
     def prepare() -> None:
-        for room, found in zip(made, scale_and_shift(*numbers, attrs), strict=True):
+        for room, found in zip(made, scale_and_shift(numbers, attrs), strict=True):
             np.copyto(room, found)
 
     return InTurn((prepare, alone(SCALED, (x, *made), {}, out)))

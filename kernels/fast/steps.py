@@ -1,5 +1,6 @@
 """Ops as steps of a program of rows: ``STEPS_OF[op]`` writes them down and returns the result."""
 
+from collections.abc import Sequence
 from math import pi, sqrt
 
 import numpy as np
@@ -21,13 +22,12 @@ def whole_exponent(exponent: Array) -> int | None:
     return int(value) if value in WHOLE_EXPONENTS else None
 
 
-def scale_and_shift(
-    scale: Array, bias: Array, mean: Array, variance: Array, attrs: Attrs
-) -> tuple[Array, Array]:
+def scale_and_shift(numbers: Sequence[Array], attrs: Attrs) -> tuple[Array, Array]:
     """What a batch normalisation multiplies by and adds, each ``[C]``: its inputs after the first.
 
     ``(x - mean) / sqrt(variance + epsilon) * scale + bias``, with all that is no x put together.
     """
+    scale, bias, mean, variance = numbers
     factor = scale / np.sqrt(variance + np.float32(float_of(attrs, "epsilon", 1e-5)))
     return factor, bias - mean * factor
 

@@ -3,7 +3,7 @@
 Where a walk has thousands of them, as recurrent models do, its time is that of the calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import groupby
@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from emu.ir.types import Array
+from emu.kernels.fast.places import looking_up, naming
 from emu.kernels.fast.writer import Call, Held
 
 # Elements, step by step, of the largest step that is taken in: one that is done within a
@@ -57,11 +58,21 @@ def _one(calls: Sequence[Call]) -> Held:
         words.append(own)
         end += own.size
     given = (np.array(table, np.int64), np.concatenate(words))
-    return Held(native().run_all, *given, held=tuple(calls))
+    return Held(_running(), *given, held=tuple(calls))
+
+
+@cache
+def _running() -> Callable[..., None]:
+    return naming(native().run_all)
 
 
 @cache
 def _kinds() -> dict[Any, tuple[int, ...]]:
     """What each function of machine code is in a table; one says so by its first argument."""
     code = native()
-    return {code.run_tiles: (), code.run_rows: (code.ROWS,), code.run_turn: (code.TURN,)}
+    return {
+        code.run_tiles: (),
+        code.run_rows: (code.ROWS,),
+        code.run_turn: (code.TURN,),
+        looking_up(): (code.PLACES,),
+    }

@@ -270,7 +270,11 @@ class Fold:
 
     def end(self, c: Lanes, x: Any) -> Any:
         """All lanes as one scalar, in a fixed order."""
-        return c.halved(x, lambda a, b: self.step(c, a, b))
+
+        def both(a: Any, b: Any) -> Any:
+            return self.step(c, a, b)
+
+        return c.halved(x, both)
 
 
 FOLDS: dict[str, Fold] = {

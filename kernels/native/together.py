@@ -5,6 +5,7 @@ from typing import Any
 import numba
 
 from emu.ir.types import Array
+from emu.kernels.native.places import run_places
 from emu.kernels.native.product import run_tiles
 from emu.kernels.native.rows import run_rows
 from emu.kernels.native.stamp import STAMP
@@ -12,7 +13,7 @@ from emu.kernels.native.turn import run_turn
 
 njit: Any = numba.njit
 # What a step is: a mode of ``run_tiles``, or one of these.
-ROWS, TURN = 3, 4
+ROWS, TURN, PLACES = 3, 4, 5
 TABLE = ("kind", "first", "end", "out", "x")  # of its words; addresses of copies that turn
 
 
@@ -28,6 +29,8 @@ def _compiled(stamp: str) -> Any:
                 run_rows(own)
             elif kind == TURN:
                 run_turn(own, out, x)
+            elif kind == PLACES:
+                run_places(own)
             else:
                 run_tiles(kind, own)
 
