@@ -75,11 +75,29 @@ def _nearest(x: Array, axis: int, places: Array, rounding: str) -> Array:
 
 
 def _linear(x: Array, axis: int, places: Array) -> Array:
-    last = x.shape[axis] - 1
-    inside = np.clip(places, 0, last)
-    low = np.floor(inside).astype(np.int64)
+    low, share = _between(places, x.shape[axis])
     shape = [1] * x.ndim
     shape[axis] = -1
-    share = (inside - low).astype(x.dtype).reshape(shape)
-    below, above = np.take(x, low, axis), np.take(x, np.minimum(low + 1, last), axis)
+    share = share.astype(x.dtype).reshape(shape)
+    below = np.take(x, low, axis)
+    above = np.take(x, np.minimum(low + 1, x.shape[axis] - 1), axis)
     return below * (1 - share) + above * share
+
+
+def _between(places: Array, size: int) -> tuple[Array, Array]:
+    """The entry at or below each place, and how far it is from there to the next."""
+    inside = np.clip(places, 0, size - 1)
+    low = np.floor(inside).astype(np.int64)
+    return low, inside - low
+
+
+def linear_places(dims: tuple[int, ...], attrs: Attrs) -> dict[int, tuple[Array, Array]]:
+    """For each dimension that a linear Resize scales: entries, and shares of those that follow."""
+    scales = numbers(attrs, "scales")
+    mode = text(attrs, "coordinate_transformation_mode", "half_pixel", COORDINATES)
+    sizes = zip(dims, _sizes(dims, scales), scales, strict=True)
+    return {
+        axis: _between(_places(size, out, scale, mode), size)
+        for axis, (size, out, scale) in enumerate(sizes)
+        if scale != 1
+    }

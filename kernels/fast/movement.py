@@ -9,9 +9,10 @@ import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.ops import find_op
+from emu.ir.ops.resize import linear_places
 from emu.ir.types import Array, TensorType
 from emu.kernels.fast import places
-from emu.kernels.fast.inputs import integer, integers, number
+from emu.kernels.fast.inputs import F32, integer, integers, number
 from emu.kernels.fast.lying import flat, is_image, laid, last
 from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call
@@ -53,8 +54,28 @@ def _pad(ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...] | None:
 
 
 def _resize(ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...] | None:
-    is_nearest = attrs.get("mode", "nearest") == "nearest"
-    return _by_place("Resize", ins, attrs, outs) if is_nearest else None
+    if attrs.get("mode", "nearest") == "nearest":
+        return _by_place("Resize", ins, attrs, outs)
+    (x,), (out,) = ins, outs
+    return _blended(x, attrs, out) if x.dtype == F32 and x.size else None
+
+
+def _blended(x: Array, attrs: Attrs, out: Array) -> tuple[Call, ...] | None:
+    """Between neighbours, one dimension after the other, as far as any is scaled."""
+    scaled, turned = linear_places(x.shape, attrs), not out.flags.c_contiguous
+    x, out = (last(x), last(out)) if turned else (x, out)
+    calls: list[Call] = []
+    if not x.flags.c_contiguous:
+        room = np.empty(x.shape, x.dtype)
+        calls.append(copy_step(room, x))
+        x = room
+    for axis, (low, share) in scaled.items():
+        at = ((axis - 1) or x.ndim - 1) if turned and axis else axis
+        shape = (*x.shape[:at], low.size, *x.shape[at + 1 :])
+        made = out if axis == max(scaled) else np.empty(shape, x.dtype)
+        calls += places.blended(made, x, at, low, share)
+        x = made
+    return tuple(calls) if scaled else None
 
 
 def _by_place(op: str, ins: Arrays, attrs: Attrs, outs: Arrays) -> tuple[Call, ...] | None:

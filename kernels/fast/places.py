@@ -1,4 +1,4 @@
-"""Ops that look up places by indices, or find those of the largest elements, as machine code.
+"""Ops that look up places: by indices, of the largest elements, between neighbours.
 
 Everything is seen as ``[outer, entries, inner]`` around an axis; what lies otherwise is copied.
 """
@@ -20,6 +20,7 @@ from emu.kernels.fast.writer import Call, Held
 
 Arrays: TypeAlias = Sequence[Array]
 Calls: TypeAlias = tuple[Call, ...]
+Ints: TypeAlias = tuple[int, ...]
 ITEMS = (4, 8)  # bytes of elements that are moved one by one
 MOST_FOUND = 64  # places of a line that are found by insertion, with as many comparisons for each
 
@@ -71,13 +72,13 @@ class _Steps:
         return room
 
     def look_up(
-        self, kind: int, out: Array, x: Array, indices: Array, sizes: Sequence[int]
+        self, kind: int, out: Array, x: Array, indices: Array, sizes: Ints, *more: Array
     ) -> Calls:
-        """All steps; ``sizes`` are the words from "outer" on."""
+        """All steps; ``sizes`` are the words from "outer" on, which point to ``more``."""
         addresses = (a.ctypes.data for a in (out, x, indices))
         words = np.array([kind, *addresses, *sizes], np.int64)
         work = max(out.size, x.size, indices.size)
-        step = Held(looking_up(), words, held=(out, x, indices), work=work)
+        step = Held(looking_up(), words, held=(out, x, indices, *more), work=work)
         return (*self.calls, step)
 
 
@@ -170,7 +171,7 @@ def _found(kind: int, x: Array, count: int, axis: int, out: Array) -> Calls | No
     return steps.look_up(kind, out, x, out, (outer, count, entries, inner, x.itemsize, 0, 0))
 
 
-def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+def _around(shape: Ints, axis: int) -> tuple[int, int, int]:
     return prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
 
 
@@ -180,15 +181,27 @@ def _goes_along(x: Array, indices: Array, axis: int) -> bool:
     return alike and x.itemsize in ITEMS and not x.dtype.hasobject
 
 
-def _by_element(x: Array, indices: Array, axis: int) -> tuple[int, ...]:
+def _by_element(x: Array, indices: Array, axis: int) -> Ints:
     outer, entries, inner = _around(x.shape, axis)
     return outer, indices.shape[axis], entries, inner, x.itemsize, 0, 0
 
 
-def _by_rows(x: Array, indices: Array, batch: int) -> tuple[int, ...]:
+def _by_rows(x: Array, indices: Array, batch: int) -> Ints:
     depth = indices.shape[-1]
     named = x.shape[batch : batch + depth]
     outer, count = prod(x.shape[:batch]), prod(indices.shape[batch:-1])
     inner = prod(x.shape[batch + depth :])
     step = count * depth * indices.itemsize
     return outer, count, prod(named), inner, x.itemsize, step, depth, *named
+
+
+def blended(out: Array, x: Array, axis: int, low: Array, share: Array) -> Calls:
+    """What lies ``share`` of the way from entries ``low`` along an axis to those that follow.
+
+    ``low`` and ``share`` have a number for each result along the axis; both arrays are dense f32.
+    """
+    outer, entries, inner = _around(x.shape, axis)
+    pairs = np.stack([low, np.minimum(low + 1, entries - 1)], -1).astype(np.int64)
+    shares = share.astype(np.float32)
+    sizes = (outer, low.size, entries, inner, x.itemsize, 0, 2, shares.ctypes.data)
+    return _Steps().look_up(native().BLEND, out, x, pairs, sizes, shares)

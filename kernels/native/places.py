@@ -1,4 +1,4 @@
-"""Ops that look up places: elements taken from, or added to, where indices say; largest ones found.
+"""Ops that look up places: taken from and added to where indices say, found in order, blended.
 
 Arrays are dense, seen as ``[outer, entries, inner]`` around an axis; ``words`` (int64, ``WORDS``)
 say where they lie. Indices are int64, negative ones count from the end; one that is outside raises
@@ -8,13 +8,15 @@ IndexError(index, entries), and what was written by then is worth nothing.
 from typing import Any
 
 import numba
+import numpy as np
 
 from emu.ir.types import Array
 from emu.kernels.native.stamp import STAMP
 from emu.kernels.native.tiles import REAL, WORD, cgutils, intrinsic, ir, types
 
 njit: Any = numba.njit
-TAKE, PUT, TAKE_ALONG, PUT_ALONG, ADD_ALONG, LARGEST, SMALLEST, HIGHEST, LOWEST = range(9)
+ONE = np.float32(1)
+TAKE, PUT, TAKE_ALONG, PUT_ALONG, ADD_ALONG, LARGEST, SMALLEST, HIGHEST, LOWEST, BLEND = range(10)
 WORDS = (
     "kind",
     "out",
@@ -28,6 +30,7 @@ WORDS = (
     "indices_step",  # bytes from the indices of one outer index to those of the next
     "depth",  # numbers that name a place; the words that follow say of how many entries each
 )
+SHARES = len(WORDS)  # of BLEND the word that follows: where the shares f32[count] lie
 
 
 def _reader(type: Any, bytes: int) -> Any:
@@ -170,6 +173,22 @@ def ranked(words: Array) -> None:
                     put_word(line + 8 * at * inner, n)
 
 
+@njit
+def blend(words: Array) -> None:
+    """Inner parts between two entries, of the second as much as a share says."""
+    out, x, indices, outer, count, entries, inner = words[1:8]
+    for o in range(outer):
+        for n in range(count):
+            share = read_real(words[SHARES] + 4 * n)
+            rest = ONE - share
+            low = x + 4 * (o * entries + place(indices + 16 * n, entries)) * inner
+            high = x + 4 * (o * entries + place(indices + 16 * n + 8, entries)) * inner
+            to = out + 4 * (o * count + n) * inner
+            for i in range(inner):
+                below, above = read_real(low + 4 * i), read_real(high + 4 * i)
+                put_real(to + 4 * i, below * rest + above * share)
+
+
 def _compiled(stamp: str) -> Any:
     """The function that looks up; what numba keeps on disk is for one ``stamp`` only."""
 
@@ -179,6 +198,8 @@ def _compiled(stamp: str) -> Any:
         kind = words[0]
         if kind <= PUT:
             parts(words)
+        elif kind == BLEND:
+            blend(words)
         elif kind >= LARGEST:
             ranked(words)
         else:

@@ -1,6 +1,7 @@
 """A group computes what its nodes say, in little memory, and overwrites nothing that is read."""
 
 import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
@@ -206,6 +207,21 @@ def test_images_are_resized_as_the_op_table_says(mode: str) -> None:
     for given_x in (x, as_image(x)):
         (found,) = moved("Resize", [given_x], attrs)
         assert np.array_equal(found, wanted)
+
+
+def test_images_are_blended_between_neighbours_as_the_op_table_says() -> None:
+    x = np.random.default_rng(1).standard_normal((2, 3, 5, 4), dtype=np.float32)
+    modes = ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
+    for mode, scales in product(modes, [(1, 1, 2.5, 1.5), (1, 2, 1, 0.5), (2, 1.5, 0.4, 3)]):
+        attrs: FrozenAttrs = (
+            ("coordinate_transformation_mode", mode),
+            ("mode", "linear"),
+            ("scales", tuple(map(float, scales))),
+        )
+        wanted = OPS["Resize"].run(x, **dict(attrs))
+        for given_x in (x, as_image(x), x[::-1][::-1], x.T.copy().T):
+            (found,) = moved("Resize", [given_x], attrs)
+            assert np.array_equal(found, wanted)
 
 
 def test_results_too_large_for_a_table_of_places_are_moved_as_well() -> None:
