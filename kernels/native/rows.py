@@ -30,6 +30,7 @@ HEAD = ("first", "end", "columns", "part", "steps", "size_1", "size_2")
 OPERAND = ("at", "by_row_0", "by_row_1", "by_row_2", "by_element", "is_number")
 STEP = ("step", "is_single", *(f"{o}_{w}" for o in ("out", "a", "b") for w in OPERAND))
 START, SIZE = len(HEAD), len(STEP)  # words before the first step, and of each
+Index = tuple[int, int, int]
 njit: Any = numba.njit
 MASK_NAME = f"v{LANES}f32.p0"
 
@@ -166,6 +167,25 @@ def do_step(context: Any, given: Any) -> Any:
 
 
 @njit
+def at_row(row: int, size_1: int, size_2: int) -> Index:
+    """The three indices of a row; there may be no rows at all."""
+    size_1, size_2 = max(size_1, 1), max(size_2, 1)
+    above = row // size_2
+    return above // size_1, above % size_1, row % size_2
+
+
+@njit
+def next_row(index: Index, size_1: int, size_2: int) -> Index:
+    """The indices of the row that follows; to divide for each takes longer than a short row."""
+    i, j, k = index
+    if k + 1 < size_2:
+        return i, j, k + 1
+    if j + 1 < size_1:
+        return i, j + 1, 0
+    return i + 1, 0, 0
+
+
+@njit
 def place(words: Array, at: int, index: tuple[int, int, int, int]) -> int:
     """Where an operand lies for a row, by its three indices, and a column."""
     i, j, k, column = index
@@ -197,11 +217,11 @@ def _compiled(stamp: str) -> Any:
     def run_rows(words: Array) -> None:
         assert len(stamp) > 0  # closed over, which numba looks at; at other files it does not
         first, end, columns, part, _, size_1, size_2 = words[:START]
-        for row in range(first, end):
-            above = row // size_2
-            i, j, k = above // size_1, above % size_1, row % size_2
+        index = at_row(first, size_1, size_2)
+        for _ in range(first, end):
             for column in range(0, columns, part):
-                do_all(words, (i, j, k, column), min(part, columns - column))
+                do_all(words, (*index, column), min(part, columns - column))
+            index = next_row(index, size_1, size_2)
 
     return run_rows
 

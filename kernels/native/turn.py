@@ -10,6 +10,7 @@ from typing import Any
 import numba
 
 from emu.ir.types import Array
+from emu.kernels.native.rows import at_row, next_row
 from emu.kernels.native.stamp import STAMP
 from emu.kernels.native.tiles import INDEX, WORD, cgutils, intrinsic, ir, types
 
@@ -101,12 +102,15 @@ def _compiled(stamp: str) -> Any:
         assert len(stamp) > 0  # closed over, which numba looks at; at other files it does not
         lines = -(-words[2] // SIDE)
         size_1, size_2 = words[6], words[7]
-        for at in range(words[0], words[1]):
-            outer, first = at // lines, SIDE * (at % lines)
-            above = outer // size_2
-            i, j, k = above // size_1, above % size_1, outer % size_2
+        outer, within = words[0] // lines, words[0] % lines
+        index = at_row(outer, size_1, size_2)
+        for _ in range(words[0], words[1]):
+            i, j, k = index
             to = out + i * words[8] + j * words[9] + k * words[10]
-            line(words, to, x + i * words[11] + j * words[12] + k * words[13], first)
+            line(words, to, x + i * words[11] + j * words[12] + k * words[13], SIDE * within)
+            within += 1
+            if within == lines:
+                index, within = next_row(index, size_1, size_2), 0
 
     return run_turn
 
