@@ -47,6 +47,24 @@ def test_a_batch_norm_becomes_part_of_its_conv() -> None:
     assert_same(before, after)
 
 
+@pytest.mark.parametrize(
+    ("group", "shape"), [(1, (4, 6, 3, 2)), (2, (4, 3, 3, 2)), (4, (4, 1, 1, 1))]
+)
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_batch_norm_becomes_part_of_its_transposed_conv(
+    group: int, shape: tuple[int, ...], biased: bool
+) -> None:
+    sketch, channels = Sketch(), group * shape[1]
+    ins = [sketch.weight(*shape), *([sketch.weight(channels)] if biased else [])]
+    conv = sketch.add("ConvTranspose", sketch.input("x"), *ins, group=group, strides=(2, 1))
+    numbers = [sketch.weight(channels) for _ in range(3)]
+    norm = sketch.add("BatchNormalization", conv, *numbers, sketch.weight(channels, positive=True))
+    before = sketch.graph(norm)
+    after = fold_batch_norm(before)
+    assert ops(after) == ["ConvTranspose"]
+    assert_same(before, after)
+
+
 def test_a_conv_that_somebody_else_reads_keeps_its_batch_norm() -> None:
     sketch, conv, norm = sketch_of_norm()
     relu = sketch.add("Relu", conv)
