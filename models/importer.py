@@ -23,6 +23,8 @@ from emu.models.control import READERS
 from emu.models.functions import NESTED, Functions, call_scope, schema_body
 from emu.models.growing import FOLD_ELEMENTS, Growing
 from emu.models.hosted import host_call, host_copy
+from emu.models.microsoft.body import function_of
+from emu.models.microsoft.table import declared
 from emu.models.model import Model
 from emu.models.occurred import Occurred
 from emu.models.rules.heeded import ReadAttrs, unheeded
@@ -146,13 +148,16 @@ class Importer(Growing):
         self._take(site, answer)
 
     def _body(self, site: Site, node: "onnx.NodeProto") -> "onnx.FunctionProto | None":
-        """The function that a node calls: of the model, else of ONNX itself."""
+        """The function that a node calls: of the model, of onnxruntime, else of ONNX itself."""
         own = self.functions.called(node)
         if own is not None:
             size = len(self.ids) + self.functions.size(node, site.where)
             self.limits.check("nodes", size, site.where, "nodes after expansion")
             return own
-        opset = self.scope.opsets.get(domain_of(node.domain))
+        domain = domain_of(node.domain)
+        if (foreign := declared(domain, node.op_type)) is not None:
+            return function_of(site, foreign)
+        opset = self.scope.opsets.get(domain)
         if opset is None:
             return None
         return schema_body(node, opset, [self.types[v] if v else None for v in node.input])
@@ -165,7 +170,7 @@ class Importer(Growing):
             for place, inner in enumerate(body.node):
                 self.add(inner, f"{inner.op_type}_{place}")
         for name, wanted in zip(body.output, node.output, strict=False):
-            if wanted and scope.find(name) not in self.types:
+            if wanted in site.used and scope.find(name) not in self.types:
                 raise ModelError(
                     f"{site.where}: output '{name}' of its function is defined nowhere"
                 )
@@ -262,6 +267,7 @@ class Importer(Growing):
             self.constants,
             self.scope.used_values,
             self.scope.source or home,
+            proto.domain or "ai.onnx",
         )
 
     def _opset(self, node: "onnx.NodeProto") -> int:

@@ -1,7 +1,6 @@
 """Quantised models: the QDQ form, and the operators of integers that quantisers write.
 
-All become the same few ops: products of integers, scales, and rounding to eight bits. Those of
-``MICROSOFT`` are of the domain com.microsoft, as onnxruntime's quantiser writes them.
+All become the same few ops: products of integers, scales, and rounding to eight bits.
 """
 
 from collections.abc import Mapping
@@ -15,8 +14,6 @@ from emu.ir.ops.quantisation import QUANTISED
 from emu.models.rules.site import Call, Calls, Rule, Site
 from emu.models.rules.window import conv
 from emu.models.tensors import dtype_of
-
-MICROSOFT = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QGemm")
 
 
 def quantize_linear(site: Site) -> Calls:
@@ -122,19 +119,6 @@ def qlinear_matmul(site: Site) -> Calls:
     return (*sums, *_biased(site, 8, "Add", {}), *_scaled(site, axis), *_rounded(site, 6))
 
 
-def qgemm(site: Site) -> Calls:
-    """a, b (turned if asked) and a bias in the sums' own unit; y is real without a scale of it."""
-    if site.integer("transA", 0) or site.number("alpha", 1.0) != 1.0:
-        raise site.refuse("transA and alpha are not supported")
-    weight, turning = site.inputs[3], ()
-    if site.integer("transB", 0):
-        weight = _part(site, "turned")
-        turning = (Call("Transpose", site.inputs[3:4], {"perm": (1, 0)}, (weight,)),)
-    sums = _sums(site, "MatMulInteger", _zero_points(site, 2, 5), weight)
-    scaled = (*_biased(site, 6, "Add", {}), *_scaled(site, 1, last=not site.has(7)))
-    return (*turning, *sums, *scaled, *(_rounded(site, 7) if site.has(7) else ()))
-
-
 def _part(site: Site, what: str) -> str:
     return f"{site.outputs[0]}#{what}"
 
@@ -151,11 +135,11 @@ def _biased(site: Site, bias: int, op: str, attrs: Attrs) -> Calls:
     return (Call(op, (sums, site.inputs[bias]), attrs, biased),)
 
 
-def _scaled(site: Site, axis: int, last: bool = False) -> Calls:
+def _scaled(site: Site, axis: int) -> Calls:
     """The sums as real numbers: times the scales that are inputs 1 and 4."""
     x, x_calls = _scale(site, 1, site.outputs[0])
     w, w_calls = _scale(site, 4, site.outputs[0])
-    both, real = _part(site, "scale"), site.outputs[0] if last else _part(site, "real")
+    both, real = _part(site, "scale"), _part(site, "real")
     attrs = {"axis": axis, "to": "f32", "zero_point": 0}
     inputs = (_part(site, "biased"), both)
     product = Call("Mul", (x, w), {}, (both,))
@@ -166,25 +150,6 @@ def _rounded(site: Site, scale: int) -> Calls:
     return _quantised(site, _part(site, "real"), scale, site.outputs)
 
 
-def qlinear_pair(op: str) -> Rule:
-    """Return the rule of an op of two quantised operands: real numbers in between."""
-
-    def rule(site: Site) -> Calls:
-        a, b = _part(site, "a"), _part(site, "b")
-        whole = Call(op, (a, b), {}, (_part(site, "real"),))
-        return (*_real(site, 0, a), *_real(site, 3, b), whole, *_rounded(site, 6))
-
-    return rule
-
-
-def qlinear_global_average_pool(site: Site) -> Calls:
-    """The mean of each channel, between real numbers."""
-    if site.integer("channels_last", 0):
-        raise site.refuse("channels_last is not supported")
-    whole = Call("GlobalAveragePool", (_part(site, "x"),), {}, (_part(site, "real"),))
-    return (*_real(site, 0, _part(site, "x")), whole, *_rounded(site, 3))
-
-
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "QuantizeLinear": quantize_linear,
@@ -193,9 +158,5 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "MatMulInteger": matmul_integer,
         "QLinearConv": qlinear_conv,
         "QLinearMatMul": qlinear_matmul,
-        "QLinearAdd": qlinear_pair("Add"),
-        "QLinearMul": qlinear_pair("Mul"),
-        "QLinearGlobalAveragePool": qlinear_global_average_pool,
-        "QGemm": qgemm,
     }
 )

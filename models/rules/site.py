@@ -54,11 +54,12 @@ class Site:
     constants: Mapping[str, Constant]
     used: frozenset[str]  # every value that a node or the graph's outputs read
     source: str  # the model's own node that this one belongs to
+    domain: str = "ai.onnx"
 
     @property
     def where(self) -> str:
         """How messages name this node."""
-        return f"node '{self.id}' ({self.op}, domain 'ai.onnx', opset {self.opset})"
+        return f"node '{self.id}' ({self.op}, domain '{self.domain}', opset {self.opset})"
 
     def refuse(self, why: str) -> UnsupportedOp:
         """Return the error that says which node cannot be read, and why."""

@@ -32,6 +32,4 @@ RULES: Mapping[str, Rule] = {
 
 def is_known(domain: str, op: str) -> bool:
     """Return whether there is a rule for the op of this domain."""
-    if domain == "com.microsoft":
-        return op in quantisation.MICROSOFT
-    return not domain_of(domain) and op in RULES and op not in quantisation.MICROSOFT
+    return not domain_of(domain) and op in RULES

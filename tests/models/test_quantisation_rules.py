@@ -10,13 +10,12 @@ import pytest
 from onnx import helper
 
 from emu.executing.reference import onnxruntime_outputs
-from emu.ir.errors import Unsupported, UnsupportedOp
+from emu.ir.errors import Unsupported
 from emu.ir.graph import Graph
 from emu.ir.interpret import interpret
 from emu.ir.types import Array
 from emu.models.model import Model
 from emu.models.reader import to_graph
-from emu.models.rules.quantisation import MICROSOFT
 from tests.models.small_models import one_node, opened, real
 
 RNG = np.random.default_rng(5)
@@ -62,33 +61,11 @@ CASES: list[Spec] = [
     ("QLinearConv", [IMAGE], [*XP, KERNEL, *KP, *YP, sums(900, -50, 7)], "ui8", {}),
     ("QLinearMatMul", [X], [*XP, W, scale(0.03), zero("int8", 0), *YP], "ui8", {}),
 ]
-FOREIGN: list[Spec] = [
-    ("QLinearAdd", [X], [*XP, eight("uint8", 3, 1), *YP, scale(3.0), zero("uint8", 99)], "ui8", {}),
-    ("QLinearMul", [X], [*XP, eight("uint8", 8), *XP, scale(0.1), zero("uint8", 99)], "ui8", {}),
-    ("QLinearGlobalAveragePool", [IMAGE], [*XP, scale(0.01), zero("uint8", 128)], "ui8", {}),
-    (
-        "QGemm",
-        [X[0]],
-        [*XP, W.T.copy(), scale(0.1, 0.2, 0.1, 0.3, 0.1), zero("int8", 0, 5), None, *YP],
-        "ui8",
-        {"transB": 1},
-    ),
-    (
-        "QGemm",
-        [X[0]],
-        [*XP, W, scale(0.1), zero("int8", 0), sums(1, 2, 3, -400, 50)],
-        "f32",
-        {},
-    ),
-]
 
 
-def modelled(folder: Path, spec: Spec, domain: str = "") -> tuple[Model, dict[str, Array]]:
+def modelled(folder: Path, spec: Spec) -> tuple[Model, dict[str, Array]]:
     op, inputs, constants, dtype, attrs = spec
     proto, fed = one_node(op, inputs, 19, constants, outputs=(dtype,), **attrs)
-    if domain:
-        proto.graph.node[0].domain = domain
-        proto.opset_import.append(helper.make_opsetid(domain, 1))
     return opened(folder, proto), fed
 
 
@@ -110,38 +87,6 @@ def assert_one_step_at_most(model: Model, fed: dict[str, Array]) -> Graph:
 @pytest.mark.parametrize("spec", CASES, ids=lambda spec: spec[0])
 def test_a_quantised_op_means_what_onnxruntime_computes(tmp_path: Path, spec: Spec) -> None:
     assert_one_step_at_most(*modelled(tmp_path, spec))
-
-
-@pytest.mark.parametrize("spec", FOREIGN, ids=lambda spec: spec[0])
-def test_an_op_of_onnxruntimes_own_quantiser_means_what_it_computes(
-    tmp_path: Path, spec: Spec
-) -> None:
-    assert_one_step_at_most(*modelled(tmp_path, spec, "com.microsoft"))
-
-
-def test_every_op_of_a_foreign_domain_is_compared() -> None:
-    assert {spec[0] for spec in FOREIGN} == set(MICROSOFT)
-
-
-def test_a_foreign_op_is_known_in_its_own_domain_only(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedOp, match=r"op 'QLinearAdd' of domain 'ai\.onnx'"):
-        to_graph(modelled(tmp_path, FOREIGN[0])[0], {})
-    with pytest.raises(UnsupportedOp, match=r"op 'QLinearConv' of domain 'com\.microsoft'"):
-        to_graph(modelled(tmp_path, CASES[10], "com.microsoft")[0], {})
-
-
-REFUSED: list[tuple[Spec, str, str]] = [
-    ((*FOREIGN[3][:4], {"transA": 1}), "com.microsoft", "transA and alpha"),
-    ((*FOREIGN[2][:4], {"channels_last": 1}), "com.microsoft", "channels_last"),
-]
-
-
-@pytest.mark.parametrize(("spec", "domain", "why"), REFUSED, ids=lambda value: str(value)[:25])
-def test_what_is_not_supported_is_refused_with_the_node(
-    tmp_path: Path, spec: Spec, domain: str, why: str
-) -> None:
-    with pytest.raises(UnsupportedOp, match=f"node 'the_node.*{why}"):
-        to_graph(modelled(tmp_path, spec, domain)[0], {})
 
 
 def test_a_zero_point_that_is_computed_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,19 @@
+"""The functions of all families, by the op that each is."""
+
+from collections.abc import Mapping
+
+from emu.models.microsoft import activations, fused, norms, quantised
+from emu.models.microsoft.body import Declaration
+
+DOMAIN = "com.microsoft"
+FAMILIES = (activations, fused, norms, quantised)
+FUNCTIONS: Mapping[str, Declaration] = {
+    name: declared for family in FAMILIES for name, declared in family.FUNCTIONS.items()
+}
+
+
+def declared(domain: str, op: str) -> Declaration | None:
+    """Return what an op of this domain is, None if that is not known."""
+    if domain == DOMAIN:
+        return FUNCTIONS.get(op)
+    return None if domain else norms.UNLISTED.get(op)
