@@ -100,7 +100,7 @@ def _compiled(stamp: str) -> Any:
     @njit(cache=True, nogil=True)
     def run_turn(words: Array, out: int, x: int) -> None:
         assert len(stamp) > 0  # closed over, which numba looks at; at other files it does not
-        lines = -(-words[2] // SIDE)
+        lines = max(1, -(-words[2] // SIDE))
         size_1, size_2 = words[6], words[7]
         outer, within = words[0] // lines, words[0] % lines
         index = at_row(outer, size_1, size_2)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from emu.ir.types import Array
-from emu.kernels.fast import together
+from emu.kernels.fast import places, together
 from emu.kernels.fast.chain import alone
 from emu.kernels.fast.tiled import Ending, product
 from emu.kernels.fast.together import joined
 from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call, Held
+from emu.kernels.native.ready import make_ready
 
 
 def steps_into(log: Array) -> list[Call]:
@@ -49,3 +50,9 @@ def test_one_call_has_so_many_steps_at_most() -> None:
     step = steps_into(np.empty((20, 9), np.float32))[-1]
     counts = [count for count, _ in joined([step] * (together.MOST_STEPS + 3))]
     assert counts == [together.MOST_STEPS, 3]
+
+
+def test_all_machine_code_is_made_ready_by_work_on_nothing() -> None:
+    make_ready()
+    assert together.native().run_all.signatures
+    assert places.native().run_places.signatures
