@@ -119,19 +119,26 @@ def parts(words: Array) -> None:
 @njit
 def along(words: Array) -> None:
     """Element by element, each at a place of its own along the axis."""
-    kind, out, x, indices, outer, count, entries, inner, item = words[:9]
+    indices, outer, count, entries, inner = words[3:8]
     for o in range(outer):
         for n in range(count):
             for i in range(inner):
                 here = (o * count + n) * inner + i
                 there = (o * entries + place(indices + 8 * here, entries)) * inner + i
-                if kind == TAKE_ALONG:
-                    move_item(out + here * item, x + there * item, item)
-                elif kind == PUT_ALONG:
-                    move_item(out + there * item, x + here * item, item)
-                else:
-                    to = out + 4 * there
-                    put_real(to, read_real(to) + read_real(x + 4 * here))
+                go(words, here, there)
+
+
+@njit
+def go(words: Array, here: int, there: int) -> None:
+    """Take, put or add one element ``here`` of what goes along, ``there`` of what is looked up."""
+    kind, out, x, item = words[0], words[1], words[2], words[8]
+    if kind == TAKE_ALONG:
+        move_item(out + here * item, x + there * item, item)
+    elif kind == PUT_ALONG:
+        move_item(out + there * item, x + here * item, item)
+    else:
+        to = out + 4 * there
+        put_real(to, read_real(to) + read_real(x + 4 * here))
 
 
 @njit
@@ -160,17 +167,22 @@ def ranked(words: Array) -> None:
         for i in range(inner):
             start, line = x + 4 * (o * entries * inner + i), out + 8 * (o * count * inner + i)
             for n in range(entries):
-                value = read_real(start + 4 * n * inner)
-                at = min(n, count)
-                while at > 0:
-                    other = read_word(line + 8 * (at - 1) * inner)
-                    if not is_before(value, read_real(start + 4 * other * inner), kind):
-                        break
-                    if at < count:
-                        put_word(line + 8 * at * inner, other)
-                    at -= 1
-                if at < count:
-                    put_word(line + 8 * at * inner, n)
+                insert(line, start, n, count, inner, kind)
+
+
+@njit
+def insert(line: int, start: int, n: int, count: int, inner: int, kind: int) -> None:
+    """Put the place ``n`` of the entries from ``start`` where it belongs in a line of places."""
+    value, at = read_real(start + 4 * n * inner), min(n, count)
+    while at > 0:
+        other = read_word(line + 8 * (at - 1) * inner)
+        if not is_before(value, read_real(start + 4 * other * inner), kind):
+            break
+        if at < count:
+            put_word(line + 8 * at * inner, other)
+        at -= 1
+    if at < count:
+        put_word(line + 8 * at * inner, n)
 
 
 @njit
