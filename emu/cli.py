@@ -131,6 +131,7 @@ def _given(context: typer.Context) -> frozenset[str]:
     epilog=_examples(
         "ladder resnet50 -d all --no-values",
         "ladder bert_layer --fusion none,vertical --kernels basic,vendor --csv -",
+        "ladder resnet50 -d gpu,systolic --threads 2",
     )
 )
 @for_files
@@ -139,6 +140,7 @@ def ladder(
     model: Model,
     shape: ModelFlags,
     stack: RungFlags,
+    threads: Threads = 1,
     no_values: Annotated[bool, typer.Option("--no-values", help="Price shapes only.")] = False,
     csv: Annotated[
         str | None, typer.Option("--csv", help="Write the cells as CSV, to a file or - to print.")
@@ -148,7 +150,7 @@ def ladder(
     """Compare every fusion scope, library depth and device on one model, with equal values."""
     from emu.studies import ladder as climbing
 
-    flags = climbing.LadderFlags(not no_values, csv, json)
+    flags = climbing.LadderFlags(not no_values, csv, json, threads)
     climbing.ladder(climbing.Request(model, shape, stack), flags)
 
 
@@ -254,13 +256,15 @@ def perturb(
     node: Annotated[
         str | None, typer.Option("--node", help="Only where it touches this node of the model.")
     ] = None,
+    threads: Threads = 1,
     no_values: Annotated[bool, typer.Option("--no-values", help="Price shapes only.")] = False,
     json: Json = False,
 ) -> None:
     """Spell the same mathematics in other ways, and say what every scope makes of each."""
     from emu.studies import perturb_report
 
-    perturb_report.show(perturb_report.Request(model, shape, stack), node, not no_values, json)
+    asked = perturb_report.Request(model, shape, stack)
+    perturb_report.show(asked, node, not no_values, threads, json)
 
 
 @app.command(

@@ -9,6 +9,7 @@ from pathlib import Path
 from emu.commands import choices, device_of
 from emu.devices.datasheet import generic_names, load_datasheet
 from emu.devices.make import make_device
+from emu.executing.values import EXECUTORS, check_threads
 from emu.files import check_writable
 from emu.flags import Request, StackFlags
 from emu.ir.errors import BadOption, EmuError, UnknownName, Unsupported
@@ -33,6 +34,7 @@ class LadderFlags:
     values: bool
     csv: str | None
     as_json: bool
+    threads: int = 1
 
 
 def ladder(asked: Request, flags: LadderFlags) -> None:
@@ -41,7 +43,7 @@ def ladder(asked: Request, flags: LadderFlags) -> None:
     In the stack that is asked for, device, fusion and kernels are ``all`` or names with commas.
     """
     _check(flags)
-    found = climb(asked, values=flags.values)
+    found = climb(asked, values=flags.values, threads=flags.threads)
     model = must_open(asked)
     if flags.csv not in (None, STDOUT):
         _write(Path(flags.csv), ladder_csv(found))
@@ -59,6 +61,7 @@ def _check(flags: LadderFlags) -> None:
         raise BadOption("--csv - and --json both print what they have; choose one of them")
     if flags.csv not in (None, STDOUT):
         check_writable("--csv", Path(flags.csv))
+    check_threads(flags.threads, EXECUTORS[0])
 
 
 def _judge(found: Sequence[Cell]) -> None:
@@ -74,8 +77,12 @@ def _place(cell: Cell) -> str:
     return f"{cell.device}/{cell.fusion}/{cell.kernels}"
 
 
-def climb(asked: Request, *, values: bool, workers: int | None = None) -> tuple[Cell, ...]:
+def climb(
+    asked: Request, *, values: bool, workers: int | None = None, threads: int = 1
+) -> tuple[Cell, ...]:
     """All cells in the order of devices, scopes and depths, by as many processes as there are CPUs.
+
+    The values of each are computed on so many ``threads``.
 
     Raises UnknownName for no such device, scope, library or other choice, and what opening the
     model raises.
@@ -83,7 +90,7 @@ def climb(asked: Request, *, values: bool, workers: int | None = None) -> tuple[
     axes = _axes(asked)
     _check_names(asked.stack, axes[1])
     must_open(asked)
-    tasks = _tasks(asked, axes, values)
+    tasks = [replace(task, threads=threads) for task in _tasks(asked, axes, values)]
     found = {_key(cell): cell for cell in _all_cells(tasks, workers)}
     devices, scopes, libraries = axes
     return tuple(found[d, s, k] for d in devices for s in scopes for k in libraries)

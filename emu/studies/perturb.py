@@ -11,7 +11,7 @@ from functools import cached_property
 
 from emu.commands import calibration, choices, shape_of
 from emu.dump import Watch
-from emu.executing.values import compare
+from emu.executing.values import EXECUTORS, check_threads, compare
 from emu.flags import Request, limits_of
 from emu.ir.fusion import SCOPES
 from emu.ir.fusion.deciders import refusal
@@ -111,12 +111,15 @@ class Perturbed:
         return tuple(d for s in self.spellings[1:] for d in _deviations(original, s))
 
 
-def perturb(asked: Request, node: str | None = None, values: bool = True) -> Perturbed:
+def perturb(
+    asked: Request, node: str | None = None, values: bool = True, threads: int = 1
+) -> Perturbed:
     """Compile every spelling under every scope, and compare values under the scope asked for.
 
     With ``node``, a spelling is applied only where it touches this node of the model; raises
-    UnknownName if there is none.
+    UnknownName if there is none. Values are computed on so many ``threads``.
     """
+    check_threads(threads, EXECUTORS[0])
     settings, dims = shape_of(asked)
     stack = make_stack(**choices(asked.stack))
     bench = _Bench(
@@ -124,6 +127,7 @@ def perturb(asked: Request, node: str | None = None, values: bool = True) -> Per
         stack,
         {scope: _stack(asked, scope) for scope in SCOPES},
         values,
+        threads,
         tunings(stack.compiler, asked.stack.tuning_db),
         calibration(asked.stack),
     )
@@ -158,6 +162,7 @@ class _Bench:
     stack: Stack
     stacks: Mapping[str, Stack]
     values: bool
+    threads: int
     database: TuningDatabase | None
     calibration: Mapping[str, Array] | None
 
@@ -178,7 +183,7 @@ class _Bench:
         return Spelled(name, sites, scopes, error, outputs if original is None else None)
 
     def outputs(self, executable: Executable) -> Mapping[str, Array]:
-        return executable.run(check=False).outputs or {}
+        return executable.run(check=False, threads=self.threads).outputs or {}
 
 
 def _deviations(original: Spelled, spelled: Spelled) -> Iterator[Deviation]:

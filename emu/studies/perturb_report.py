@@ -18,9 +18,9 @@ REASON = 120  # letters of a reason
 NANOSECOND = 1000  # in ps
 
 
-def show(asked: Request, node: str | None, values: bool, as_json: bool) -> None:
+def show(asked: Request, node: str | None, values: bool, threads: int, as_json: bool) -> None:
     """Perturb a model and print what came of it; raises EmuError if values are wrong."""
-    found = perturb(asked, node, values)
+    found = perturb(asked, node, values, threads)
     if as_json:
         print(json_text.dumps(perturb_json(found), allow_nan=False))
     else:

@@ -9,7 +9,7 @@ from emu.commands import calibration, choices, shape_of
 from emu.dump import Watch
 from emu.executing.reference import onnxruntime_outputs
 from emu.executing.values import compare, tolerance_of
-from emu.flags import Request, limits_of
+from emu.flags import Request, StackFlags, limits_of
 from emu.ir.errors import EmuError, VerifyError
 from emu.ir.graph import Graph
 from emu.ir.types import Array
@@ -52,12 +52,13 @@ class Oracle:
 class Task:
     """Cells of one device and one library, which share what is known of its kernels.
 
-    Without an ``oracle`` no values are made.
+    Without an ``oracle`` no values are made, else on so many ``threads``.
     """
 
     asked: Request
     scopes: tuple[str, ...]
     oracle: Oracle | None
+    threads: int = 1
 
 
 def oracle_of(asked: Request) -> Oracle:
@@ -74,16 +75,14 @@ def must_open(asked: Request) -> str:
 
 def cells(task: Task) -> tuple[Cell, ...]:
     """Work out the cells of a task, in the order of its scopes."""
-    stacks = (replace(task.asked.stack, fusion=scope) for scope in task.scopes)
-    return tuple(_cell(replace(task.asked, stack=stack), task.oracle) for stack in stacks)
+    return tuple(_cell(task, replace(task.asked.stack, fusion=scope)) for scope in task.scopes)
 
 
-def _cell(asked: Request, oracle: Oracle | None) -> Cell:
-    flags = asked.stack
+def _cell(task: Task, flags: StackFlags) -> Cell:
     empty = Cell(flags.device, flags.fusion, flags.kernels)
     try:
-        executable = _executable(asked)
-        ok = None if oracle is None else _is_equal(executable, oracle)
+        executable = _executable(replace(task.asked, stack=flags))
+        ok = None if task.oracle is None else _is_equal(executable, task.oracle, task.threads)
     except VerifyError:
         raise
     except EmuError as error:
@@ -108,8 +107,8 @@ def _executable(asked: Request) -> Executable:
     return bring_down(opened, graph, stack, chip, Watch(), inputs, database)
 
 
-def _is_equal(executable: Executable, oracle: Oracle) -> bool:
-    made = executable.run(oracle.inputs, check=False).outputs
+def _is_equal(executable: Executable, oracle: Oracle, threads: int) -> bool:
+    made = executable.run(oracle.inputs, check=False, threads=threads).outputs
     allowed = tolerance_of(executable.compiled)
     return made is not None and compare(made, oracle.outputs, allowed).ok
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emu.cli import main
+from emu.executing.walk import Walk
 from emu.ir.errors import BadOption
 from emu.ir.types import Array
 from emu.kernels.fast import threads as threading
@@ -13,7 +14,7 @@ from emu.kernels.fast.matmul import matmul
 from emu.kernels.fast.tiled import Ending, product
 from emu.kernels.fast.writer import Held, shares
 from emu.models.inputs import random_inputs
-from emu.pipeline import compile
+from emu.pipeline import Executable, compile
 from tests.emu.tiny import TINY
 
 
@@ -125,4 +126,32 @@ def test_the_flag_changes_nothing_that_is_written(
         assert main(["run", "conv_block", *flags]) == 0
     assert one.read_bytes() == three.read_bytes()
     assert main(["run", "conv_block", "--threads", "0"]) == 2
+    assert "--threads 0: from 1 to 256" in capsys.readouterr().err
+
+
+COMMANDS = [
+    ["ladder", "conv_block", "-f", "none", "-k", "deep"],
+    ["perturb", "mlp", "--fusion", "none", "--kernels", "deep"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_studies_compute_values_on_the_threads_that_are_asked_for(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, walk = list[int](), Executable.walk
+
+    def counted(executable: Executable, threads: int = 1) -> Walk:
+        asked.append(threads)
+        return walk(executable, threads)
+
+    monkeypatch.setattr(Executable, "walk", counted)
+    printed: list[str] = []
+    for threads in (1, 3):
+        asked.clear()
+        assert main([*words, "--threads", str(threads)]) == 0
+        assert set(asked) == {threads}
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert main([*words, "--threads", "0"]) == 2
     assert "--threads 0: from 1 to 256" in capsys.readouterr().err
