@@ -48,37 +48,39 @@ def zeros(size: int, value: float = 0.0) -> Array:
     return made
 
 
-def blocks(width: int) -> list[tuple[int, int]]:
+def blocks(width: int, mode: int) -> list[tuple[int, int]]:
     """First channel and width of each block of channels that one tile computes."""
     native = machine()
     lanes, most = native.LANES, native.LANES * native.VECTORS
     found: list[tuple[int, int]] = []
     column = 0
     while column < width:
-        size = most if width - column > most - lanes else lanes
+        rest = width - column
+        size = most if rest > most - lanes else lanes
+        if mode == PRODUCT and rest <= native.NARROW:
+            size = native.NARROW
         found.append((column, size))
         column += size
     return found
 
 
-def padded(width: int) -> int:
-    """``width`` rounded up to whole vectors."""
-    lanes: int = machine().LANES
-    return -(-width // lanes) * lanes
+def padded(width: int, mode: int) -> int:
+    """The channels of all blocks together: ``width`` rounded up to whole vectors."""
+    return sum(size for _, size in blocks(width, mode))
 
 
-def packed(w: Array, groups: int) -> Array:
+def packed(w: Array, groups: int, mode: int) -> Array:
     """Weights ``w[M,C,taps]`` as tiles read them: by group, block of channels, tap, input channel.
 
     For depthwise convolutions C is 1, and all channels are one group of that many blocks.
     """
     m, c, taps = w.shape
     width = m // groups
-    made = zeros(groups * padded(width) * c * taps)
+    made = zeros(groups * padded(width, mode) * c * taps)
     start = 0
     for group in range(groups):
         of_group = w[group * width : (group + 1) * width].transpose(2, 1, 0)
-        for column, size in blocks(width):
+        for column, size in blocks(width, mode):
             room = made[start : start + taps * c * size].reshape(taps, c, size)
             part = of_group[:, :, column : column + size]
             room[:, :, : part.shape[2]] = part
@@ -86,9 +88,9 @@ def packed(w: Array, groups: int) -> Array:
     return made
 
 
-def spread(values: Array | None, width: int, groups: int) -> Array:
+def spread(values: Array | None, width: int, groups: int, mode: int) -> Array:
     """``values[M]``, or zeros, with the channels of each group padded to whole vectors."""
-    made = zeros(groups * padded(width))
+    made = zeros(groups * padded(width, mode))
     if values is not None:
         made.reshape(groups, -1)[:, :width] = values.reshape(groups, width)
     return made
@@ -184,6 +186,7 @@ def tiled(
         "pitch": pitch,
         "border": edge.ctypes.data,
         "bounds": bounds.ctypes.data,
+        "padded": padded(sizes["width"], mode),
         "more": 0 if ending.more is None else ending.more.ctypes.data,
         "more_pitch": more_pitch,
         **sizes,
@@ -235,8 +238,8 @@ def convolution(
         "group_bytes": 4 * (x.shape[1] // groups),
         "row_bytes": 4 * x.shape[1] * int(np.prod(window.strides)),
     }
-    weights, bias = packed(flat, shared), spread(ending.bias, m // shared, shared)
     mode = DEPTHWISE if alone else PRODUCT
+    weights, bias = packed(flat, shared, mode), spread(ending.bias, m // shared, shared, mode)
     if ending.more is not None:
         ending = replace(ending, more=last(ending.more))
     return tiled(mode, x, table, weights, bias, last(out), sizes, ending)
@@ -250,7 +253,7 @@ def largest(x: Array, window: Window, out: Array) -> Call:
     taps = table.shape[1]
     sizes = {"taps": taps, "channels": 1, "width": c, "groups": 1, "group_bytes": 0}
     sizes["row_bytes"] = 4 * c * int(np.prod(window.strides))
-    start = zeros(padded(c), -np.inf)
+    start = zeros(padded(c, LARGEST), -np.inf)
     return tiled(LARGEST, x, table, start, start, last(out), sizes, Ending())
 
 
@@ -263,5 +266,5 @@ def product(x: Array, w: Array, out: Array, ending: Ending) -> Call:
     k, n = w.shape
     sizes = {"taps": 1, "channels": k, "width": n, "groups": 1, "group_bytes": 0}
     sizes["row_bytes"] = 4 * k
-    weights = packed(w.T[:, :, None], 1)
-    return tiled(PRODUCT, x, table, weights, spread(ending.bias, n, 1), out, sizes, ending)
+    weights = packed(w.T[:, :, None], 1, PRODUCT)
+    return tiled(PRODUCT, x, table, weights, spread(ending.bias, n, 1, PRODUCT), out, sizes, ending)

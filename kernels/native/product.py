@@ -11,7 +11,16 @@ import numba
 
 from emu.ir.types import Array
 from emu.kernels.native.stamp import STAMP
-from emu.kernels.native.tiles import LANES, ROWS, VECTORS, depthwise, largest, product, tile
+from emu.kernels.native.tiles import (
+    LANES,
+    NARROW,
+    ROWS,
+    VECTORS,
+    depthwise,
+    largest,
+    product,
+    tile,
+)
 
 njit: Any = numba.njit
 BLOCK_BYTES = 2**19  # of rows; half of a core's own cache
@@ -20,6 +29,7 @@ WORDS = (
     "first",  # row that this call begins with
     "end",
     "width",  # channels of a result, in a group
+    "padded",  # to whole vectors, as weights and starts are
     "groups",
     "x",
     "group_bytes",  # from a group's channels in ``x`` to those of the next
@@ -47,6 +57,8 @@ def _tiles(tap: Any) -> Tiles:
 
 PRODUCT, DEPTHWISE, LARGEST = range(3)
 P_SMALL, P_LARGE, P_SMALL_ROW, P_LARGE_ROW = _tiles(product)
+P_NARROW, P_NARROW_ROW = (tile(product, rows, 1, NARROW) for rows in (ROWS, 1))
+NARROW_KIND = 4  # and one more for a row
 D_SMALL, D_LARGE, D_SMALL_ROW, D_LARGE_ROW = _tiles(depthwise)
 L_SMALL, L_LARGE, L_SMALL_ROW, L_LARGE_ROW = _tiles(largest)
 
@@ -60,8 +72,12 @@ def product_tile(kind: int, words: Words) -> None:
         P_LARGE(words)
     elif kind == 2:
         P_SMALL_ROW(words)
-    else:
+    elif kind == 3:
         P_LARGE_ROW(words)
+    elif kind == NARROW_KIND:
+        P_NARROW(words)
+    else:
+        P_NARROW_ROW(words)
 
 
 @njit
@@ -104,17 +120,18 @@ def one_tile(mode: int, kind: int, words: Words) -> None:
 @njit
 def column(mode: int, words: Array, group: int, column: int, block: tuple[int, int]) -> int:
     """Compute one block of rows and of channels; return how many channels that is."""
-    rows, _, _, width, _, x, group_bytes, _ = words[:8]
-    places, taps, channels, weights, start, out, pitch, more, more_pitch = words[8:17]
+    rows, _, _, width, padded, _, x, group_bytes, _ = words[:9]
+    places, taps, channels, weights, start, out, pitch, more, more_pitch = words[9:18]
     height = ROWS if rows >= ROWS else 1
     vectors = VECTORS if width - column > (VECTORS - 1) * LANES else 1
-    channel = group * (-(-width // LANES) * LANES) + column
+    is_narrow = mode == PRODUCT and width - column <= NARROW
+    channel = group * padded + column
     behind = 4 * (group * width + column)
     for t in range(block[0], block[1]):
         row = min(t * height, rows - height)
         one_tile(
             mode,
-            (vectors > 1) + 2 * (height == 1),
+            NARROW_KIND + (height == 1) if is_narrow else (vectors > 1) + 2 * (height == 1),
             (
                 places + 4 * t * taps * height,
                 taps,
@@ -126,8 +143,8 @@ def column(mode: int, words: Array, group: int, column: int, block: tuple[int, i
                 more + (row * more_pitch + behind if more else 0),
                 more_pitch,
                 x + (group * group_bytes if mode == PRODUCT else 4 * column),
-                words[17],
                 words[18],
+                words[19],
                 min(LANES, width - column - (vectors - 1) * LANES),
             ),
         )
@@ -140,7 +157,7 @@ def _compiled(stamp: str) -> Any:
     @njit(cache=True, nogil=True)
     def run_tiles(mode: int, words: Array) -> None:
         assert len(stamp) > 0  # closed over, which numba looks at; at other files it does not
-        rows, first, end, width, groups, _, _, row_bytes = words[:8]
+        rows, first, end, width, _, groups, _, _, row_bytes = words[:9]
         height = ROWS if rows >= ROWS else 1
         step = max(1, BLOCK_BYTES // max(1, row_bytes * height))
         for group in range(groups):

@@ -24,12 +24,13 @@ types: Any = numba.types
 
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 LANES = 16 if WIDE else 8  # f32 in a vector
+NARROW = LANES // 2  # those of a shorter one, which some processors are done with in half the time
 # Sums that fit in the registers (32 with AVX-512, else 16) beside a vector of weights or two.
 ROWS, VECTORS = (7, 4) if WIDE else (6, 2)
 
 WORD, INDEX, REAL = ir.IntType(64), ir.IntType(32), ir.FloatType()
 VECTOR = ir.VectorType(REAL, LANES)
-F32_BYTES, VECTOR_BYTES = 4, 4 * LANES
+F32_BYTES = 4
 ARGUMENTS = (
     "places",  # int32[taps,rows]
     "taps",
@@ -55,28 +56,40 @@ class _Code:
     of: dict[str, Any]
     rows: int
     vectors: int
+    lanes: int
+
+    @property
+    def vector(self) -> Any:
+        """The type of a vector."""
+        return ir.VectorType(REAL, self.lanes)
+
+    @property
+    def bytes(self) -> int:
+        """The size of a vector."""
+        return F32_BYTES * self.lanes
 
     def at(self, address: Any, offset: int, type: Any) -> Any:
         """A pointer to ``type`` some bytes behind an address."""
         return self.b.inttoptr(self.b.add(address, WORD(offset)), type.as_pointer())
 
-    def load(self, address: Any, offset: int, type: Any = VECTOR) -> Any:
+    def load(self, address: Any, offset: int, type: Any = None) -> Any:
         """What lies there, aligned to an element only."""
-        found = self.b.load(self.at(address, offset, type))
+        found = self.b.load(self.at(address, offset, type or self.vector))
         found.align = F32_BYTES
         return found
 
     def masked(self, address: Any, j: int) -> Any:
         """Vector ``j`` from an address; of the last one only the lanes that are results."""
         if j < self.vectors - 1:
-            return self.load(address, j * VECTOR_BYTES)
-        place = self.at(address, j * VECTOR_BYTES, VECTOR)
-        name, nothing = f"llvm.masked.load.v{LANES}f32.p0", ir.Constant(VECTOR, [0.0] * LANES)
-        return self.call(name, VECTOR, place, INDEX(F32_BYTES), self.mask(), nothing)
+            return self.load(address, j * self.bytes)
+        place = self.at(address, j * self.bytes, self.vector)
+        name = f"llvm.masked.load.v{self.lanes}f32.p0"
+        nothing = ir.Constant(self.vector, [0.0] * self.lanes)
+        return self.call(name, self.vector, place, INDEX(F32_BYTES), self.mask(), nothing)
 
     def mask(self) -> Any:
         """Which lanes of the last vector are results."""
-        lanes = ir.Constant(ir.VectorType(INDEX, LANES), list(range(LANES)))
+        lanes = ir.Constant(ir.VectorType(INDEX, self.lanes), list(range(self.lanes)))
         counted = self.spread(self.b.trunc(self.of["lanes"], INDEX))
         return self.b.icmp_signed("<", lanes, counted)
 
@@ -87,13 +100,13 @@ class _Code:
 
     def spread(self, scalar: Any) -> Any:
         """A vector with the same number in each lane."""
-        none = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
-        first = ir.Constant(ir.VectorType(INDEX, LANES), [0] * LANES)
+        none = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
+        first = ir.Constant(ir.VectorType(INDEX, self.lanes), [0] * self.lanes)
         return self.b.shuffle_vector(self.b.insert_element(none, scalar, INDEX(0)), none, first)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """``a * b + c``, rounded once."""
-        return self.call(f"llvm.fma.v{LANES}f32", VECTOR, a, b, c)
+        return self.call(f"llvm.fma.v{self.lanes}f32", self.vector, a, b, c)
 
     def pixels(self, tap: Any) -> list[Any]:
         """Where the channels of each row begin for one tap."""
@@ -140,11 +153,11 @@ class _Code:
 
     def store(self, value: Any, address: Any, j: int) -> None:
         """Store vector ``j``; of the last one only the lanes that are results."""
-        place = self.at(address, j * VECTOR_BYTES, VECTOR)
+        place = self.at(address, j * self.bytes, self.vector)
         if j < self.vectors - 1:
             self.b.store(value, place).align = F32_BYTES
             return
-        name = f"llvm.masked.store.v{LANES}f32.p0"
+        name = f"llvm.masked.store.v{self.lanes}f32.p0"
         self.call(name, ir.VoidType(), value, place, INDEX(F32_BYTES), self.mask())
 
     def plus_more(self, sums: list[Any]) -> list[Any]:
@@ -161,7 +174,7 @@ class _Code:
                 added.append(b.fadd(sums[row * self.vectors + j], value))
         b.branch(after)
         b.position_at_end(after)
-        phis = [b.phi(VECTOR) for _ in sums]
+        phis = [b.phi(self.vector) for _ in sums]
         for phi, old, new in zip(phis, sums, added, strict=True):
             phi.add_incoming(old, start)
             phi.add_incoming(new, some)
@@ -173,26 +186,26 @@ def product(code: _Code, sums: list[Any], weights: Any, pixels: list[Any]) -> li
 
     def channel(k: Any, carried: list[Any]) -> list[Any]:
         weights, *sums = carried
-        taken = [code.load(weights, j * VECTOR_BYTES) for j in range(code.vectors)]
+        taken = [code.load(weights, j * code.bytes) for j in range(code.vectors)]
         made: list[Any] = []
         for row, pixel in enumerate(pixels):
             value = code.load(code.b.add(pixel, code.b.shl(k, WORD(2))), 0, REAL)
             value = code.spread(value)
             made += [code.fma(value, w, sums[row * code.vectors + j]) for j, w in enumerate(taken)]
-        return [code.b.add(weights, WORD(code.vectors * VECTOR_BYTES)), *made]
+        return [code.b.add(weights, WORD(code.vectors * code.bytes)), *made]
 
     return code.loop(code.of["channels"], [weights, *sums], channel)
 
 
 def depthwise(code: _Code, sums: list[Any], weights: Any, pixels: list[Any]) -> list[Any]:
     """One tap: each channel of a pixel times its own weight."""
-    taken = [code.load(weights, j * VECTOR_BYTES) for j in range(code.vectors)]
+    taken = [code.load(weights, j * code.bytes) for j in range(code.vectors)]
     values = [
         code.fma(code.masked(pixel, j), w, sums[row * code.vectors + j])
         for row, pixel in enumerate(pixels)
         for j, w in enumerate(taken)
     ]
-    return [code.b.add(weights, WORD(code.vectors * VECTOR_BYTES)), *values]
+    return [code.b.add(weights, WORD(code.vectors * code.bytes)), *values]
 
 
 def largest(code: _Code, sums: list[Any], weights: Any, pixels: list[Any]) -> list[Any]:
@@ -210,7 +223,7 @@ def largest(code: _Code, sums: list[Any], weights: Any, pixels: list[Any]) -> li
 Tap = Callable[[_Code, list[Any], Any, list[Any]], list[Any]]
 
 
-def tile(tap: Tap, rows: int, vectors: int) -> Any:
+def tile(tap: Tap, rows: int, vectors: int, lanes: int = LANES) -> Any:
     """Return the function of ``ARGUMENTS``, a tuple of int64, that computes one tile."""
 
     @intrinsic
@@ -220,8 +233,8 @@ def tile(tap: Tap, rows: int, vectors: int) -> Any:
         def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             (packed,) = arguments
             values = cgutils.unpack_tuple(builder, packed, len(ARGUMENTS))
-            code = _Code(builder, dict(zip(ARGUMENTS, values, strict=True)), rows, vectors)
-            start = [code.load(code.of["start"], j * VECTOR_BYTES) for j in range(vectors)]
+            code = _Code(builder, dict(zip(ARGUMENTS, values, strict=True)), rows, vectors, lanes)
+            start = [code.load(code.of["start"], j * code.bytes) for j in range(vectors)]
 
             def one(t: Any, carried: list[Any]) -> list[Any]:
                 weights, *sums = carried

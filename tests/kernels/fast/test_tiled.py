@@ -24,7 +24,7 @@ def assert_close(found: Array, wanted: Array) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 6, 7, 8, 13, 14, 50])
-@pytest.mark.parametrize("width", [1, 15, 16, 17, 49, 64, 65, 130])
+@pytest.mark.parametrize("width", [1, 8, 15, 16, 17, 24, 49, 56, 64, 65, 72, 130])
 def test_a_product_of_any_size_is_that_of_numpy(rows: int, width: int) -> None:
     x, w, out = made(rows, 19), made(19, width), np.full((rows, width), np.nan, np.float32)
     product(x, w, out, Ending())()
