@@ -17,6 +17,7 @@ from emu.kernels.fast.memory import Scratch, aligned, bytes_of, contents, in_roo
 from emu.kernels.fast.movement import MOVES
 from emu.kernels.fast.run import bound, is_covered, ready
 from emu.kernels.fast.sharing import VIEWS, leaders
+from emu.kernels.fast.straight import straight
 from emu.kernels.fast.turning import copy_step
 from emu.kernels.fast.writer import Call
 
@@ -109,9 +110,11 @@ class _Binder:
             self.calls.append(bound(node.op, attrs, self._apart(ins, out), out))
         else:
             rooms = [self._made(v, node.op, ins) for v in node.outs]
-            moves = self._moves(node, [a for a in ins if a is not None], rooms)
+            steps = self._moves(node, [a for a in ins if a is not None], rooms)
+            if steps is None:
+                steps = straight(node.op, attrs, ins, rooms[0])
             made = ready(node.op, attrs, ins, len(node.outs))
-            self.calls += (partial(_fill, made, rooms),) if moves is None else moves
+            self.calls += (partial(_fill, made, rooms),) if steps is None else steps
 
     def _moves(
         self, node: BodyNode, ins: list[Array], rooms: list[Array]
