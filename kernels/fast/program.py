@@ -12,7 +12,7 @@ from emu.kernels.fast.code import Code, Term
 from emu.kernels.fast.rows import F32_BYTES, Laid, Operand
 from emu.kernels.fast.writer import Call, Held, shares
 
-PART = 1024  # elements of a row at a time; some registers of them fit a core's first cache
+PART = 1024  # elements of rows at a time; some registers of them fit a core's first cache
 
 
 def native() -> Any:
@@ -65,8 +65,9 @@ def _call(
     """The step on a part, with registers of its own."""
     columns = of.right - of.left
     part = max(1, columns if folds else min(PART, columns))
+    group = max(1, PART // part)
     registers = _registers(code, places)
-    memory = np.empty((max(registers.values(), default=0) + 1, part), np.float32)
+    memory = np.empty((max(registers.values(), default=0) + 1, group, part), np.float32)
     numbers = {t: i for i, t in enumerate(_numbers(code))}
     pool = np.array([*numbers], np.float32)
 
@@ -78,17 +79,18 @@ def _call(
         is_number = code.steps[term].single
         if term in places:
             o = places[term]
-            return Operand(o.at + of.left * o.by_element, o.by_row, o.by_element, is_number)
+            return replace(o, at=o.at + of.left * o.by_element, is_number=is_number)
         at = memory.ctypes.data + memory.strides[0] * registers[term]
-        return Operand(at, is_number=is_number)
+        return Operand(at, is_number=is_number, in_group=memory.strides[1])
 
-    words = [of.first, of.end, columns, part, len(code.steps), *laid.sizes[1:]]
+    words = [of.first, of.end, columns, part, len(code.steps), *laid.sizes[1:], group]
     for position, step in enumerate(code.steps):
         is_single = step.single and step.name not in native().FOLDS
         words += [native().NAMES.index(step.name), int(is_single)]
         for term in (position, step.a, step.b):
             o = operand(term)
-            words += [o.at, *o.by_row, o.by_element, int(o.is_number)]
+            in_group = o.by_row[-1] if o.in_group is None else o.in_group
+            words += [o.at, *o.by_row, o.by_element, int(o.is_number), in_group]
     given = np.array(words, np.int64)
     return Held(native().run_rows, given, held=(*held, memory, pool))
 

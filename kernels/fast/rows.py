@@ -18,13 +18,15 @@ Ints: TypeAlias = tuple[int, ...]
 class Operand:
     """Where numbers lie: an address, and how many bytes apart from row to row and in a row.
 
-    ``is_number`` if one number stands for all elements of a row.
+    ``is_number`` if one number stands for all elements of a row. Registers, which rows do not have
+    for themselves, have a part for each row of a group, ``in_group`` bytes apart.
     """
 
     at: int
     by_row: Ints = (0,) * ROW_DIMS
     by_element: int = 0
     is_number: bool = True
+    in_group: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 A program is int64 words: ``HEAD``, then ``STEP`` for each step. Rows are counted over three
 dimensions, the last two of ``size_1`` and ``size_2``. An operand is an address, how far it moves
 along each of them and from element to element (in bytes), and whether it is one number for all
-elements. Steps read and write memory or registers, which are memory that stays in a cache.
+elements. Steps read and write memory or registers, which are memory that stays in a cache; there
+each row of a group has a part of its own, ``in_group`` bytes behind that of the row before.
 """
 
 from typing import Any
@@ -26,10 +27,12 @@ from emu.kernels.native.tiles import (
     types,
 )
 
-HEAD = ("first", "end", "columns", "part", "steps", "size_1", "size_2")
-OPERAND = ("at", "by_row_0", "by_row_1", "by_row_2", "by_element", "is_number")
+HEAD = ("first", "end", "columns", "part", "steps", "size_1", "size_2", "group")
+OPERAND = ("at", "by_row_0", "by_row_1", "by_row_2", "by_element", "is_number", "in_group")
 STEP = ("step", "is_single", *(f"{o}_{w}" for o in ("out", "a", "b") for w in OPERAND))
 START, SIZE = len(HEAD), len(STEP)  # words before the first step, and of each
+OUT, A, B = (STEP.index(f"{o}_at") for o in ("out", "a", "b"))
+IS_NUMBER, IN_GROUP = OPERAND.index("is_number"), OPERAND.index("in_group")
 Index = tuple[int, int, int]
 njit: Any = numba.njit
 MASK_NAME = f"v{LANES}f32.p0"
@@ -194,20 +197,21 @@ def place(words: Array, at: int, index: tuple[int, int, int, int]) -> int:
 
 
 @njit
-def do_all(words: Array, index: tuple[int, int, int, int], count: int) -> None:
-    """Do each step of a program on ``count`` elements of a row."""
+def do_all(words: Array, index: tuple[int, int, int, int], count: int, rows: int) -> None:
+    """Do each step of a program on ``count`` elements of each of some rows."""
     for step in range(START, START + SIZE * words[4], SIZE):
-        do_step(
-            (
-                words[step],
-                place(words, step + 2, index),
-                place(words, step + 8, index),
-                words[step + 13],
-                place(words, step + 14, index),
-                words[step + 19],
-                1 if words[step + 1] else count,
-            )
+        out, a, b = (
+            place(words, step + OUT, index),
+            place(words, step + A, index),
+            place(words, step + B, index),
         )
+        of_a, of_b = words[step + A + IS_NUMBER], words[step + B + IS_NUMBER]
+        elements = 1 if words[step + 1] else count
+        for _ in range(rows):
+            do_step((words[step], out, a, of_a, b, of_b, elements))
+            out += words[step + OUT + IN_GROUP]
+            a += words[step + A + IN_GROUP]
+            b += words[step + B + IN_GROUP]
 
 
 def _compiled(stamp: str) -> Any:
@@ -216,12 +220,15 @@ def _compiled(stamp: str) -> Any:
     @njit(cache=True, nogil=True)
     def run_rows(words: Array) -> None:
         assert len(stamp) > 0  # closed over, which numba looks at; at other files it does not
-        first, end, columns, part, _, size_1, size_2 = words[:START]
-        index = at_row(first, size_1, size_2)
-        for _ in range(first, end):
+        first, end, columns, part, _, size_1, size_2, group = words[:START]
+        i, j, k = at_row(first, size_1, size_2)
+        row = first
+        while row < end:
+            rows = min(group, size_2 - k, end - row)
             for column in range(0, columns, part):
-                do_all(words, (*index, column), min(part, columns - column))
-            index = next_row(index, size_1, size_2)
+                do_all(words, (i, j, k, column), min(part, columns - column), rows)
+            row += rows
+            i, j, k = next_row((i, j, k + rows - 1), size_1, size_2)
 
     return run_rows
 

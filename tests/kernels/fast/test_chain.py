@@ -233,3 +233,16 @@ def test_thin_rows_are_copied_into_one(columns: int) -> None:
     steps = [step for step in flat(found) if isinstance(step, Held)]
     rows = steps[-1].args[0][HEAD.index("end")]
     assert (len(flat(found)), rows) == ((1, 40) if columns == THIN else (2, 1))
+
+
+@pytest.mark.parametrize("count", [1, 40, 400])
+def test_rows_that_lie_apart_are_taken_in_groups(count: int) -> None:
+    x = made(3, 4, count, 9)[:, ::3, :, 1:8]
+    nodes = [
+        BodyNode("ReduceMax", (0,), (1,), LAST),
+        BodyNode("Sub", (0, 1), (2,)),
+        BodyNode("Mul", (2, 1), (3,)),
+    ]
+    (found,) = fast_body(typed(nodes, [x], (3,)), [x])
+    largest = x.max(-1, keepdims=True)
+    assert np.array_equal(found, (x - largest) * largest)
