@@ -246,3 +246,20 @@ def test_rows_that_lie_apart_are_taken_in_groups(count: int) -> None:
     (found,) = fast_body(typed(nodes, [x], (3,)), [x])
     largest = x.max(-1, keepdims=True)
     assert np.array_equal(found, (x - largest) * largest)
+
+
+def test_a_mask_of_one_number_a_row_chooses_whole_rows() -> None:
+    inputs = [made(*WHOLE), np.array(2, np.float32), made(*VECTOR)]
+    nodes = (
+        BodyNode("ReduceMax", (0,), (3,), LAST),
+        BodyNode("Greater", (3, 1), (4,)),
+        BodyNode("Where", (4, 0, 2), (5,)),
+    )
+    types = [TensorType("f32", s) for s in (WHOLE, (), VECTOR, BY_ROW, BY_ROW, WHOLE)]
+    types[4] = TensorType("i1", BY_ROW)
+    body = Body(nodes, tuple(types), 3, frozenset(), (5,))
+    assert calls(body, inputs) == 1
+    (found,) = fast_body(body, inputs)
+    mask = inputs[0].max(-1, keepdims=True) > 2
+    assert 0 < mask.sum() < mask.size
+    assert np.array_equal(found, np.where(mask, inputs[0], inputs[2]))
