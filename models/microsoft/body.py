@@ -13,7 +13,7 @@ from emu.models.rules.site import Site
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 23  # of ONNX, whose ops the functions are made of
+OPSET = 24  # of ONNX, whose ops the functions are made of
 
 
 class Body:

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 
-from emu.models.microsoft import activations, fused, norms, quantised
+from emu.models.microsoft import (
+    activations,
+    attention,
+    few_bits,
+    fused,
+    grouped,
+    norms,
+    quantised,
+)
 from emu.models.microsoft.body import Declaration
 
 DOMAIN = "com.microsoft"
-FAMILIES = (activations, fused, norms, quantised)
+FAMILIES = (activations, fused, norms, quantised, few_bits, attention, grouped)
 FUNCTIONS: Mapping[str, Declaration] = {
     name: declared for family in FAMILIES for name, declared in family.FUNCTIONS.items()
 }

@@ -1,21 +1,18 @@
 """Ops of onnxruntime's own domain against onnxruntime, one node each, and what is refused."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from onnx import helper
 
-from emu.executing.reference import onnxruntime_outputs
 from emu.ir.errors import UnsupportedOp
-from emu.ir.interpret import interpret
 from emu.ir.types import Array
 from emu.models.microsoft.table import DOMAIN, FUNCTIONS
-from emu.models.model import Model
 from emu.models.reader import to_graph
-from tests.models.small_models import floats, node, one_node, opened, proto, real, unshaped, value
+from tests.models.foreign_ops import Spec, compare, modelled
+from tests.models.small_models import floats, node, opened, proto, real, unshaped, value
+from tests.models.test_microsoft_attention import CASES as OTHERS
 
 RNG = np.random.default_rng(5)
 
@@ -53,7 +50,6 @@ POOL = {"kernel_shape": [2, 3], "pads": [0, 1, 0, 1], "strides": [2, 1]}
 ROW, BIAS = real(8, seed=3), real(8, seed=4)
 IDS, TABLE = index(3, 0, 6, 6), real(7, 8, seed=5)
 
-Spec = tuple[str, Sequence[Array], Sequence[Array | None], str, dict[str, Any]]
 CASES: list[Spec] = [
     ("Gelu", [A], [], "f32", {}),
     ("BiasGelu", [A], [BIAS], "f32", {}),
@@ -167,36 +163,6 @@ CASES: list[Spec] = [
 SIMPLIFIED = ("SimplifiedLayerNormalization", [A], [ROW], "f32 -", {"axis": -1, "epsilon": 1e-4})
 
 
-def modelled(folder: Path, spec: Spec, domain: str = DOMAIN) -> tuple[Model, dict[str, Array]]:
-    """A file of one node; of the types of its outputs, "-" is one that nobody reads."""
-    op, inputs, constants, outputs, attrs = spec
-    dtypes = outputs.split()
-    types = ["f32" if dtype == "-" else dtype for dtype in dtypes]
-    made, fed = one_node(op, inputs, 21, constants, types)
-    made.graph.node[0].attribute.extend(helper.make_attribute(k, v) for k, v in attrs.items())
-    kept = [o for o, dtype in zip(made.graph.output, dtypes, strict=True) if dtype != "-"]
-    del made.graph.output[:]
-    made.graph.output.extend(kept)
-    made.graph.node[0].domain = domain
-    made.opset_import.append(helper.make_opsetid(DOMAIN, 1))
-    return opened(folder, made), fed
-
-
-def compare(model: Model, fed: dict[str, Array]) -> None:
-    """Real numbers are close, and integers one step apart at most, where a half is rounded."""
-    ours, theirs = (interpret(to_graph(model, {}), fed), onnxruntime_outputs(model, fed))
-    assert ours.keys() == theirs.keys()
-    for name, mine in ours.items():
-        other = theirs[name]
-        assert (mine.shape, mine.dtype) == (other.shape, other.dtype)
-        if mine.dtype.kind == "f":
-            np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
-            continue
-        apart = np.abs(mine.astype(np.int64) - other.astype(np.int64))
-        assert apart.max() <= 1
-        assert np.mean(apart > 0) < 0.05
-
-
 @pytest.mark.parametrize("spec", CASES, ids=lambda spec: spec[0])
 def test_an_op_of_onnxruntime_means_what_it_computes(tmp_path: Path, spec: Spec) -> None:
     compare(*modelled(tmp_path, spec))
@@ -216,7 +182,8 @@ def test_quantised_parts_are_joined_each_by_its_own_scale(tmp_path: Path) -> Non
 
 
 def test_every_function_is_compared() -> None:
-    assert {spec[0] for spec in CASES} | {"QLinearConcat"} == set(FUNCTIONS)
+    compared = {spec[0] for spec in (*CASES, *OTHERS)}
+    assert compared | {"QLinearConcat"} == set(FUNCTIONS)
 
 
 def test_a_foreign_op_is_known_in_its_own_domain_only(tmp_path: Path) -> None:
