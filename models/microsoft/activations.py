@@ -42,22 +42,22 @@ def activated(write: Body, x: str, given: tuple[float, ...]) -> str:
 
 def gelu(write: Body) -> str:
     """x * (1 + erf(x / sqrt 2)) / 2."""
-    return write("Gelu", write.inputs[0])
+    return write("Gelu", write.need(0))
 
 
 def bias_gelu(write: Body) -> str:
     """Gelu of x plus a bias."""
-    return write("Gelu", write.plus(write.inputs[0], 1))
+    return write("Gelu", write.plus(write.need(0), 1))
 
 
 def fast_gelu(write: Body) -> str:
     """Gelu by tanh, of x plus a bias if there is one."""
-    return write("Gelu", write.plus(write.inputs[0], 1), approximate="tanh")
+    return write("Gelu", write.plus(write.need(0), 1), approximate="tanh")
 
 
 def quick_gelu(write: Body) -> str:
     """x * sigmoid(alpha x)."""
-    x = write.inputs[0]
+    x = write.need(0)
     alpha = write.number(write.site.number("alpha", 1.702))
     return write("Mul", x, write("Sigmoid", write("Mul", x, alpha)))
 

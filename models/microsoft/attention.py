@@ -77,7 +77,7 @@ def masked(write: Body, index: int, bias: int, sizes: Sizes) -> str:
 
 def _seen(write: Body, index: int, sizes: Sizes) -> str:
     """The truths of a mask, or of the ends (and then the starts) of what each sequence has."""
-    site, mask, batch = write.site, write.inputs[index], sizes.batch
+    site, mask, batch = write.site, write.need(index), sizes.batch
     dims = site.type(index).dims
     if dims in ((batch, sizes.total), (batch, sizes.seq, sizes.total)):
         rows = dims[1] if len(dims) == 3 else 1
@@ -104,18 +104,16 @@ def attention(write: Body) -> tuple[str, ...]:
     for name in UNSUPPORTED:
         if site.integer(name, 0):
             raise site.refuse(f"{name} is not supported")
-    (batch, seq, _), width = site.type(0).dims, site.type(1).dims[1]
+    batch, seq, _ = write.dims(0, 3)
+    width = write.dims(1, 2)[1]
     widths = site.list("qkv_hidden_sizes", (width // 3,) * 3)
     product = write.plus(write("MatMul", *write.inputs[:2]), 2)
     parts = write.several(3, "Split", product, write.ints(*widths), axis=2)
     qkv = tuple(
         by_heads(write, x, (batch, seq, w), heads) for x, w in zip(parts, widths, strict=True)
     )
-    before, past = 0, ("", "")
-    if site.has(4):
-        before = site.type(4).dims[3]
-        halves = write.several(2, "Split", write.inputs[4], axis=0, num_outputs=2)
-        past = tuple(write("Squeeze", half, write.ints(0)) for half in halves)
+    before = write.dims(4, 5)[3] if site.has(4) else 0
+    past = _halves(write, write.need(4)) if site.has(4) else ("", "")
     mask = masked(write, 3, 5, Sizes(batch, heads, seq, before + seq))
     y, *present = attend(write, qkv, mask, past, site.integer("unidirectional", 0))
     if len({*widths}) > 1:
@@ -124,11 +122,17 @@ def attention(write: Body) -> tuple[str, ...]:
     return y, write("Concat", *kept, axis=0)
 
 
+def _halves(write: Body, past: str) -> tuple[str, str]:
+    """The keys and the values that stand behind each other in [2, ...]."""
+    keys, values = write.several(2, "Split", past, axis=0, num_outputs=2)
+    return write("Squeeze", keys, write.ints(0)), write("Squeeze", values, write.ints(0))
+
+
 def multi_head_attention(write: Body) -> tuple[str, ...]:
     """Attention of queries, keys and values that are made already."""
     site, heads = write.site, head_count(write)
     qkv, seq, new = _three(write, heads)
-    before = site.type(6).dims[2] if site.has(6) else 0
+    before = write.dims(6, 4)[2] if site.has(6) else 0
     mask = masked(write, 4, 5, Sizes(site.type(0).dims[0], heads, seq, before + new))
     past = (write.input(6), write.input(7))
     return attend(write, qkv, mask, past, site.integer("unidirectional", 0))
@@ -140,28 +144,24 @@ def _three(write: Body, heads: int) -> tuple[tuple[str, ...], int, int]:
     Keys and values that have four dimensions are by heads already.
     """
     site = write.site
-    dims = [site.type(i).dims if site.has(i) else () for i in range(3)]
-    ranks = tuple(len(d) for d in dims)
-    seq = dims[0][1]
-    if ranks == (3, 4, 4) and not site.has(3):
-        return (
-            (by_heads(write, write.inputs[0], dims[0], heads), *write.inputs[1:3]),
-            seq,
-            dims[1][2],
-        )
-    if ranks != (3, 3, 3):
-        kinds = ", ".join(str(site.type(i)) for i in range(3) if site.has(i))
+    types = [site.type(i) for i in range(3) if site.has(i)]
+    ranks, dims = [len(type.shape) for type in types], [type.dims for type in types]
+    if ranks == [3, 4, 4] and not site.has(3):
+        query = by_heads(write, write.need(0), dims[0], heads)
+        return (query, *write.inputs[1:3]), dims[0][1], dims[1][2]
+    if ranks != [3, 3, 3]:
         bias = " with a bias" if site.has(3) else ""
+        kinds = ", ".join(map(str, types))
         raise site.refuse(f"queries, keys and values of {kinds}{bias} are not supported")
     parts = _with_bias(write, [d[2] for d in dims])
     qkv = tuple(by_heads(write, x, d, heads) for x, d in zip(parts, dims, strict=True))
-    return qkv, seq, dims[1][1]
+    return qkv, dims[0][1], dims[1][1]
 
 
 def _with_bias(write: Body, widths: list[int]) -> tuple[str, ...]:
     if not write.site.has(3):
         return write.inputs[:3]
-    biases = write.several(3, "Split", write.inputs[3], write.ints(*widths), axis=0)
+    biases = write.several(3, "Split", write.need(3), write.ints(*widths), axis=0)
     return tuple(write("Add", x, b) for x, b in zip(write.inputs[:3], biases, strict=True))
 
 
@@ -170,14 +170,14 @@ def rotary_embedding(write: Body) -> str:
     site = write.site
     if site.integer("is_packed_batching", 0) or site.number("scale", 1.0) != 1.0:
         raise site.refuse("is_packed_batching and scale are not supported")
-    dims, turned = site.type(0).dims, site.integer("rotary_embedding_dim", 0)
+    dims, turned = write.dims(0, 3, 4), site.integer("rotary_embedding_dim", 0)
     heads = site.integer("num_heads", 0)
     if len(dims) == 3 and not heads:
-        heads = dims[2] // (2 * site.type(2).dims[1])
+        heads = dims[2] // (2 * write.dims(2, 2)[1])
     seq = dims[1] if len(dims) == 3 else dims[2]
     return write(
         "RotaryEmbedding",
-        *(write.inputs[0], *write.inputs[2:4], _places(write, dims[0], seq)),
+        *(write.need(0), *write.inputs[2:4], _places(write, dims[0], seq)),
         interleaved=site.integer("interleaved", 0),
         num_heads=heads,
         rotary_embedding_dim=turned,
@@ -186,8 +186,8 @@ def rotary_embedding(write: Body) -> str:
 
 def _places(write: Body, batch: int, seq: int) -> str:
     if write.site.type(1).shape != (1,):
-        return write.inputs[1]
-    after = write("Add", write.inputs[1], write.given(np.arange(seq, dtype=np.int64)))
+        return write.need(1)
+    after = write("Add", write.need(1), write.given(np.arange(seq, dtype=np.int64)))
     return write("Expand", after, write.ints(batch, seq))
 
 

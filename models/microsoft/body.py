@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from emu.ir.errors import ModelError
 from emu.ir.types import NUMPY, Array
 from emu.models.rules.heeded import ReadAttrs
 from emu.models.rules.site import Site
@@ -40,6 +41,21 @@ class Body:
     def input(self, index: int) -> str:
         """The name inside of input ``index``, "" if it is absent."""
         return self.inputs[index] if self.site.has(index) else ""
+
+    def need(self, index: int) -> str:
+        """The name inside of input ``index``; raises ModelError if it is absent."""
+        self.site.type(index)
+        return self.inputs[index]
+
+    def dims(self, index: int, *ranks: int) -> tuple[int, ...]:
+        """The dimensions of input ``index``; raises ModelError where there are not so many."""
+        type = self.site.type(index)
+        if len(type.shape) not in ranks:
+            wanted = " or ".join(map(str, ranks))
+            raise ModelError(
+                f"{self.site.where}: input {index} has {wanted} dimensions, not {type}"
+            )
+        return type.dims
 
     def given(self, array: Array) -> str:
         """Write a constant, and return its name."""

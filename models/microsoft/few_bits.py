@@ -24,22 +24,22 @@ def matmul_n_bits(write: Body) -> str:
     if bits not in BITS or site.has(4) or site.integer("weight_prepacked", 0):
         raise site.refuse("only 2, 4 or 8 bits without g_idx are supported, not prepacked ones")
     blocks = -(-depth // size)
-    whole = _unpacked(write, write.inputs[1], bits, (rows, blocks, size))
-    scale = write.reshape(write.inputs[2], rows, blocks, 1)
+    whole = _unpacked(write, write.need(1), bits, (rows, blocks, size))
+    scale = write.reshape(write.need(2), rows, blocks, 1)
     dtype = site.type(0).dtype
     if not site.has(3):
         zero = write.number(2 ** (bits - 1))
     elif site.type(3).dtype == dtype:
-        zero = write.reshape(write.inputs[3], rows, blocks, 1)
+        zero = write.reshape(write.need(3), rows, blocks, 1)
     else:
         held = site.type(3).elements // rows * (8 // bits)
-        points = _unpacked(write, write.inputs[3], bits, (rows, held, 1))
+        points = _unpacked(write, write.need(3), bits, (rows, held, 1))
         zero = write("Slice", points, write.ints(0), write.ints(blocks), write.ints(1))
     real = write("Mul", write("Sub", whole, zero), scale)
     flat = write.reshape(real, rows, blocks * size)
     if blocks * size != depth:
         flat = write("Slice", flat, write.ints(0), write.ints(depth), write.ints(1))
-    y = write("MatMul", write.inputs[0], write("Transpose", flat, perm=(1, 0)))
+    y = write("MatMul", write.need(0), write("Transpose", flat, perm=(1, 0)))
     return write.plus(y, 5)
 
 

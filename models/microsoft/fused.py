@@ -45,7 +45,7 @@ def _turned(write: Body, index: int, side: str) -> str:
     if site.integer(f"trans{side}", 0) and len(perm) > 1:
         perm[-2:] = reversed(perm[-2:])
     same = perm == sorted(perm)
-    return write.inputs[index] if same else write("Transpose", write.inputs[index], perm=perm)
+    return write.need(index) if same else write("Transpose", write.need(index), perm=perm)
 
 
 FUNCTIONS: Mapping[str, Declaration] = MappingProxyType(

@@ -45,8 +45,8 @@ def group_query_attention(write: Body) -> tuple[str, ...]:
     """Attention of new queries to a cache and new keys, turned by their places if asked."""
     _check(write)
     site, heads, shared = write.site, head_count(write), head_count(write, "kv_num_heads")
-    batch, seq = site.type(0).dims[:2]
-    past = site.type(PAST_KEY).dims[2] if site.has(PAST_KEY) else 0
+    batch, seq, _ = write.dims(0, 3)
+    past = write.dims(PAST_KEY, 4)[2] if site.has(PAST_KEY) else 0
     sizes = Grouped(batch, seq, past, int(site.scalar(TOTAL, "total_sequence_length")))
     start = _start(write, sizes)
     query, key, value = _three(write, heads, shared)
@@ -78,22 +78,20 @@ def _start(write: Body, sizes: Grouped) -> str:
     """How many places each sequence has before, [batch, 1] of i64."""
     if sizes.first:
         return write.given(np.zeros((sizes.batch, 1), np.int64))
-    lengths = write.reshape(write("Cast", write.inputs[LENGTHS], to=7), sizes.batch, 1)
+    lengths = write.reshape(write("Cast", write.need(LENGTHS), to=7), sizes.batch, 1)
     return write("Sub", lengths, write.given(np.array(sizes.seq - 1, np.int64)))
 
 
 def _three(write: Body, heads: int, shared: int) -> tuple[str, ...]:
     """Queries, keys and values by heads; one input may have them side by side."""
     site, counts = write.site, (heads, shared, shared)
-    dims = site.type(0).dims
-    if len(dims) != 3:
-        raise ModelError(f"{site.where}: queries are [batch, seq, width], not {site.type(0)}")
+    dims = write.dims(0, 3)
     if site.has(1):
-        kinds = [site.type(i).dims for i in range(3)]
+        kinds = [write.dims(i, 3) for i in range(3)]
         return tuple(by_heads(write, *a) for a in zip(write.inputs[:3], kinds, counts, strict=True))
     size = dims[2] // sum(counts)
     widths = [count * size for count in counts]
-    parts = write.several(3, "Split", write.inputs[0], write.ints(*widths), axis=2)
+    parts = write.several(3, "Split", write.need(0), write.ints(*widths), axis=2)
     return tuple(
         by_heads(write, part, (*dims[:2], width), count)
         for part, width, count in zip(parts, widths, counts, strict=True)
@@ -104,14 +102,14 @@ def _turned(write: Body, x: str, start: str, sizes: Grouped) -> str:
     """``x`` by the angles of its places, in the tables that are inputs 7 and 8."""
     site = write.site
     if site.has(PLACES):
-        places = write.inputs[PLACES]
+        places = write.need(PLACES)
     else:
         places = write("Add", start, write.given(np.arange(sizes.seq)[None]))
     return write(
         "RotaryEmbedding",
         *(x, *write.inputs[7:9], places),
         interleaved=site.integer("rotary_interleaved", 0),
-        rotary_embedding_dim=2 * site.type(7).dims[1],
+        rotary_embedding_dim=2 * write.dims(7, 2)[1],
     )
 
 
@@ -121,7 +119,7 @@ def _cache(write: Body, new: str, index: int, start: str, sizes: Grouped) -> str
         return _padded(write, new, sizes.room - sizes.seq)
     if not write.site.has(index):
         raise ModelError(f"{write.site.where}: input {index} is missing")
-    old = _padded(write, write.inputs[index], sizes.room - sizes.past)
+    old = _padded(write, write.need(index), sizes.room - sizes.past)
     places = write.reshape(start, sizes.batch)
     return write("TensorScatter", old, new, places, axis=2)
 

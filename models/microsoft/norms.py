@@ -33,7 +33,7 @@ def skip_simplified_layer_normalization(write: Body) -> tuple[str, ...]:
     """(x + skip + bias) by the root of the mean of its squares; the fourth output is the sum."""
     epsilon = write.site.number("epsilon", SMALL)
     total = _total(write, bias=3)
-    y = write("RMSNormalization", total, write.inputs[2], axis=-1, epsilon=epsilon)
+    y = write("RMSNormalization", total, write.need(2), axis=-1, epsilon=epsilon)
     return (y, "", "", total)
 
 
@@ -46,22 +46,22 @@ def embed_layer_normalization(write: Body) -> tuple[str, ...]:
 
     Outputs are that, the lengths that a mask has, and the sum. Inputs are [batch, seq].
     """
-    site, ids = write.site, write.inputs[0]
+    site, ids = write.site, write.need(0)
     epsilon = site.number("epsilon", SMALL)
     if site.integer("mask_index_type", 0):
         raise site.refuse("mask_index_type is not supported")
-    batch, seq = site.type(0).dims
-    words = write("Gather", write.inputs[2], ids)
+    batch, seq = write.dims(0, 2)
+    words = write("Gather", write.need(2), ids)
     if site.has(8):
-        places = write("Gather", write.inputs[3], write.inputs[8])
+        places = write("Gather", write.need(3), write.need(8))
     else:
-        places = write("Slice", write.inputs[3], *(write.ints(n) for n in (0, seq, 0)))
+        places = write("Slice", write.need(3), *(write.ints(n) for n in (0, seq, 0)))
     total = write("Add", words, places)
     if site.has(1) and site.has(4):
-        total = write("Add", total, write("Gather", write.inputs[4], write.inputs[1]))
+        total = write("Add", total, write("Gather", write.need(4), write.need(1)))
     y = write("LayerNormalization", total, *write.inputs[5:7], axis=-1, epsilon=epsilon)
     if site.has(7):
-        lengths = write("ReduceSum", write.inputs[7], write.ints(1), keepdims=0)
+        lengths = write("ReduceSum", write.need(7), write.ints(1), keepdims=0)
     else:
         lengths = write.given(np.zeros(batch, np.int32))
     return (y, lengths, total)

@@ -46,7 +46,7 @@ def pool(op: str, *attrs: str) -> Declaration:
     """Return what a pool is; raises UnsupportedOp where the channels stand last."""
     plain = single(op, *attrs)
 
-    def declared(write: Body) -> str:
+    def declared(write: Body) -> str | tuple[str, ...]:
         if write.site.integer("channels_last", 0):
             raise write.site.refuse("channels_last is not supported")
         return plain(write)
@@ -76,19 +76,19 @@ def softmax(write: Body) -> str:
 
 def where(write: Body) -> str:
     """A condition, and two quantised values to choose from."""
-    return _whole(write, write("Where", write.inputs[0], _real(write, 1), _real(write, 4)), 7)
+    return _whole(write, write("Where", write.need(0), _real(write, 1), _real(write, 4)), 7)
 
 
 def gemm(write: Body) -> str:
     """alpha A B plus a bias in the sums' own unit; real numbers without a scale of the result."""
     site = write.site
-    a, b = write.inputs[0], write.inputs[3]
+    a, b = write.need(0), write.need(3)
     if site.integer("transA", 0):
         a = write("Transpose", a, perm=(1, 0))
     if site.integer("transB", 0):
         b = write("Transpose", b, perm=(1, 0))
     sums = write("MatMulInteger", a, b, write.input(2), write.input(5))
-    scale = write("Mul", write.inputs[1], write.inputs[4])
+    scale = write("Mul", write.need(1), write.need(4))
     alpha = site.number("alpha", 1.0)
     if alpha != 1.0:
         scale = write("Mul", scale, write.number(alpha, like=1))
@@ -105,18 +105,18 @@ def matmul_integer_to_float(write: Body) -> str:
     """A and B, their scales and zero points, and a bias; real numbers."""
     i = write.input
     scale = write("Mul", i(2), i(3))
-    return _product(write, write.inputs[0], (i(4), i(5)), scale, bias=6)
+    return _product(write, write.need(0), (i(4), i(5)), scale, bias=6)
 
 
 def dynamic_quantize_matmul(write: Body) -> str:
     """A is quantised by its own smallest and largest value; B has a scale and zero point."""
-    a, scale, zero = write.several(3, "DynamicQuantizeLinear", write.inputs[0])
-    both = write("Mul", scale, write.inputs[2])
+    a, scale, zero = write.several(3, "DynamicQuantizeLinear", write.need(0))
+    both = write("Mul", scale, write.need(2))
     return _product(write, a, (zero, write.input(3)), both, bias=4)
 
 
 def _product(write: Body, a: str, zeros: tuple[str, str], scale: str, bias: int) -> str:
-    sums = write("MatMulInteger", a, write.inputs[1], *zeros)
+    sums = write("MatMulInteger", a, write.need(1), *zeros)
     real = write("Mul", write("Cast", sums, to=1), scale)
     return write.plus(real, bias)
 

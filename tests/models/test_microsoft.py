@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from emu.ir.errors import UnsupportedOp
+from emu.ir.errors import ModelError, Unsupported, UnsupportedOp
 from emu.ir.types import Array
 from emu.models.microsoft.table import DOMAIN, FUNCTIONS
 from emu.models.reader import to_graph
@@ -232,6 +232,16 @@ def test_what_is_not_supported_is_refused_with_the_node(
     domain = "" if spec[0] == "SimplifiedLayerNormalization" else DOMAIN
     with pytest.raises(UnsupportedOp, match=f"node 'the_node.*{why}"):
         to_graph(modelled(tmp_path, spec, domain)[0], {})
+
+
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_an_op_without_inputs_is_an_error_in_the_file(tmp_path: Path, op: str) -> None:
+    """Whatever of it is missing first, a line says so."""
+    attrs = {"num_heads": 2, "kv_num_heads": 2, "N": 1, "K": 16, "block_size": 16}
+    with pytest.raises((Unsupported, ModelError), match="node 'the_node"):
+        to_graph(modelled(tmp_path, (op, [], [], "f32", attrs))[0], {})
+    with pytest.raises((Unsupported, ModelError), match="node 'the_node"):
+        to_graph(modelled(tmp_path, (op, [floats(1)], [], "i1", attrs))[0], {})
 
 
 def test_the_documentation_names_every_function() -> None:
