@@ -170,7 +170,7 @@ class Importer(Growing):
             for place, inner in enumerate(body.node):
                 self.add(inner, f"{inner.op_type}_{place}")
         for name, wanted in zip(body.output, node.output, strict=False):
-            if wanted in site.used and scope.find(name) not in self.types:
+            if wanted and wanted in site.used and scope.find(name) not in self.types:
                 raise ModelError(
                     f"{site.where}: output '{name}' of its function is defined nowhere"
                 )

@@ -14,7 +14,6 @@ from emu.ir.errors import ModelError
 from emu.models.microsoft.body import Body, Declaration
 
 HIDDEN = -10000.0  # mask_filter_value, if the call says none
-TRUTHS = 9  # TensorProto.DataType of booleans
 UNSUPPORTED = ("do_rotary", "past_present_share_buffer")
 
 
@@ -81,7 +80,8 @@ def _seen(write: Body, index: int, sizes: Sizes) -> str:
     dims = site.type(index).dims
     if dims in ((batch, sizes.total), (batch, sizes.seq, sizes.total)):
         rows = dims[1] if len(dims) == 3 else 1
-        return write("Cast", write.reshape(mask, batch, 1, rows, sizes.total), to=TRUTHS)
+        by_rows = write.reshape(mask, batch, 1, rows, sizes.total)
+        return write("Greater", by_rows, write.given(np.array(0, np.int32)))
     if dims not in ((batch,), (2 * batch,)):
         raise site.refuse(f"a mask of {site.type(index)} is not supported")
     places = write.given(np.arange(sizes.total, dtype=np.int32).reshape(1, 1, 1, -1))

@@ -61,7 +61,8 @@ def embed_layer_normalization(write: Body) -> tuple[str, ...]:
         total = write("Add", total, write("Gather", write.need(4), write.need(1)))
     y = write("LayerNormalization", total, *write.inputs[5:7], axis=-1, epsilon=epsilon)
     if site.has(7):
-        lengths = write("ReduceSum", write.need(7), write.ints(1), keepdims=0)
+        seen = write("Equal", write.need(7), write.given(np.array(1, np.int32)))
+        lengths = write("ReduceSum", write("Cast", seen, to=6), write.ints(1), keepdims=0)
     else:
         lengths = write.given(np.zeros(batch, np.int32))
     return (y, lengths, total)

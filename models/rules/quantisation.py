@@ -11,6 +11,7 @@ import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.ops.quantisation import QUANTISED
+from emu.models.rules.expanding import Sketch
 from emu.models.rules.site import Call, Calls, Rule, Site
 from emu.models.rules.window import conv
 from emu.models.tensors import dtype_of
@@ -79,13 +80,78 @@ def _zero_point(site: Site, index: int) -> int:
 
 
 def conv_integer(site: Site) -> Calls:
-    """x, w and their zero points; sums are i32."""
-    return site.call("ConvInteger", site.inputs[:2], **_conv_attrs(site, 2, 3))
+    """x, w and their zero points; sums are i32.
+
+    A zero point of x that the model computes is taken off the sums, as often as each has a weight
+    in it: the convolution of ones with w.
+    """
+    if not site.has(2) or _is_known(site, 2):
+        return site.call("ConvInteger", site.inputs[:2], **_conv_attrs(site, 2, 3))
+    site.only_first_output()
+    _must_be_single(site, 2)
+    write = Sketch(site)
+    attrs = _conv_attrs(replace(site, inputs=(*site.inputs[:2], "", *site.inputs[3:])), 2, 3)
+    ones = write.given(np.ones((1, *site.type().dims[1:]), np.uint8))
+    weights = write("ConvInteger", ones, site.inputs[1], **attrs)
+    zero = write("Reshape", write("Cast", site.inputs[2], to="i32"), shape=())
+    raw = write("ConvInteger", *site.inputs[:2], **attrs)
+    return write.done(write("Sub", raw, write("Mul", weights, zero)))
 
 
 def matmul_integer(site: Site) -> Calls:
-    """a, b and their zero points; sums are i32."""
-    return site.call("MatMulInteger", site.inputs[:2], **_zero_points(site, 2, 3))
+    """a, b and their zero points; sums are i32.
+
+    With zero points za and zb that the model computes, sum (a - za) (b - zb) is
+    sum a b - za sum b - zb sum a + K za zb, all of integers.
+    """
+    computed = [i for i in (2, 3) if site.has(i) and not _is_known(site, i)]
+    if not computed:
+        return site.call("MatMulInteger", site.inputs[:2], **_zero_points(site, 2, 3))
+    site.only_first_output()
+    if min(len(site.type(i).shape) for i in (0, 1)) < 2:
+        raise site.refuse("a vector with a zero point that is computed is not supported")
+    write = Sketch(site)
+    known = {i: 0 if i in computed else _zero_point(site, i) for i in (2, 3)}
+    attrs = {"x_zero_point": known[2], "w_zero_point": known[3]}
+    whole = write("MatMulInteger", *site.inputs[:2], **attrs)
+    zeros = {i: _placed_zero(write, i) for i in computed}
+    for i, zero in zeros.items():
+        other = 5 - i  # what is summed is the factor that this zero point does not belong to
+        whole = write("Sub", whole, write("Mul", _summed(write, other, known[other]), zero))
+    if len(zeros) == 2:
+        both = write("Mul", zeros[2], zeros[3])
+        depth = write.given(np.array(site.type().dims[-1], np.int32))
+        whole = write("Add", whole, write("Mul", both, depth))
+    return write.done(whole)
+
+
+def _is_known(site: Site, index: int) -> bool:
+    constant = site.constants.get(site.inputs[index])
+    return constant is not None and constant.inline is not None
+
+
+def _must_be_single(site: Site, index: int) -> None:
+    if site.type(index).elements != 1:
+        raise site.refuse("zero points that differ between places are not supported")
+
+
+def _placed_zero(write: Sketch, index: int) -> str:
+    """The zero point that is input ``index`` in i32; many are along rows (2) or columns (3)."""
+    whole = write("Cast", write.site.inputs[index], to="i32")
+    count = write.site.type(index).elements
+    if len(write.site.type(index).shape) > 1:
+        raise write.site.refuse("zero points of more than one dimension are not supported")
+    return write("Reshape", whole, shape=(count, 1) if index == 2 else (1, count))
+
+
+def _summed(write: Sketch, zero: int, known: int) -> str:
+    """The sums along the depth of the factor whose zero point is input ``zero``, less that."""
+    factor = zero - 2
+    whole = write("Cast", write.site.inputs[factor], to="i32")
+    if known:
+        whole = write("Sub", whole, write.given(np.array(known, np.int32)))
+    rank = len(write.site.type(factor).shape)
+    return write("ReduceSum", whole, axes=(rank - 1 - factor,), keepdims=1)
 
 
 def _zero_points(site: Site, x: int, w: int) -> dict[str, int]:

@@ -120,7 +120,7 @@ CASES: list[Spec] = [
     (
         "EmbedLayerNormalization",
         [IDS],
-        [index(0, 1, 1, 0), TABLE, real(6, 8), real(2, 8), ROW, BIAS, index(1, 1, 1, 0)],
+        [index(0, 1, 1, 0), TABLE, real(6, 8), real(2, 8), ROW, BIAS, index(1, 3, 1, 0)],
         "f32 i32 f32",
         {"epsilon": 1e-5},
     ),

@@ -29,7 +29,7 @@ WIDTH = HEADS * SIZE
 X, Q, K, V = (real(B, S, n, seed=i) for i, n in enumerate((6, WIDTH, WIDTH, WIDTH)))
 WEIGHT, BIASES = real(6, 3 * WIDTH, seed=5), real(3 * WIDTH, seed=6)
 N = {"num_heads": HEADS}
-MASK = np.array([[1, 1, 0], [1, 1, 1]], np.int32)
+MASK = np.array([[1, 7, 0], [1, -1, 1]], np.int32)
 CACHE = real(B, HEADS, 5, SIZE, seed=8)
 OLD = np.stack([CACHE, CACHE[:, ::-1]])
 ANGLES = real(16, SIZE // 2, seed=9)

@@ -89,8 +89,48 @@ def test_a_quantised_op_means_what_onnxruntime_computes(tmp_path: Path, spec: Sp
     assert_one_step_at_most(*modelled(tmp_path, spec))
 
 
-def test_a_zero_point_that_is_computed_is_refused(tmp_path: Path) -> None:
-    proto, _ = one_node("MatMulInteger", [X, W, zero("uint8", 3)], 19, outputs=("i32",))
+COMPUTED: list[Spec] = [
+    ("MatMulInteger", [X, W, zero("uint8", 3), zero("int8", -7)], [], "i32", {}),
+    ("MatMulInteger", [X, W], [zero("uint8", 100), eight("int8", 5)], "i32", {}),
+    (
+        "MatMulInteger",
+        [X, eight("uint8", 2, 8, 5), zero("uint8", 3)],
+        [zero("uint8", 9)],
+        "i32",
+        {},
+    ),
+    ("ConvInteger", [IMAGE, eight("uint8", 2, 4, 3, 2), zero("uint8", 9)], [], "i32", PADS),
+    (
+        "ConvInteger",
+        [eight("uint8", 2, 4, 6, 5), eight("int8", 4, 1, 3, 3), zero("uint8", 200, 1)],
+        [zero("int8", 5)],
+        "i32",
+        {"group": 4, "pads": [1, 1, 1, 1]},
+    ),
+]
+
+
+@pytest.mark.parametrize("spec", COMPUTED, ids=lambda spec: spec[0])
+def test_a_zero_point_that_is_computed_is_taken_off_the_sums(tmp_path: Path, spec: Spec) -> None:
+    model, fed = modelled(tmp_path, spec)
+    graph = to_graph(model, {})
+    assert not [node for node in graph.nodes if node.op == "HostCall"]
+    ours, theirs = interpret(graph, fed)["y0"], onnxruntime_outputs(model, fed)["y0"]
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_each_row_has_a_zero_point_of_its_own(tmp_path: Path) -> None:
+    """ONNX allows it; onnxruntime does not compute it."""
+    points = eight("uint8", 3)
+    model, fed = modelled(tmp_path, ("MatMulInteger", [X[0], W, points], [], "i32", {}))
+    expected = (X[0].astype(int) - points[:, None].astype(int)) @ W.astype(int)
+    np.testing.assert_array_equal(interpret(to_graph(model, {}), fed)["y0"], expected)
+
+
+def test_a_zero_point_of_a_result_that_is_computed_is_refused(tmp_path: Path) -> None:
+    proto, _ = one_node(
+        "QuantizeLinear", [real(3), scale(0.1), zero("uint8", 3)], 19, outputs=("ui8",)
+    )
     with pytest.raises(Unsupported, match=r"the zero point \('x2'\) is not a constant"):
         to_graph(opened(tmp_path, proto), {})
 
