@@ -1,6 +1,6 @@
 """Nodes that read constants only become constants: they give the same on every run."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from emu.ir.graph import Constant, Graph, Node
 from emu.ir.interpret import run_node
@@ -45,7 +45,7 @@ def _results(graph: Graph, node: Node, known: dict[str, Constant]) -> dict[str, 
         value: Constant(
             graph.types[value],
             node_key(node, keys, i),
-            _loader(node, inputs, i),
+            Folded(node, tuple(inputs), i),
             inline[i] if inline else None,
         )
         for i, value in enumerate(node.outputs)
@@ -59,5 +59,26 @@ def _inline(graph: Graph, node: Node, inputs: list[Constant | None]) -> tuple[Ar
     return run_node(node, [c.inline if c else None for c in inputs])
 
 
-def _loader(node: Node, inputs: list[Constant | None], output: int) -> Callable[[], Array]:
-    return lambda: run_node(node, [c.load() if c else None for c in inputs])[output]
+@dataclass(frozen=True)
+class Folded:
+    """How an output of a node of constants is made: from constants that may be made so as well."""
+
+    node: Node
+    inputs: tuple[Constant | None, ...]
+    output: int
+
+    def __call__(self) -> Array:
+        """The contents. What several nodes on the way read is computed once, not once for each."""
+        return self.contents({})
+
+    def contents(self, made: dict[int, tuple[Array, ...]]) -> Array:
+        """The contents, with what nodes on the way ``made`` before, by the identity of a node."""
+        if id(self.node) not in made:
+            inputs = [_loaded(c, made) if c else None for c in self.inputs]
+            made[id(self.node)] = run_node(self.node, inputs)
+        return made[id(self.node)][self.output]
+
+
+def _loaded(constant: Constant, made: dict[int, tuple[Array, ...]]) -> Array:
+    load = constant.load
+    return load.contents(made) if isinstance(load, Folded) else load()

@@ -11,10 +11,13 @@ import numpy as np
 
 from emu.ir.graph import Attrs
 from emu.ir.ops.quantisation import QUANTISED
+from emu.ir.types import NUMPY
 from emu.models.rules.expanding import Sketch
 from emu.models.rules.site import Call, Calls, Rule, Site
 from emu.models.rules.window import conv
 from emu.models.tensors import dtype_of
+
+WHOLE = ("i8", "ui8", "i16", "ui16")  # what is rounded to
 
 
 def quantize_linear(site: Site) -> Calls:
@@ -22,13 +25,51 @@ def quantize_linear(site: Site) -> Calls:
     wanted = site.integer("output_dtype", 0)
     to = dtype_of(wanted, site.where) if wanted else "ui8"
     _must_be_plain(site)
+    if site.has(2) and not _is_one_number(site, 2):
+        return _quantised_by_computed(site)
     return _quantised(site, site.inputs[0], 1, site.outputs, to)
 
 
 def dequantize_linear(site: Site) -> Calls:
     """The result has the element type of the scale."""
     _must_be_plain(site)
+    if site.has(2) and not _is_one_number(site, 2):
+        return _real_by_computed(site)
     return _real(site, 0, site.outputs[0])
+
+
+def _quantised_by_computed(site: Site) -> Calls:
+    """round(x / scale) + zero point, kept within its type; the model computes the zero point."""
+    to, write = site.type(2).dtype, Sketch(site)
+    if to not in WHOLE:
+        raise site.refuse(f"emu has no rule that quantises to {to}")
+    bounds, real = np.iinfo(NUMPY[to]), site.type(1).dtype
+    x = site.inputs[0]
+    if site.type().dtype != real:
+        x = write("Cast", x, to=real)
+    scaled = write("Div", x, _spread(write, 1))
+    moved = write("Add", write("Round", scaled), write("Cast", _spread(write, 2), to=real))
+    kept = write("Clip", moved, min=float(bounds.min), max=float(bounds.max))
+    return write.done(write("Cast", kept, to=to))
+
+
+def _real_by_computed(site: Site) -> Calls:
+    """(q - zero point) * scale; the model computes the zero point."""
+    write, real = Sketch(site), site.type(1).dtype
+    whole = write("Cast", site.inputs[0], to=real)
+    off = write("Sub", whole, write("Cast", _spread(write, 2), to=real))
+    return write.done(write("Mul", off, _spread(write, 1)))
+
+
+def _spread(write: Sketch, index: int) -> str:
+    """A scale or a zero point, of one number or one for each place along the axis of x."""
+    site, type = write.site, write.site.type(index)
+    if not type.shape:
+        return site.inputs[index]
+    shape = [1] * site.rank
+    if type.elements > 1:
+        shape[site.axis(site.integer("axis", 1))] = type.elements
+    return write("Reshape", site.inputs[index], shape=tuple(shape))
 
 
 def _must_be_plain(site: Site) -> None:
@@ -128,6 +169,11 @@ def matmul_integer(site: Site) -> Calls:
 def _is_known(site: Site, index: int) -> bool:
     constant = site.constants.get(site.inputs[index])
     return constant is not None and constant.inline is not None
+
+
+def _is_one_number(site: Site, index: int) -> bool:
+    """Whether an input is known, and the same at all places."""
+    return _is_known(site, index) and np.unique(site.array(index, "the zero point")).size <= 1
 
 
 def _must_be_single(site: Site, index: int) -> None:

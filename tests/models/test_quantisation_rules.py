@@ -10,13 +10,13 @@ import pytest
 from onnx import helper
 
 from emu.executing.reference import onnxruntime_outputs
-from emu.ir.errors import Unsupported
 from emu.ir.graph import Graph
 from emu.ir.interpret import interpret
+from emu.ir.ops.decide import HOST_ONLY
 from emu.ir.types import Array
 from emu.models.model import Model
 from emu.models.reader import to_graph
-from tests.models.small_models import one_node, opened, real
+from tests.models.small_models import floats, one_node, opened, real
 
 RNG = np.random.default_rng(5)
 
@@ -114,7 +114,7 @@ COMPUTED: list[Spec] = [
 def test_a_zero_point_that_is_computed_is_taken_off_the_sums(tmp_path: Path, spec: Spec) -> None:
     model, fed = modelled(tmp_path, spec)
     graph = to_graph(model, {})
-    assert not [node for node in graph.nodes if node.op == "HostCall"]
+    assert not [node for node in graph.nodes if node.op in HOST_ONLY]
     ours, theirs = interpret(graph, fed)["y0"], onnxruntime_outputs(model, fed)["y0"]
     np.testing.assert_array_equal(ours, theirs)
 
@@ -127,12 +127,19 @@ def test_each_row_has_a_zero_point_of_its_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(interpret(to_graph(model, {}), fed)["y0"], expected)
 
 
-def test_a_zero_point_of_a_result_that_is_computed_is_refused(tmp_path: Path) -> None:
-    proto, _ = one_node(
-        "QuantizeLinear", [real(3), scale(0.1), zero("uint8", 3)], 19, outputs=("ui8",)
-    )
-    with pytest.raises(Unsupported, match=r"the zero point \('x2'\) is not a constant"):
-        to_graph(opened(tmp_path, proto), {})
+LINEAR: list[Spec] = [
+    ("QuantizeLinear", [real(3, 9), scale(0.02), zero("uint8", 130)], [], "ui8", {}),
+    ("QuantizeLinear", [real(3, 9), floats(0.02), zero("int8", 20, 1)], [], "i8", {}),
+    ("QuantizeLinear", [real(2, 3, 4)], [CHANNELS, eight("int8", 3)], "i8", {"axis": 1}),
+    ("DequantizeLinear", [X, scale(0.02), zero("uint8", 130)], [], "f32", {}),
+    ("DequantizeLinear", [X], [CHANNELS, eight("uint8", 3)], "f32", {"axis": -2}),
+]
+
+
+@pytest.mark.parametrize("spec", LINEAR, ids=lambda spec: spec[0])
+def test_a_zero_point_that_is_computed_or_differs_is_added(tmp_path: Path, spec: Spec) -> None:
+    graph = assert_one_step_at_most(*modelled(tmp_path, spec))
+    assert not [node for node in graph.nodes if node.op in HOST_ONLY]
 
 
 @pytest.mark.parametrize("dtype", [onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT8E4M3FN])

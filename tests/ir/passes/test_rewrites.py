@@ -93,6 +93,19 @@ def test_folding_loads_no_weight_and_gives_equal_keys_for_equal_graphs() -> None
     assert len({c.key for c in folded().constants.values()}) == 3
 
 
+def test_what_two_paths_read_is_folded_once() -> None:
+    """By paths, the contents of the last would be computed from a quintillion sums."""
+    sketch = Sketch()
+    value = sketch.weight(50)
+    for _ in range(60):
+        value = sketch.add("Mul", sketch.add("Add", value, value), sketch.weight(50))
+    after = fold_constants(sketch.graph(sketch.add("Add", sketch.input("x", (50,)), value)))
+    assert ops(after) == ["Add"]
+    folded = after.constants[value]
+    assert folded.inline is None
+    assert folded.load().shape == (50,)
+
+
 def test_a_small_result_of_inline_constants_is_inline() -> None:
     sketch = Sketch()
     four = sketch.add("Mul", *[sketch.constant(TWO, inline=True)] * 2)
