@@ -1,4 +1,4 @@
-"""Numbers in eight bits beside a scale: q = round(x / scale) + zero_point, and back.
+"""Numbers in few bits beside a scale: q = round(x / scale) + zero_point, and back.
 
 The forms are those of ONNX's QuantizeLinear, DequantizeLinear, ConvInteger and MatMulInteger, with
 two differences: zero points are attributes, and what a Conv reads outside of its input is its zero
@@ -21,10 +21,12 @@ from emu.ir.ops.work_rules import per_element
 from emu.ir.types import NAMES, NUMPY, REALS, Array, TensorType, narrowed, summing_dtype
 
 EIGHT_BITS = ("i8", "ui8")
+WHOLE = (*EIGHT_BITS, "i16", "ui16")  # what is rounded to whole numbers
 QUANTISED = (*EIGHT_BITS, "f8E4M3FN")
-# What can be read back as a real number: eight bits, and the sums of products of them.
-STORED = (*QUANTISED, "i16", "ui16", "i32", "f32")
-FAR = float(2**24)  # stands for infinity: far outside of eight bits, and exact in f32
+MADE = (*WHOLE, "f8E4M3FN")
+# What can be read back as a real number: what is made, and the sums of products of them.
+STORED = (*MADE, "i32", "f32")
+FAR = float(2**24)  # stands for infinity: far outside of sixteen bits, and exact in f32
 
 
 def quantised(types: Types, attrs: Attrs) -> Result:
@@ -32,7 +34,7 @@ def quantised(types: Types, attrs: Attrs) -> Result:
     x, scale = take(types, 2)
     must_be_float(x)
     _must_be_scale(scale, x, attrs)
-    return (TensorType(text(attrs, "to", "i8", QUANTISED), x.shape),)
+    return (TensorType(text(attrs, "to", "i8", MADE), x.shape),)
 
 
 @op("QuantizeLinear", Fusion.BROADCAST, quantised, per_element(3))
@@ -41,7 +43,7 @@ def quantise_linear(
 ) -> Array:
     """round(x / scale) + zero_point, halves to even, kept within ``to``."""
     real = _wide(x) / _placed(_wide(scale), x.ndim, axis)
-    if to not in EIGHT_BITS:
+    if to not in WHOLE:
         return narrowed(real, to)
     bounds = np.iinfo(NUMPY[to].name)
     whole = np.nan_to_num(np.rint(real), nan=0.0, posinf=FAR, neginf=-FAR)

@@ -10,14 +10,12 @@ from types import MappingProxyType
 import numpy as np
 
 from emu.ir.graph import Attrs
-from emu.ir.ops.quantisation import QUANTISED
+from emu.ir.ops.quantisation import MADE, WHOLE
 from emu.ir.types import NUMPY
 from emu.models.rules.expanding import Sketch
 from emu.models.rules.site import Call, Calls, Rule, Site
 from emu.models.rules.window import conv
 from emu.models.tensors import dtype_of
-
-WHOLE = ("i8", "ui8", "i16", "ui16")  # what is rounded to
 
 
 def quantize_linear(site: Site) -> Calls:
@@ -80,10 +78,10 @@ def _must_be_plain(site: Site) -> None:
 def _quantised(
     site: Site, value: str, scale: int, outputs: tuple[str, ...], to: str = "ui8"
 ) -> Calls:
-    """``value`` in eight bits, by the scale that is input ``scale`` and the zero point behind."""
+    """``value`` in few bits, by the scale that is input ``scale`` and the zero point behind."""
     if site.has(scale + 1):
         to = site.type(scale + 1).dtype
-    if to not in QUANTISED:
+    if to not in MADE:
         raise site.refuse(f"emu has no rule that quantises to {to}")
     name, calls = _scale(site, scale, outputs[0])
     attrs = {"to": to, "zero_point": _zero_point(site, scale + 1), "axis": site.integer("axis", 1)}
@@ -126,7 +124,7 @@ def conv_integer(site: Site) -> Calls:
     A zero point of x that the model computes is taken off the sums, as often as each has a weight
     in it: the convolution of ones with w.
     """
-    if not site.has(2) or _is_known(site, 2):
+    if not site.has(2) or _is_one_number(site, 2):
         return site.call("ConvInteger", site.inputs[:2], **_conv_attrs(site, 2, 3))
     site.only_first_output()
     _must_be_single(site, 2)
@@ -142,10 +140,10 @@ def conv_integer(site: Site) -> Calls:
 def matmul_integer(site: Site) -> Calls:
     """a, b and their zero points; sums are i32.
 
-    With zero points za and zb that the model computes, sum (a - za) (b - zb) is
+    With zero points za and zb that the model computes, or that differ, sum (a - za) (b - zb) is
     sum a b - za sum b - zb sum a + K za zb, all of integers.
     """
-    computed = [i for i in (2, 3) if site.has(i) and not _is_known(site, i)]
+    computed = [i for i in (2, 3) if site.has(i) and not _is_one_number(site, i)]
     if not computed:
         return site.call("MatMulInteger", site.inputs[:2], **_zero_points(site, 2, 3))
     site.only_first_output()
@@ -166,14 +164,11 @@ def matmul_integer(site: Site) -> Calls:
     return write.done(whole)
 
 
-def _is_known(site: Site, index: int) -> bool:
-    constant = site.constants.get(site.inputs[index])
-    return constant is not None and constant.inline is not None
-
-
 def _is_one_number(site: Site, index: int) -> bool:
     """Whether an input is known, and the same at all places."""
-    return _is_known(site, index) and np.unique(site.array(index, "the zero point")).size <= 1
+    constant = site.constants.get(site.inputs[index])
+    known = None if constant is None else constant.inline
+    return known is not None and np.unique(known).size <= 1
 
 
 def _must_be_single(site: Site, index: int) -> None:

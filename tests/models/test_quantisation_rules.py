@@ -50,6 +50,8 @@ CASES: list[Spec] = [
     ("QuantizeLinear", [real(2, 3, 4)], [scale(0.05)], "ui8", {}),
     ("QuantizeLinear", [real(2, 3, 4)], [scale(0.05), zero("int8", -3)], "i8", {}),
     ("QuantizeLinear", [real(2, 3, 4)], [CHANNELS, zero("int8", 0, 3)], "i8", {"axis": 1}),
+    ("QuantizeLinear", [real(9, 9)], [scale(1e-4), zero("uint16", 30000)], "ui16", {}),
+    ("QuantizeLinear", [real(9, 9)], [scale(1e-4), zero("int16", 3)], "i16", {}),
     ("QuantizeLinear", [real(3)], [np.array([0.05], np.float32)], "ui8", {"axis": 0}),
     ("DequantizeLinear", [X], [scale(0.05), zero("uint8", 7)], "f32", {}),
     ("DequantizeLinear", [X], [CHANNELS], "f32", {"axis": -2}),
@@ -65,7 +67,7 @@ CASES: list[Spec] = [
 
 def modelled(folder: Path, spec: Spec) -> tuple[Model, dict[str, Array]]:
     op, inputs, constants, dtype, attrs = spec
-    proto, fed = one_node(op, inputs, 19, constants, outputs=(dtype,), **attrs)
+    proto, fed = one_node(op, inputs, 21, constants, outputs=(dtype,), **attrs)
     return opened(folder, proto), fed
 
 
