@@ -6,7 +6,7 @@ rules stay candidates: a larger scope is never slower, and neither is the queue 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from emu.ir.fusion.cut import cut
 from emu.ir.fusion.deciders.post_dominator import post_dominator
@@ -24,7 +24,7 @@ from emu.ir.group import Decision, Fused
 
 def priority(space: Space, scope: str, pricing: Pricing) -> Fused:
     """Return the groups of any scope; never slower, as a whole run, than those of a smaller one."""
-    fused = _winner(space, scope, pricing)
+    fused = _Winners(space, pricing).of(scope)
     grouping = Grouping(space.structure, partition_of(fused))
     return replace(fused, decisions=(*fused.decisions, *borders(space, scope, grouping)))
 
@@ -63,21 +63,36 @@ def _lost(best: Fused, other: Fused, best_ps: int, ps: int) -> Decision:
     return Decision(False, "whole-run", text, nodes, {"run_ps": ps, "best_ps": best_ps})
 
 
-def _winner(space: Space, scope: str, pricing: Pricing) -> Fused:
-    if scope == "none":
-        return cut(space.graph, scope, space.singles, ())
-    smaller = _winner(space, SCOPES[SCOPES.index(scope) - 1], pricing)
-    if scope == "pattern":
-        return fastest(scope, (_upright(space, scope, pricing), smaller), pricing)
-    if scope == "vertical":
-        by_rule = post_dominator(space, scope, pricing)
-        return fastest(scope, (_upright(space, scope, pricing), by_rule, smaller), pricing)
-    if scope == "horizontal":
-        return fastest(scope, (_sideways(space, smaller, scope, pricing), smaller), pricing)
-    upright = _winner(space, "vertical", pricing)
-    regions = fastest(scope, _regions(space, upright, pricing), pricing)
-    both = _sideways(space, regions, scope, pricing)
-    return fastest(scope, (both, regions, smaller), pricing)
+@dataclass(frozen=True)
+class _Winners:
+    """The fastest groups of each scope, found once: larger scopes start from them."""
+
+    space: Space
+    pricing: Pricing
+    found: dict[str, Fused] = field(default_factory=dict[str, Fused])
+
+    def of(self, scope: str) -> Fused:
+        """Those of a scope."""
+        if scope not in self.found:
+            self.found[scope] = self._made(scope)
+        return self.found[scope]
+
+    def _made(self, scope: str) -> Fused:
+        space, pricing = self.space, self.pricing
+        if scope == "none":
+            return cut(space.graph, scope, space.singles, ())
+        smaller = self.of(SCOPES[SCOPES.index(scope) - 1])
+        if scope == "pattern":
+            return fastest(scope, (_upright(space, scope, pricing), smaller), pricing)
+        if scope == "vertical":
+            by_rule = post_dominator(space, scope, pricing)
+            return fastest(scope, (_upright(space, scope, pricing), by_rule, smaller), pricing)
+        if scope == "horizontal":
+            return fastest(scope, (_sideways(space, smaller, scope, pricing), smaller), pricing)
+        upright = self.of("vertical")
+        regions = fastest(scope, _regions(space, upright, pricing), pricing)
+        both = _sideways(space, regions, scope, pricing)
+        return fastest(scope, (both, regions, smaller), pricing)
 
 
 def _upright(space: Space, scope: str, pricing: Pricing) -> Fused:
