@@ -118,12 +118,14 @@ def call_scope(
 ) -> Scope:
     """Return the scope of a body: its inputs and outputs are the values of the call ``id``.
 
-    Raises ModelError where the call has more inputs or outputs than the function.
+    Raises ModelError where the call has more inputs or outputs than the function; empty names at
+    the end are none.
     """
     formal = (len(function.input), len(function.output))
-    if len(node.input) > formal[0] or len(node.output) > formal[1]:
+    given = max((i + 1 for i, name in enumerate(node.input) if name), default=0)
+    if given > formal[0] or len(node.output) > formal[1]:
         raise ModelError(
-            f"node '{id}' ({node.op_type}): has {len(node.input)} inputs and {len(node.output)}"
+            f"node '{id}' ({node.op_type}): has {given} inputs and {len(node.output)}"
             f" outputs; the function takes {formal[0]} and {formal[1]} at most"
         )
     names = {

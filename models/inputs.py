@@ -17,6 +17,9 @@ DEFAULT_BOUND = 10  # integers are 0 to 9 where nothing says how many there are
 
 # Ops whose second input are places along ``axis`` of the first.
 ALONG_AXIS = ("Gather", "GatherElements", "ScatterElements")
+# Ops of which an index is not one number of the input but a sum: these count, and truths can.
+SUMS = ("CumSum", "ReduceSum")
+TRUTHS = 2
 # Ops whose second input are places in the dimensions of the first after ``batch_dims``.
 IN_SLICES = ("GatherND", "ScatterND")
 
@@ -42,19 +45,24 @@ def _random(graph: Graph, name: str, seed: int) -> Array:
 
 
 def index_bound(graph: Graph, name: str) -> int:
-    """Return how many rows the smallest table has that ``name`` is an index of, 10 if none."""
+    """Return how many rows the smallest table has that ``name`` is an index of, 10 if none.
+
+    What is summed before it is an index (a mask, of which the places follow) is 0 or 1.
+    """
     return min(_tables(graph, name), default=DEFAULT_BOUND)
 
 
 def _tables(graph: Graph, name: str) -> Iterator[int]:
     """The rows of every table that ``name``, or an integer made of it, is an index of."""
-    seen, ahead = {name}, [name]
+    seen, ahead = {(name, False)}, [(name, False)]
     while ahead:
-        value = ahead.pop()
+        value, summed = ahead.pop()
         for node in graph.readers.get(value, ()):
             if len(node.inputs) > 1 and node.inputs[1] == value:
-                yield from _rows(graph, node)
-            made = {v for v in node.outputs if graph.types[v].dtype in INDICES} - seen
+                rows = _rows(graph, node)
+                yield from (TRUTHS for _ in rows) if summed else rows
+            indices = (v for v in node.outputs if graph.types[v].dtype in INDICES)
+            made = {(v, summed or node.op in SUMS) for v in indices} - seen
             seen |= made
             ahead += sorted(made)
 

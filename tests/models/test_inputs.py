@@ -37,6 +37,15 @@ def test_a_table_is_found_behind_a_reshape() -> None:
     assert index_bound(graph("i32", *nodes), "x") == 7
 
 
+def test_what_is_summed_before_it_is_an_index_is_a_truth() -> None:
+    """As a mask is, of which a model counts the places: more would be outside of the table."""
+    nodes = (
+        Node("r", "CumSum", ("x",), ("r",), {"axis": 0}),
+        Node("g", "Gather", ("table", "r"), ("y",), {"axis": 1}),
+    )
+    assert index_bound(graph("i64", *nodes), "x") == 2
+
+
 def test_integers_without_a_table_are_digits_and_booleans_are_mixed() -> None:
     assert set(np.unique(random_inputs(graph("ui8"), 0)["x"])) == set(range(10))
     assert set(np.unique(random_inputs(graph("i1"), 0)["x"])) == {False, True}

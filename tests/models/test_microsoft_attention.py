@@ -41,6 +41,7 @@ ATTENTION: list[Spec] = [
     ("Attention", [X], [WEIGHT], "f32", N),
     ("Attention", [X], [WEIGHT, BIASES], "f32", {**N, "unidirectional": 1, "scale": 0.3}),
     ("Attention", [X], [WEIGHT, BIASES, MASK], "f32", N),
+    ("Attention", [X], [WEIGHT, BIASES, None, None], "f32", N),
     ("Attention", [X], [WEIGHT, BIASES, whole(2, 3)], "f32", {**N, "mask_filter_value": -50.0}),
     ("Attention", [X], [WEIGHT, BIASES, whole(2, 3, 1, 0)], "f32", N),
     ("Attention", [X], [WEIGHT, BIASES, np.stack([MASK] * 3, 1)], "f32", N),
