@@ -91,6 +91,11 @@ def compare(
 
 def _parts(name: str, ours: object, theirs: object) -> Iterator[tuple[str, object, object]]:
     """What of an output is compared: part by part where both sides have as many, else the whole."""
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
+        mine, others = cast(dict[object, object], ours), cast(dict[object, object], theirs)
+        for key, value in mine.items():
+            yield from _parts(f"{name}[{key!r}]", canonical(value), canonical(others[key]))
+        return
     if not (_is_list(ours) and _is_list(theirs) and len(ours) == len(theirs)):
         yield name, ours, theirs
         return
@@ -109,7 +114,7 @@ def _unlike(name: str, ours: object, theirs: object) -> str:
 
 
 def _of_values(ours: object, theirs: object) -> tuple[float, float]:
-    """The largest errors of a part; text, maps and what is absent agree or do not at all."""
+    """The largest errors of a part; text, other keys and what is absent agree or do not at all."""
     if _is_plain(ours) and _is_plain(theirs):
         return _errors(ours, theirs)
     return (0.0, 0.0) if _equal(ours, theirs) else (inf, inf)

@@ -133,10 +133,13 @@ def _evaluator(text: str, opset: int) -> "ReferenceEvaluator":
     from onnx.defs import onnx_opset_version
     from onnx.reference import ReferenceEvaluator
 
+    from emu.ir.ops.onnx_ml import OPS_OF_ML
+
     node: NodeProto = Parse(text, NodeProto())
     inputs = [helper.make_value_info(name, TypeProto()) for name in node.input if name]
     outputs = [helper.make_value_info(name, TypeProto()) for name in node.output if name]
     graph = helper.make_graph([node], node.op_type, inputs, outputs)
     opsets = {"": onnx_opset_version(), node.domain: opset}
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-    return ReferenceEvaluator(helper.make_model(graph, opset_imports=imports))
+    model = helper.make_model(graph, opset_imports=imports)
+    return ReferenceEvaluator(model, new_ops=list(OPS_OF_ML))

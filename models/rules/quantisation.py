@@ -41,7 +41,7 @@ def _quantised_by_computed(site: Site) -> Calls:
     to, write = site.type(2).dtype, Sketch(site)
     if to not in WHOLE:
         raise site.refuse(f"emu has no rule that quantises to {to}")
-    bounds, real = np.iinfo(NUMPY[to]), site.type(1).dtype
+    bounds, real = np.iinfo(NUMPY[to].name), site.type(1).dtype
     x = site.inputs[0]
     if site.type().dtype != real:
         x = write("Cast", x, to=real)

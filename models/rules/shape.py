@@ -25,7 +25,10 @@ def reshape(site: Site) -> Calls | Constant:
     if any(a == 0 and i >= len(dims) for i, a in enumerate(asked)):
         raise ModelError(f"{site.where}: shape {list(asked)} copies a dimension that is not there")
     shape = tuple(dims[i] if a == 0 else a for i, a in enumerate(asked))
-    return site.call("Reshape", site.inputs[:1], shape=_resolved(site, shape))
+    resolved = _resolved(site, shape)
+    if 0 in resolved:
+        return _empty(site, resolved)
+    return site.call("Reshape", site.inputs[:1], shape=resolved)
 
 
 def _empty(site: Site, shape: tuple[int, ...]) -> Constant:
