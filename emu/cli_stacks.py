@@ -66,7 +66,7 @@ def lockin(
 def readiness(
     stack: Stack,
     against: Annotated[
-        str, typer.Option("--against", help="The incumbent stack that it is measured against.")
+        str, typer.Option("--against", help="The incumbent stack, a name or a file.")
     ] = "cuda-like",
     *,
     program: ProgramFlags,

@@ -1,6 +1,6 @@
 """The catalogue: parts, interfaces and stacks, one TOML file each, read strictly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -74,26 +74,31 @@ def load_catalogue(folder: Path = FOLDER) -> Catalogue:
     return _read_all((folder,), _below((folder,), "stacks"))
 
 
-def load_with(own: Path, folder: Path = FOLDER) -> Catalogue:
-    """The catalogue with a stack file of the user's ``own``.
+def load_with(owns: Sequence[Path], folder: Path = FOLDER) -> Catalogue:
+    """The catalogue with stack files of the user's own.
 
-    Parts and interfaces in folders beside it, named as those of the catalogue are, are read too,
+    Parts and interfaces in folders beside each, named as those of the catalogue are, are read too,
     and ``datasheets``.
     Whatever was changed since is read again. Raises CatalogueError with file and key.
     """
-    if not own.is_file():
-        raise CatalogueError(f"{own}: file: there is no such file")
-    if own.resolve().parent == (folder / "stacks").resolve():
+    for own in owns:
+        if not own.is_file():
+            raise CatalogueError(f"{own}: file: there is no such file")
+    shipped = (folder / "stacks").resolve()
+    outside = tuple(own for own in dict.fromkeys(owns) if own.resolve().parent != shipped)
+    if not outside:
         return load_catalogue(folder)
-    folders = ("interfaces", SHEETS, *SLOTS)
-    beside = [path for name in folders for path in _below((own.parent,), name)]
-    return _read_with(own, folder, tuple(map(_stamp, (own, *beside))))
+    parents = tuple(dict.fromkeys(own.parent for own in outside))
+    beside = [path for name in ("interfaces", SHEETS, *SLOTS) for path in _below(parents, name)]
+    return _read_with(outside, parents, folder, tuple(map(_stamp, (*outside, *beside))))
 
 
 @lru_cache(maxsize=8)
-def _read_with(own: Path, folder: Path, stamps: tuple[Stamp, ...]) -> Catalogue:
+def _read_with(
+    owns: tuple[Path, ...], parents: tuple[Path, ...], folder: Path, stamps: tuple[Stamp, ...]
+) -> Catalogue:
     del stamps  # part of the key only
-    return _read_all((folder, own.parent), (*_below((folder,), "stacks"), own))
+    return _read_all((folder, *parents), (*_below((folder,), "stacks"), *owns))
 
 
 def _stamp(path: Path) -> Stamp:

@@ -10,25 +10,23 @@ from emu.lockin.asked import opened_in
 from emu.lockin.flags import ProgramFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.readiness import Stage, stages
-from emu.lockin.stacked import catalogue_of, known_stack
+from emu.lockin.stacked import catalogue_with, known_stack
 from emu.table import COLUMNS
 
 
 def readiness(stack: str, against: str, flags: ProgramFlags, as_json: bool) -> None:
     """Measure a stack against another, print three stages; raises BadOption or UnknownName."""
-    if stack == against:
+    catalogue, (stack, incumbent) = catalogue_with((stack, against))
+    if stack == incumbent:
         raise BadOption(f"--against {against}: a stack is not measured against itself")
-    catalogue, stack = catalogue_of(stack)
     _, laboratory = opened_in(catalogue, flags)
-    measured, incumbent = (
-        Bench(laboratory, known_stack(catalogue, name)) for name in (stack, against)
-    )
-    found = stages(measured, incumbent)
+    benches = [Bench(laboratory, known_stack(catalogue, name)) for name in (stack, incumbent)]
+    found = stages(*benches)
     if as_json:
         said = {"schema": "emu.readiness/1", "stack": stack}
         print(json.dumps({**said, "stages": [asdict(stage) for stage in found]}))
         return
-    print("\n".join(stages_text(stack, against, flags.model, found)))
+    print("\n".join(stages_text(stack, incumbent, flags.model, found)))
 
 
 def stages_text(stack: str, against: str, model: str, found: Sequence[Stage]) -> Iterator[str]:

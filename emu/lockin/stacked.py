@@ -1,6 +1,6 @@
 """``emu run --stack NAME``: a model on the parts of a stack, after every contract was executed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from emu.ir.errors import BadOption, UnknownName
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Library
 from emu.lockin.bundles import library_of
-from emu.lockin.catalogue import FOLDER, load_catalogue, load_with
+from emu.lockin.catalogue import FOLDER, load_with
 from emu.lockin.contracts.linking import roles_of
 from emu.lockin.parts import Catalogue, Choice, title
 from emu.lockin.playing import ENDLESS, Playing
@@ -95,11 +95,19 @@ def catalogue_of(stack: str, folder: Path = FOLDER) -> tuple[Catalogue, str]:
 
     Raises CatalogueError for a bad file, and UnknownName for a name that there is not.
     """
-    if stack.endswith(SUFFIX):
-        return load_with(Path(stack), folder), Path(stack).stem
-    catalogue = load_catalogue(folder)
-    known_stack(catalogue, stack)
-    return catalogue, stack
+    catalogue, (name,) = catalogue_with((stack,), folder)
+    return catalogue, name
+
+
+def catalogue_with(
+    stacks: Sequence[str], folder: Path = FOLDER
+) -> tuple[Catalogue, tuple[str, ...]]:
+    """The same for several stacks in one catalogue, each a name or a file."""
+    catalogue = load_with([Path(stack) for stack in stacks if stack.endswith(SUFFIX)], folder)
+    names = tuple(Path(stack).stem if stack.endswith(SUFFIX) else stack for stack in stacks)
+    for name in names:
+        known_stack(catalogue, name)
+    return catalogue, names
 
 
 def known_stack(catalogue: Catalogue, name: str) -> Choice:

@@ -62,7 +62,7 @@ def _stack(folder: Path, kind: str) -> tuple[Path, Read]:
     write_file(file, table)
     if kind == "shipped":
         return file, lambda: _catalogue(shipped)
-    return file, lambda: load_with(file, shipped)
+    return file, lambda: load_with([file], shipped)
 
 
 def _sheet(folder: Path, device: str) -> tuple[Path, Read]:

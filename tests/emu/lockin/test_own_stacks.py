@@ -68,8 +68,24 @@ def test_a_stack_of_ones_own_runs_is_shown_and_swapped(capsys: Capture, tmp_path
     assert (found["stack"], found["outcome"]) == ("mine", "free")
 
 
+def test_the_incumbent_may_be_a_file_too(capsys: Capture, tmp_path: Path) -> None:
+    """Both stacks are read, and so are the parts beside each."""
+    file, other = written(tmp_path / "a"), tmp_path / "b" / "theirs.toml"
+    kernels = {"slot": "kernels", **KERNELS, "name": "their-kernels"}
+    write_file(other.parent / "kernels" / "their-kernels.toml", kernels)
+    slots = {**SLOTS, "kernels": ["their-kernels"]}
+    write_file(other, {"name": "theirs", "about": "another", "slots": slots})
+    out = said(capsys, 0, file, "readiness", "FILE", "--against", str(other), "-m", "mlp")
+    assert out.startswith("mine against theirs on mlp")
+    assert "1.00 times" in out
+    err = said(capsys, 2, file, "readiness", "FILE", "--against", "FILE", "-m", "mlp")
+    assert "a stack is not measured against itself" in err
+    err = said(capsys, 2, file, "readiness", "FILE", "--against", str(tmp_path / "no.toml"))
+    assert "no.toml: file: there is no such file" in err
+
+
 def test_a_shipped_file_is_the_stack_that_it_is() -> None:
-    assert load_with(FOLDER / "stacks" / "rocm-like.toml") is load_catalogue(FOLDER)
+    assert load_with([FOLDER / "stacks" / "rocm-like.toml"]) is load_catalogue(FOLDER)
 
 
 def chip(folder: Path, name: str = "half") -> Path:
@@ -240,7 +256,7 @@ def test_what_was_refused_is_read_again_once_it_is_mended(capsys: Capture, tmp_p
 def test_a_stack_that_takes_the_name_of_a_shipped_one_is_refused(tmp_path: Path) -> None:
     write_file(tmp_path / "rocm-like.toml", {"name": "rocm-like", "about": "x", "slots": SLOTS})
     with pytest.raises(CatalogueError, match=r"name: 'rocm-like' is the name of .*rocm-like.toml"):
-        load_with(tmp_path / "rocm-like.toml")
+        load_with([tmp_path / "rocm-like.toml"])
 
 
 def test_what_is_written_is_toml() -> None:
