@@ -36,6 +36,22 @@ class Ending:
     high: float = np.inf
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """Where tiles read: ``table`` is i32[taps,rows] of each, those of ROWS rows first."""
+
+    table: Array
+    taps: int
+    high: int
+    low: int
+    height: int  # of the low ones
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.high + self.low
+
+
 def machine() -> Any:
     """The module of compiled tiles; numba is imported for those who compute with it only."""
     return import_module("emu.kernels.native.product")
@@ -97,8 +113,8 @@ def spread(values: Array | None, width: int, groups: int, mode: int) -> Array:
 
 
 @lru_cache(maxsize=256)
-def places(shape: Ints, strides: Ints, window: Window) -> Array:
-    """Where the channels of each pixel begin that a tile reads: i32[tiles,taps,rows].
+def places(shape: Ints, strides: Ints, window: Window, mode: int) -> Tiles:
+    """Where the channels of each pixel begin that a tile reads.
 
     ``shape`` and ``strides`` (in elements) are those of images ``[N,H,W]``; -1 is padding.
     """
@@ -114,7 +130,7 @@ def places(shape: Ints, strides: Ints, window: Window) -> Array:
         where = _crossed(where, found * step, np.add)
         inside = _crossed(inside, fits, np.logical_and)
     images: Array = np.arange(n, dtype=np.int64)[:, None, None] * over
-    return tiles_of(np.where(inside, images + where, -1).reshape(-1, where.shape[1]))
+    return tiles_of(np.where(inside, images + where, -1).reshape(-1, where.shape[1]), mode)
 
 
 def _crossed(a: Array, b: Array, both: Callable[..., Array]) -> Array:
@@ -123,16 +139,37 @@ def _crossed(a: Array, b: Array, both: Callable[..., Array]) -> Array:
     return found.reshape(a.shape[0] * b.shape[0], -1)
 
 
-def tiles_of(table: Array) -> Array:
-    """A table of places by row, ``[rows,taps]``, as i32[tiles,taps,rows of a tile].
+def tiles_of(table: Array, mode: int) -> Tiles:
+    """The tiles that cover a table of places by row, ``[rows,taps]``.
 
-    The last tile begins early enough to be whole; fewer rows than a tile has are taken one by one.
+    The last of each height begins early enough to be whole. Few rows of a product are left to a
+    tile of FEW; those that are fewer still are taken one by one.
     """
-    rows, height = table.shape[0], machine().ROWS
-    height = height if rows >= height else 1
-    starts = np.minimum(np.arange(0, rows, height, dtype=np.int64), rows - height)
+    rows, taps = table.shape
+    high, low, height = _heights(rows, mode)
+    tall = machine().ROWS
+    starts = np.minimum(np.arange(high, dtype=np.int64) * tall, rows - tall)
+    left = np.minimum(high * tall + np.arange(low, dtype=np.int64) * height, rows - height)
+    parts = (_read(table, starts, tall), _read(table, left, height))
+    return Tiles(np.concatenate(parts), taps, high, low, height)
+
+
+def _heights(rows: int, mode: int) -> tuple[int, int, int]:
+    """How many tiles of ROWS there are, how many lower ones, and how high those are."""
+    tall, few = machine().ROWS, machine().FEW
+    rest = rows % tall
+    if rows >= tall:
+        is_left = mode == PRODUCT and 0 < rest <= few
+        return (rows // tall, 1, few) if is_left else (-(-rows // tall), 0, few)
+    height = few if mode == PRODUCT and rows >= few else 1
+    return 0, -(-rows // height), height
+
+
+def _read(table: Array, starts: Array, height: int) -> Array:
+    """Tiles that begin at rows ``starts``, as i32[tiles * taps * height]."""
     each: Array = starts[:, None] + np.arange(height, dtype=np.int64)
-    return np.ascontiguousarray(np.take(table, each, axis=0).transpose(0, 2, 1), np.int32)
+    turned = np.take(table, each, axis=0).transpose(0, 2, 1)
+    return np.ascontiguousarray(turned, np.int32).reshape(-1)
 
 
 @lru_cache(maxsize=64)
@@ -157,14 +194,14 @@ def rows_of(x: Array) -> tuple[int, int] | None:
 def tiled(
     mode: int,
     x: Array,
-    table: Array,
+    tiles: Tiles,
     weights: Array,
     bias: Array,
     out: Array,
     sizes: dict[str, int],
     ending: Ending,
 ) -> Call:
-    """The step that computes ``out[...,M]``; ``sizes`` are taps, channels, groups and the like."""
+    """The step that computes ``out[...,M]``; ``sizes`` are channels, groups and the like."""
     found = rows_of(out)
     assert found is not None
     rows, pitch = found
@@ -173,13 +210,16 @@ def tiled(
         _, more_pitch = rows_of(ending.more) or (0, 0)
     edge = border(-np.inf if mode == LARGEST else 0.0, max(1024, sizes["channels"]))
     bounds = np.array([ending.low, ending.high], np.float32)
-    held = (x, table, weights, bias, out, ending.more, edge, bounds)
+    held = (x, tiles.table, weights, bias, out, ending.more, edge, bounds)
     words: Words = {
         "rows": rows,
         "first": 0,
-        "end": table.shape[0],
+        "end": tiles.count,
+        "high": tiles.high,
+        "height": tiles.height,
         "x": x.ctypes.data,
-        "places": table.ctypes.data,
+        "places": tiles.table.ctypes.data,
+        "taps": tiles.taps,
         "weights": weights.ctypes.data,
         "start": bias.ctypes.data,
         "out": out.ctypes.data,
@@ -227,11 +267,9 @@ def convolution(
     image, m = last(x), w.shape[0]
     flat = w.reshape(m, w.shape[1], -1)
     strides = tuple(s // 4 for s in image.strides[:-1])
-    table = places(image.shape[:-1], strides, window)
     alone = groups == x.shape[1] == m and groups > 1
     shared = 1 if alone else groups
     sizes = {
-        "taps": flat.shape[2],
         "channels": flat.shape[1],
         "width": m // shared,
         "groups": shared,
@@ -239,22 +277,22 @@ def convolution(
         "row_bytes": 4 * x.shape[1] * int(np.prod(window.strides)),
     }
     mode = DEPTHWISE if alone else PRODUCT
+    tiles = places(image.shape[:-1], strides, window, mode)
     weights, bias = packed(flat, shared, mode), spread(ending.bias, m // shared, shared, mode)
     if ending.more is not None:
         ending = replace(ending, more=last(ending.more))
-    return tiled(mode, x, table, weights, bias, last(out), sizes, ending)
+    return tiled(mode, x, tiles, weights, bias, last(out), sizes, ending)
 
 
 def largest(x: Array, window: Window, out: Array) -> Call:
     """The step that takes the largest of each window of ``x[N,C,...]``, NaN if there is one."""
     image, c = last(x), x.shape[1]
     strides = tuple(s // 4 for s in image.strides[:-1])
-    table = places(image.shape[:-1], strides, window)
-    taps = table.shape[1]
-    sizes = {"taps": taps, "channels": 1, "width": c, "groups": 1, "group_bytes": 0}
+    tiles = places(image.shape[:-1], strides, window, LARGEST)
+    sizes = {"channels": 1, "width": c, "groups": 1, "group_bytes": 0}
     sizes["row_bytes"] = 4 * c * int(np.prod(window.strides))
     start = zeros(padded(c, LARGEST), -np.inf)
-    return tiled(LARGEST, x, table, start, start, last(out), sizes, Ending())
+    return tiled(LARGEST, x, tiles, start, start, last(out), sizes, Ending())
 
 
 def product(x: Array, w: Array, out: Array, ending: Ending) -> Call:
@@ -262,9 +300,9 @@ def product(x: Array, w: Array, out: Array, ending: Ending) -> Call:
     found = rows_of(x)
     assert found is not None
     rows, pitch = found
-    table = tiles_of((np.arange(rows) * (pitch // 4))[:, None])
+    tiles = tiles_of((np.arange(rows) * (pitch // 4))[:, None], PRODUCT)
     k, n = w.shape
-    sizes = {"taps": 1, "channels": k, "width": n, "groups": 1, "group_bytes": 0}
+    sizes = {"channels": k, "width": n, "groups": 1, "group_bytes": 0}
     sizes["row_bytes"] = 4 * k
     weights = packed(w.T[:, :, None], 1, PRODUCT)
-    return tiled(PRODUCT, x, table, weights, spread(ending.bias, n, 1, PRODUCT), out, sizes, ending)
+    return tiled(PRODUCT, x, tiles, weights, spread(ending.bias, n, 1, PRODUCT), out, sizes, ending)

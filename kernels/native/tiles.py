@@ -27,6 +27,7 @@ LANES = 16 if WIDE else 8  # f32 in a vector
 NARROW = LANES // 2  # those of a shorter one, which some processors are done with in half the time
 # Sums that fit in the registers (32 with AVX-512, else 16) beside a vector of weights or two.
 ROWS, VECTORS = (7, 4) if WIDE else (6, 2)
+FEW = ROWS // 2 + 1  # rows of a lower tile, for what is left of a product
 
 WORD, INDEX, REAL = ir.IntType(64), ir.IntType(32), ir.FloatType()
 VECTOR = ir.VectorType(REAL, LANES)

@@ -7,7 +7,19 @@ from emu.ir.ops import OPS
 from emu.ir.ops.window import window
 from emu.ir.types import Array
 from emu.kernels.fast.lying import last
-from emu.kernels.fast.tiled import Ending, convolution, largest, places, product, rows_of
+from emu.kernels.fast.tiled import (
+    DEPTHWISE,
+    LARGEST,
+    PRODUCT,
+    Ending,
+    convolution,
+    largest,
+    places,
+    product,
+    rows_of,
+    tiles_of,
+)
+from emu.kernels.native.tiles import FEW, ROWS
 
 
 def made(*shape: int) -> Array:
@@ -23,7 +35,7 @@ def assert_close(found: Array, wanted: Array) -> None:
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("rows", [1, 2, 6, 7, 8, 13, 14, 50])
+@pytest.mark.parametrize("rows", [1, 2, 4, 5, 6, 7, 8, 11, 12, 13, 14, 50])
 @pytest.mark.parametrize("width", [1, 8, 15, 16, 17, 24, 49, 56, 64, 65, 72, 130])
 def test_a_product_of_any_size_is_that_of_numpy(rows: int, width: int) -> None:
     x, w, out = made(rows, 19), made(19, width), np.full((rows, width), np.nan, np.float32)
@@ -71,9 +83,30 @@ def test_nan_goes_through_products_bounds_and_the_largest() -> None:
 
 def test_places_count_elements_and_padding_is_minus_one() -> None:
     slid = window((2,), strides=(2,), pads=(1, 0))
-    table = places((1, 4), (40, 10), slid)  # rows read (-1,0) and (1,2)
-    assert table.shape == (2, 2, 1)
-    assert table[:, :, 0].tolist() == [[-1, 0], [10, 20]]
+    found = places((1, 4), (40, 10), slid, LARGEST)  # rows read (-1,0) and (1,2)
+    assert (found.high, found.low, found.height, found.taps) == (0, 2, 1, 2)
+    assert found.table.tolist() == [-1, 0, 10, 20]
+
+
+@pytest.mark.parametrize(
+    ("rows", "mode", "heights"),
+    [
+        (ROWS * 2, PRODUCT, (2, 0, FEW)),
+        (ROWS * 2 + 1, PRODUCT, (2, 1, FEW)),
+        (ROWS * 2 + FEW + 1, PRODUCT, (3, 0, FEW)),
+        (ROWS - 1, PRODUCT, (0, 2, FEW)),
+        (FEW - 1, PRODUCT, (0, FEW - 1, 1)),
+        (ROWS + 1, DEPTHWISE, (2, 0, FEW)),
+        (ROWS - 1, LARGEST, (0, ROWS - 1, 1)),
+    ],
+)
+def test_few_rows_that_are_left_take_a_lower_tile(
+    rows: int, mode: int, heights: tuple[int, int, int]
+) -> None:
+    found = tiles_of(np.arange(rows)[:, None], mode)
+    assert (found.high, found.low, found.height) == heights
+    assert sorted({*found.table.tolist()}) == [*range(rows)]
+    assert found.table.size == found.high * ROWS + found.low * found.height
 
 
 def test_evenly_lying_rows_are_counted_and_uneven_ones_are_not() -> None:
