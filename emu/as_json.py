@@ -117,6 +117,8 @@ def check_json(check: Check) -> dict[str, Any]:
         "tolerance": check.tolerance,
         "ok": check.ok,
         "unlike": check.unlike or None,
+        "apart": check.apart,
+        "numbers": check.numbers,
     }
 
 

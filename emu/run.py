@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from emu.ir.graph import Graph
 from emu.ir.group import Fused
+from emu.ir.precision import DTYPES
 from emu.ir.program import Program
 from emu.ir.schedule import Schedule
 from emu.ir.trace import Trace
@@ -32,11 +33,16 @@ class Compiled:
     trace: Trace
 
 
+STEPS = DTYPES["int8"].tolerance  # values may be a step of rounding apart, and it is said how many
+
+
 @dataclass(frozen=True)
 class Check:
     """Computed values against a reference; errors are absolute, and relative to its largest.
 
     ``unlike`` names the first output of another shape, with both shapes; its error is infinite.
+    Of all ``numbers`` so many are ``apart`` as sums in another order never are: of values that are
+    rounded to few bits some are, where one side rounds a half up and the other down.
     """
 
     reference: str
@@ -44,6 +50,8 @@ class Check:
     max_rel_error: float
     tolerance: float
     unlike: str = ""
+    apart: int = 0
+    numbers: int = 0
 
     @property
     def ok(self) -> bool:
@@ -52,6 +60,8 @@ class Check:
 
     def __str__(self) -> str:
         errors = f"error {self.max_abs_error:.1e}, relative {self.max_rel_error:.1e}"
+        if self.ok and self.apart and self.tolerance >= STEPS:
+            errors += f"; {self.apart:,} of {self.numbers:,} numbers are apart, beyond 1e-04"
         return f"{self.reference} within {self.tolerance:.0e}: {self.unlike or errors}"
 
 

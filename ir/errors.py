@@ -6,7 +6,8 @@ EmuError                    1
 │   ├── UnknownName         2  no model, device, scope, library or pass has this name
 │   ├── BadOption           2  a flag has an impossible value, or two flags exclude each other
 │   ├── ModelError          2  the file is not a model that emu can read
-│   │   └── WrongElement    2  an op does not take this element type
+│   │   ├── WrongElement    2  an op does not take this element type
+│   │   └── NoOracle        2  onnxruntime has no code for an op in this element type
 │   ├── UnboundDimension    2  a symbolic dimension has no number
 │   ├── BadValues           2  input values have a wrong name, shape or dtype
 │   │   └── OtherTypes      2  values lead to other shapes than the program was compiled for
@@ -91,6 +92,10 @@ class ModelError(InputError):
 
 class WrongElement(ModelError):
     """An op does not take this element type."""
+
+
+class NoOracle(ModelError):
+    """onnxruntime has no code for an op in this element type."""
 
 
 class UnboundDimension(InputError):

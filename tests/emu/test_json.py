@@ -72,6 +72,8 @@ def test_the_keys_are_those_of_the_schema() -> None:
         "tolerance",
         "ok",
         "unlike",
+        "apart",
+        "numbers",
     }
 
 

@@ -31,6 +31,14 @@ def test_the_relative_error_is_of_the_largest_output(monkeypatch: pytest.MonkeyP
     assert (check.max_abs_error, check.max_rel_error, check.ok) == (0.5, 0.0625, False)
 
 
+def test_numbers_that_are_a_step_apart_are_counted_and_said() -> None:
+    ours, theirs = (np.array([steps, 0.0, 1.0, -8.0]) for steps in (1.0, 2.0))
+    check = compare({"y": ours}, {"y": theirs}, tolerance=0.3)
+    assert (check.ok, check.apart, check.numbers) == (True, 1, 4)
+    assert str(check).endswith("relative 1.2e-01; 1 of 4 numbers are apart, beyond 1e-04")
+    assert "apart" not in str(compare({"y": ours}, {"y": ours}, tolerance=0.3))
+
+
 @pytest.mark.parametrize(
     "both", [[], [0.0, 0.0], [INF, 1.0], [-INF, 0.0], [NAN, 2.0], [NAN], [INF, -INF, NAN]]
 )
