@@ -15,6 +15,8 @@ from emu.ir.ops.work_rules import movement
 from emu.ir.types import Array, TensorType
 
 Ints = tuple[int, ...]
+# Row-major, what these give is the bytes that they are given.
+RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
 
 
 def reshaped(types: Types, attrs: Attrs) -> Result:

@@ -6,12 +6,12 @@ element by element leaves them so. A value is always seen in its own order of di
 
 import numpy as np
 
+from emu.ir.ops.movement import RESHAPES
 from emu.ir.types import Array, TensorType
 from emu.kernels.fast.inputs import Inputs
 from emu.kernels.fast.memory import shaped
 
 IMAGES = frozenset(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool"))
-RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
 REDUCTIONS = frozenset(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"))
 FOLDS = REDUCTIONS | {"Softmax", "LogSoftmax", "LayerNormalization"}
 LOOK_UPS = frozenset(

@@ -5,7 +5,7 @@ place, and the anchor itself writes to where the group's output will lie.
 """
 
 from emu.ir.body import Body, BodyNode
-from emu.kernels.fast.lying import RESHAPES
+from emu.ir.ops.movement import RESHAPES
 from emu.kernels.fast.run import WRITERS
 from emu.kernels.fast.writer import ANY, NONE
 

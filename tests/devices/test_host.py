@@ -46,6 +46,16 @@ def test_the_host_computes_narrow_floats_in_f32_which_is_what_its_memory_moves()
     assert us(calling(call_of("f32").body, RATES)) == 5 + 80
 
 
+@pytest.mark.parametrize("op", ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
+def test_a_view_is_dispatched_and_moves_no_bytes(op: str) -> None:
+    call = call_of("f32").body
+    view = replace(call, nodes=(BodyNode(op, (0,), (1,)),))
+    assert us(calling(view, RATES)) == 5
+    then_relu = (BodyNode(op, (0,), (1,)), BodyNode("Relu", (1,), (2,)))
+    both = Body(then_relu, (*call.types, call.types[0]), 1, frozenset(), (2,))
+    assert us(calling(both, RATES)) == 5 + 80
+
+
 @pytest.mark.parametrize(("dtype", "took"), [("bf16", 40 + 5 + 60), ("f32", 80), ("i8", 20)])
 def test_a_copy_is_staged_and_what_the_host_holds_otherwise_is_converted(
     dtype: str, took: int
