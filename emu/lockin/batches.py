@@ -12,8 +12,8 @@ from emu.executing.reference import onnxruntime_outputs
 from emu.executing.values import compare
 from emu.ir.errors import BadOption
 from emu.ir.precision import DTYPES
+from emu.lockin.bundles import dtype_of
 from emu.lockin.session import Session
-from emu.lockin.trial import dtype_of
 from emu.models.inputs import random_inputs
 from emu.models.model import Model
 from emu.run import Check

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from emu.devices.device import Device
+from emu.dtype import computes
 from emu.ir.body import Body
+from emu.ir.errors import Unsupported
 from emu.ir.ops import OPS
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Claims, Kernel, Library
@@ -43,17 +46,19 @@ class Agreed:
         return f"shares layout {agreed} with the chip, not {' and '.join(foreign)}"
 
 
-def library_of(choice: Choice, catalogue: Catalogue) -> Library:
+def library_of(choice: Choice, catalogue: Catalogue, dtype: str) -> Library:
     """One library with the kernels of all parts, those of the first part first.
 
     A kernel takes only what the tables have that its part shares with whoever asks: the front end
-    that dispatches op by op, or the compiler; and only in layouts that the chip holds too.
+    that dispatches op by op, or the compiler; and only in layouts that the chip holds too. Parts
+    that do not compute in ``dtype`` have no kernel for a run in it.
     """
     asking = asking_of(choice)
     libraries = [LIBRARIES[part.fact("depth")] for part in choice["kernels"]]
     kernels = [
         kernel
         for part in choice["kernels"]
+        if dtype in part.fact("dtypes")
         for layouts in (agreed(part, choice["device"][0], catalogue),)
         for kernel in registered(part, _ops(part, asking, catalogue), layouts)
     ]
@@ -103,3 +108,21 @@ def owner(kernels: Bundle, name: str) -> Part | None:
         return None
     have = ((p, LIBRARIES[p.fact("depth")].kernels) for p in kernels)
     return next((part for part, known in have if any(k.name == kernel for k in known)), None)
+
+
+def wanted_in(kernels: Bundle) -> tuple[str, ...]:
+    """The element types of libraries, in the order in which they are preferred."""
+    return tuple(dtype for part in kernels for dtype in part.fact("dtypes"))
+
+
+def dtype_of(kernels: Bundle, chip: Device) -> str:
+    """What a stack computes in: the first element type of its kernels that the chip has.
+
+    Raises Unsupported if there is none.
+    """
+    wanted = wanted_in(kernels)
+    for dtype in wanted:
+        if computes(chip, dtype):
+            return dtype
+    why = f"device '{chip.name}' computes in none of {', '.join(wanted)}"
+    raise Unsupported(f"{kernels[0].path}: facts.dtypes: {why}")

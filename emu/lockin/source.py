@@ -13,12 +13,16 @@ from emu.lockin.ways import Ways, ways_of
 
 @dataclass(frozen=True)
 class Source:
-    """A graph, the values that the program reads on the host in the middle, and free dimensions."""
+    """A graph, the values that the program reads on the host in the middle, and free dimensions.
+
+    ``dtype`` is the element type that is asked for, "" where a stack computes in what it does.
+    """
 
     graph: Graph
     reads: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     bound: Callable[[int], Graph] | None = field(default=None, compare=False)
+    dtype: str = ""
 
     def of_batch(self, batch: int) -> "Source":
         """The program with its batch bound, by ``bound``, to another number.

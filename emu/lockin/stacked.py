@@ -21,7 +21,7 @@ from emu.lockin.parts import Catalogue, Choice, title
 from emu.lockin.playing import ENDLESS, Playing
 from emu.lockin.segments import Segment, programs_of
 from emu.lockin.source import Source
-from emu.lockin.trial import Laboratory, dtype_of
+from emu.lockin.trial import Laboratory
 from emu.models.model import Model
 from emu.models.reader import to_graph
 from emu.pipeline import Executable, bring_down, make_stack, open_model
@@ -32,7 +32,6 @@ FIELDS = {
     "fusion": ("scope", "decider"),
     "decider": ("scope", "decider"),
     "passes": ("passes",),
-    "dtype": ("dtype",),
     "layout": ("layout",),
     "tiling": ("tiling",),
     "tune_trials": ("trials", "tiling"),
@@ -67,7 +66,8 @@ def on_stack(
         catalogue, known = catalogue_of(name, folder)
         choice = known_stack(catalogue, known)
         opened = open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more))
-        laboratory = Laboratory(catalogue, Source(to_graph(opened, dims)))
+        dtype = asked.stack.dtype if "dtype" in given else ""
+        laboratory = Laboratory(catalogue, Source(to_graph(opened, dims), dtype=dtype))
         _check_switches(name, choice, catalogue, asked.stack)
         return tell_excess(brought_down(opened, choice, laboratory, watch, asked.stack, given))
 
@@ -184,13 +184,13 @@ def _stack(
     """The stack that parts and flags spell, and its kernels as one library."""
     spelt, asked = laboratory.stack(choice, chip), make_stack(**choices(flags))
     compiler = _overridden(spelt.compiler, asked.compiler, given)
-    if "dtype" not in given:
-        compiler = replace(compiler, dtype=dtype_of(choice["kernels"], chip))
+    dtype = laboratory.dtype(choice, chip)
+    compiler = replace(compiler, dtype=dtype)
     device = _device(choice, flags, given)
     stack = replace(spelt, compiler=compiler, device=device, **_names(choice))
     if "kernels" in given:
         return replace(stack, kernels=asked.kernels), LIBRARIES[asked.kernels]
-    return stack, library_of(choice, laboratory.catalogue)
+    return stack, library_of(choice, laboratory.catalogue, dtype)
 
 
 def _overridden(compiler: Compiler, asked: Compiler, given: frozenset[str]) -> Compiler:

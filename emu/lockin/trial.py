@@ -7,7 +7,7 @@ from fractions import Fraction
 from emu.devices.datasheet import Datasheet, load_datasheet
 from emu.devices.device import Device
 from emu.devices.make import device_of
-from emu.dtype import computes, in_dtype
+from emu.dtype import in_dtype
 from emu.dump import Watch
 from emu.fastest import Planned, fastest
 from emu.ir.errors import CapacityError, ContainerError, ContractError, EmuError, Unsupported
@@ -15,11 +15,11 @@ from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
 from emu.kernels.library import Library
 from emu.layouts import lay_out
-from emu.lockin.bundles import library_of, listed
+from emu.lockin.bundles import dtype_of, library_of, listed
 from emu.lockin.by_host import OnlyHost
 from emu.lockin.contracts import CONTRACTS, Contract
 from emu.lockin.contracts.kernels import instead
-from emu.lockin.parts import Bundle, Catalogue, Choice, Part
+from emu.lockin.parts import Catalogue, Choice, Part
 from emu.lockin.playing import Playing
 from emu.lockin.replays import replays
 from emu.lockin.segments import Segment, Timed, programs_of, reading, timed
@@ -186,7 +186,7 @@ class Laboratory:
 
     def _only(self, choice: Choice, chip: Device) -> OnlyHost:
         generates = spelled(choice, self.catalogue).compiler.fallback == "generated"
-        teach = library_of(choice, self.catalogue).teaches
+        teach = library_of(choice, self.catalogue, self.dtype(choice, chip)).teaches
         return OnlyHost(chip, listed(choice, self.catalogue), generates, teach)
 
     def _known(
@@ -207,8 +207,8 @@ class Laboratory:
         """What the time of a program follows from; raises Unsupported without an element type."""
         going_on = dispatch_us(choice) if self.source.reads else 0.0
         as_graph = replays(choice, self.catalogue, chip)
-        dtype = dtype_of(choice["kernels"], chip)
-        return *_program(choice, self.catalogue), dtype, chip, going_on, as_graph
+        dtype = self.dtype(choice, chip)
+        return *_program(choice, self.catalogue, dtype), dtype, chip, going_on, as_graph
 
     def bounds(self, ps: int, choice: Choice, like: Part) -> tuple[Fraction, Fraction]:
         """Between which times a run of ``ps`` lies on its chip with the peaks of ``like``.
@@ -239,7 +239,8 @@ class Laboratory:
         """
         source = source or self.source
         pieces = zip(source.segments(), self._lowered(choice, chip, source), strict=True)
-        stack, library = self.stack(choice, chip), library_of(choice, self.catalogue)
+        stack = self.stack(choice, chip)
+        library = library_of(choice, self.catalogue, self.dtype(choice, chip))
         segments: list[Segment] = []
         for captured, graph in pieces:
             best = fastest(graph, stack, chip, Watch(), library=library, all_cores=all_cores)
@@ -265,13 +266,20 @@ class Laboratory:
 
     def _typing(self, choice: Choice, chip: Device) -> tuple[tuple[str, ...], str]:
         """The passes of a stack, and the element type that it computes in."""
-        return spelled(choice, self.catalogue).compiler.passes, dtype_of(choice["kernels"], chip)
+        return spelled(choice, self.catalogue).compiler.passes, self.dtype(choice, chip)
+
+    def dtype(self, choice: Choice, chip: Device) -> str:
+        """What a program is computed in: what its source asks for, or what the stack computes in.
+
+        Raises Unsupported if there is none.
+        """
+        return self.source.dtype or dtype_of(choice["kernels"], chip)
 
     def _laid_out(
         self, choice: Choice, chip: Device, graphs: tuple[Graph, ...]
     ) -> tuple[Graph, ...]:
         layout = spelled(choice, self.catalogue).compiler.layout
-        library = library_of(choice, self.catalogue)
+        library = library_of(choice, self.catalogue, self.dtype(choice, chip))
         return tuple(lay_out(graph, layout, library, chip, Watch()) for graph in graphs)
 
     def stack(self, choice: Choice, chip: Device) -> Stack:
@@ -326,9 +334,9 @@ def dispatch_us(choice: Choice) -> float:
     return 0.0 if front.fact("mode") == "eager" else front.fact("dispatch_us")
 
 
-def _program(choice: Choice, catalogue: Catalogue) -> tuple[Stack, Library]:
-    """What a program follows from, besides chip and element type; names do not matter."""
-    library = replace(library_of(choice, catalogue), name="", about="")
+def _program(choice: Choice, catalogue: Catalogue, dtype: str) -> tuple[Stack, Library]:
+    """What a program in an element type follows from, besides the chip; names do not matter."""
+    library = replace(library_of(choice, catalogue, dtype), name="", about="")
     return replace(spelled(choice, catalogue), kernels=""), library
 
 
@@ -337,19 +345,6 @@ def _in_dtype(
 ) -> tuple[Graph, ...]:
     passed = (run_passes(graph, passes) for graph in source.segments())
     return tuple(in_dtype(graph, dtype, chip, Watch(), None) for graph in passed)
-
-
-def dtype_of(kernels: Bundle, chip: Device) -> str:
-    """What a stack computes in: the first element type of its kernels that the chip has.
-
-    Raises Unsupported if there is none.
-    """
-    wanted = [dtype for part in kernels for dtype in part.fact("dtypes")]
-    for dtype in wanted:
-        if computes(chip, dtype):
-            return dtype
-    why = f"device '{chip.name}' computes in none of {', '.join(wanted)}"
-    raise Unsupported(f"{kernels[0].path}: facts.dtypes: {why}")
 
 
 def spelled(choice: Choice, catalogue: Catalogue) -> Stack:

@@ -18,7 +18,7 @@ from emu.lockin.contracts.images import (
     library_loads,
     rules_of,
 )
-from emu.lockin.contracts.kernels import dispatch, dispatched, instead, symbols
+from emu.lockin.contracts.kernels import computed, dispatch, dispatched, instead, symbols
 from emu.lockin.contracts.layouts import negotiate
 from emu.lockin.contracts.linking import linked
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part
@@ -76,7 +76,8 @@ def _claims(parts: Bundle, catalogue: Catalogue) -> Hashable:
     return tuple(tuple(str(p.fact(key)) for key in keys if key in p.facts) for p in parts)
 
 
-MODE = MappingProxyType({"front_end": _mode})
+RUN = MappingProxyType({"device": computed})
+LINKED = MappingProxyType({"front_end": _mode, "device": computed})
 LAYOUTS = MappingProxyType(
     {"front_end": _without_kernel, "compiler": instead, "kernels": _claims, "device": _claims}
 )
@@ -91,8 +92,8 @@ CONTRACTS = (
     Contract("K7", "bind", ("driver", "device"), bind, parts=booted),
     Contract("K8", "admit", ("driver", "device", "orchestrator"), admitted, parts=managed),
     Contract("K2", "capture", ("front_end", "compiler"), capture, parts=spoken),
-    Contract("K1", "lower", ("front_end", "kernels"), dispatch, parts=dispatched),
-    Contract("K3", "lower", ("front_end", "compiler", "kernels"), symbols, MODE),
+    Contract("K1", "lower", ("front_end", "kernels", "device"), dispatch, RUN, dispatched),
+    Contract("K3", "lower", ("front_end", "compiler", "kernels", "device"), symbols, LINKED),
     Contract("K4", "lower", ("front_end", "compiler", "kernels", "device"), negotiate, LAYOUTS),
     Contract("K5", "link", ("kernels", "driver"), linked),
     Contract("K6", "load", ("front_end", "compiler", "driver", "device"), generated_loads, MADE),

@@ -1,8 +1,8 @@
 """K1, dispatch, and K3, symbols: which kernels answer to what is asked for by name.
 
 An interface of kind "kernels" is a table of ops that may be asked for. A library answers for an op
-if it exports the table in a version that has the op, and a kernel of its depth takes the node with
-its shapes, attributes and element types.
+if it exports the table in a version that has the op, has the element type of the run, and a kernel
+of its depth takes the node with its shapes, attributes and element types.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,12 +10,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from emu.devices.datasheet import load_datasheet
+from emu.devices.make import device_of
+from emu.dtype import computes
 from emu.ir.body import Body
 from emu.ir.errors import KernelNotRegistered, SymbolNotFound
 from emu.ir.graph import Node
 from emu.ir.precision import DTYPES
 from emu.kernels.libraries import LIBRARIES
-from emu.lockin.parts import Catalogue, Choice, Meeting, Part, meetings
+from emu.lockin.bundles import wanted_in
+from emu.lockin.parts import Bundle, Catalogue, Choice, Meeting, Part, meetings
 from emu.lockin.source import Source
 
 
@@ -40,13 +44,16 @@ def dispatch(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
     if front.fact("mode") != "eager":
         return Resolved({})
     found = meetings(choice["kernels"], (front,), catalogue.of_kind("kernels"))
+    dtype = run_dtype(choice, source)
 
     def missing(node: Node, why: str) -> str:
         if front.fact("on_missing") == "raise" or not found:
-            raise KernelNotRegistered(f"{node.op} ({node.id}) is dispatched", why, _asked((front,)))
+            raise KernelNotRegistered(
+                f"{node.op} ({node.id}) is dispatched", why, _asked((front,), dtype)
+            )
         return "host"
 
-    return _resolve(source, found, catalogue, missing)
+    return _resolve(source, found, catalogue, dtype, missing)
 
 
 def dispatched(choice: Choice, found: Resolved, catalogue: Catalogue) -> tuple[Part, ...]:
@@ -64,14 +71,36 @@ def symbols(choice: Choice, source: Source, catalogue: Catalogue) -> Resolved:
         return Resolved({})
     compilers = choice["compiler"]
     found = meetings(choice["kernels"], compilers, catalogue.of_kind("kernels"))
-    fallback = instead(compilers, catalogue)
+    fallback, dtype = instead(compilers, catalogue), run_dtype(choice, source)
 
     def missing(node: Node, why: str) -> str:
         if fallback == "raise":
-            raise SymbolNotFound(f"{node.op} ({node.id}) is linked", why, _asked(compilers))
+            raise SymbolNotFound(f"{node.op} ({node.id}) is linked", why, _asked(compilers, dtype))
         return fallback
 
-    return _resolve(source, found, catalogue, missing)
+    return _resolve(source, found, catalogue, dtype, missing)
+
+
+def run_dtype(choice: Choice, source: Source) -> str:
+    """The element type of a run: what is asked for, or the first of the libraries on the chip.
+
+    Where the chip computes in none of these it is their first, and the run will say so.
+    """
+    wanted = wanted_in(choice["kernels"])
+    return source.dtype or _first(wanted, choice["device"][0]) or wanted[0]
+
+
+def computed(device: Bundle, catalogue: Catalogue) -> tuple[str, ...]:
+    """What a chip computes in with each library of a catalogue: the first of its element types."""
+    lists = {tuple(part.fact("dtypes")) for part in catalogue.parts["kernels"].values()}
+    return tuple(_first(wanted, device[0]) for wanted in sorted(lists))
+
+
+@lru_cache(maxsize=4096)
+def _first(wanted: tuple[str, ...], device: Part) -> str:
+    """The first of some element types that a chip computes in, "" if there is none."""
+    chip = device_of(load_datasheet(device.fact("datasheet")))
+    return next((dtype for dtype in wanted if computes(chip, dtype)), "")
 
 
 def instead(compilers: tuple[Part, ...], catalogue: Catalogue) -> str:
@@ -89,12 +118,13 @@ def _resolve(
     source: Source,
     found: tuple[Meeting, ...],
     catalogue: Catalogue,
+    dtype: str,
     missing: Callable[[Node, str], str],
 ) -> Resolved:
     by: dict[str, str] = {}
     tables = [(m, catalogue.interfaces[m.interface].upto(m.version)) for m in found]
     for node in source.graph.nodes:
-        answers = list(_answers(node, source.bodies[node.id], tables))
+        answers = list(_answers(node, source.bodies[node.id], tables, dtype))
         taken = next((name for name, why in answers if not why), None)
         if taken is None:
             reasons = "; ".join(dict.fromkeys(why for _, why in answers))
@@ -104,15 +134,17 @@ def _resolve(
 
 
 def _answers(
-    node: Node, body: Body, tables: Iterable[tuple[Meeting, Mapping[str, Any]]]
+    node: Node, body: Body, tables: Iterable[tuple[Meeting, Mapping[str, Any]]], dtype: str
 ) -> Iterator[tuple[str, str]]:
     """For each library that was met, with a table of ops, why it has no kernel for a node."""
     for meeting, table in tables:
         library = meeting.exporter
         if node.op not in table:
             yield library.name, f"{meeting.interface} {meeting.version} has no {node.op}"
+        elif dtype not in library.fact("dtypes"):
+            yield library.name, f"{library.name} has {', '.join(library.fact('dtypes'))}"
         else:
-            yield library.name, _unclaimed(library.fact("depth"), library.fact("dtypes")[0], body)
+            yield library.name, _unclaimed(library.fact("depth"), dtype, body)
 
 
 @lru_cache(maxsize=65536)
@@ -132,6 +164,6 @@ def _typed(body: Body, dtype: str) -> Body:
     return replace(body, types=types)
 
 
-def _asked(parts: tuple[Part, ...]) -> str:
+def _asked(parts: tuple[Part, ...], dtype: str) -> str:
     asked = [f"{o.interface} {o.least} to {o.most}" for p in parts for o in p.imports]
-    return ", ".join(asked) or "no kernel table"
+    return f"{', '.join(asked) or 'no kernel table'} in {dtype}"

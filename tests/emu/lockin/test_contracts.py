@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from emu.ir import errors
+from emu.lockin.bundles import library_of
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts import CONTRACTS
+from emu.lockin.contracts.kernels import run_dtype
 from emu.lockin.parts import Catalogue, Choice
 from emu.lockin.source import Source
 from emu.models.reader import to_graph
@@ -94,6 +96,53 @@ def test_a_missing_kernel_goes_to_the_host_or_raises_by_the_front_ends_flag(tmp_
     known = catalogue(tmp_path / "raise", parts=parts)
     found = refusal("K1", mixed(known, "stack-b", front_end="eager-a"), known, ENCODER)
     assert "have ops-b 1 has no Erf, need ops-b 1 to 1" in str(found)
+
+
+IN_FP32 = replace(SOURCE, dtype="fp32")
+
+
+@pytest.mark.parametrize(
+    ("contract", "parts", "changes", "need"),
+    [
+        ("K1", {"front_end": "eager-a"}, ("eager-a", {"on_missing": "raise"}), "ops-a 1 to 1"),
+        ("K3", {}, ("compiler-a", {"on_missing": "raise"}), "dialect-a 1 to 2, ops-a 1 to 1"),
+    ],
+)
+def test_a_library_must_have_the_element_type_of_the_run(
+    tmp_path: Path, contract: str, parts: dict[str, str], changes: tuple[str, Table], need: str
+) -> None:
+    part, facts = changes
+    tables = changed(changed(PARTS, part, **facts), "kernels-a", dtypes=["fp16", "int8"])
+    known = catalogue(tmp_path / "without", parts=tables)
+    choice = mixed(known, "stack-a", **parts)
+    assert holds(contract, choice, known)
+    found = refusal(contract, choice, known, IN_FP32)
+    assert f"have kernels-a has fp16, int8, need {need} in fp32" in str(found)
+    tables = changed(tables, "kernels-a", dtypes=["fp16", "fp32"])
+    known = catalogue(tmp_path / "with", parts=tables)
+    assert holds(contract, mixed(known, "stack-a", **parts), known, IN_FP32)
+
+
+def test_of_two_libraries_the_one_with_the_element_type_of_the_run_answers(tmp_path: Path) -> None:
+    tables = changed(PARTS, "kernels-a", dtypes=["fp16"])
+    tables = {**tables, "kernels-c": {**PARTS["kernels-a"], "name": "kernels-c"}}
+    known = catalogue(tmp_path, parts=tables)
+    both = (known.parts["kernels"]["kernels-a"], known.parts["kernels"]["kernels-c"])
+    choice = {**known.stacks["stack-a"], "kernels": both}
+    for source, name in ((SOURCE, "kernels-a"), (IN_FP32, "kernels-c")):
+        assert set(BY_NAME["K3"].check(choice, source, known).by.values()) == {name}
+    in_fp32 = library_of(choice, known, "fp32").kernels
+    assert in_fp32 == library_of({**choice, "kernels": both[1:]}, known, "fp32").kernels
+
+
+def test_a_chip_says_which_of_its_element_types_a_library_is_asked_for(tmp_path: Path) -> None:
+    tables = changed(PARTS, "kernels-a", dtypes=["fp16", "bf16"])
+    tables = changed(tables, "chip-a", datasheet="tt_n150")  # which has no fp16
+    known = catalogue(tmp_path, parts=tables)
+    choice = known.stacks["stack-a"]
+    assert run_dtype(choice, SOURCE) == "bf16"
+    assert run_dtype(choice, IN_FP32) == "fp32"
+    assert holds("K3", choice, known)
 
 
 @pytest.mark.parametrize("on_missing", ["codegen", "host"])
