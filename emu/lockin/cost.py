@@ -1,14 +1,16 @@
 """What it costs to move a stack to another chip: work, capacity and two fleets side by side.
 
 Work is counted in items: a model source to port, kernels to write, entries of adapters to write,
-interfaces to qualify again. A type of lock-in that is armed can be bought off where work can do so:
-performance by kernels of vendor depth, design by adapters between dialects; a closed driver cannot.
+interfaces to qualify again, also those of parts that work is done on. A type of lock-in that is
+armed can be bought off where work can do so: performance by kernels of vendor depth, design by
+adapters between dialects; a closed driver cannot.
 The stack is taken that is cheapest; those that are native to the chip are always among them.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
+from types import MappingProxyType
 
 from emu.ir.errors import EmuError
 from emu.lockin.contracts import CONTRACTS
@@ -21,7 +23,9 @@ from emu.lockin.trial import Laboratory
 
 WORK = ("port", "kernels", "adapters", "requalify")
 ITEMS = (*WORK, "capacity", "dual")
-BOUGHT_BY_WORK = ("performance", "design")
+# Types that work can buy off, and what it then writes parts of.
+BOUGHT_BY_WORK = MappingProxyType({"performance": "kernels", "design": "compiler"})
+YEAR_DAYS = 365
 # Slots that meet in a contract have an interface, which is qualified again if a side changes.
 PAIRS = sorted({pair for c in CONTRACTS for pair in combinations(sorted(c.slots), 2)})
 
@@ -83,7 +87,7 @@ class Mover:
                     slot: tuple(catalogue.parts[slot][name] for name in bundle)
                     for slot, bundle in zip(SLOTS, names, strict=True)
                 }
-                yield self._days(choice, bought), bought, choice
+                yield self.work(choice, bought), bought, choice
 
     def _without(self, armed: Types, bought: Types) -> Laboratory:
         return self.worlds.without((frozenset(TYPES) - armed) | bought)
@@ -104,7 +108,7 @@ class Mover:
         for _, stacks in least_changes(found, base, frozenset({"device"})):
             yield from stacks()
 
-    def _days(self, choice: Choice, bought: Types) -> Mapping[str, float]:
+    def work(self, choice: Choice, bought: Types) -> Mapping[str, float]:
         """Working days by item of work."""
         price, base = self.prices, same(self.bench.laboratory.catalogue, self.bench.base)
         changed = {s for s in SLOTS if title(choice[s]) != title(base[s])}
@@ -112,8 +116,8 @@ class Mover:
         return {
             "port": nodes * price.port_days_per_node.value if "front_end" in changed else 0.0,
             "kernels": self._kernels(choice, bought) * price.kernel_days.value,
-            "adapters": self._entries(choice, bought, changed) * price.adapter_days_per_entry.value,
-            "requalify": self._requalify(changed),
+            "adapters": self._entries(bought, changed) * price.adapter_days_per_entry.value,
+            "requalify": self._requalify(changed | {BOUGHT_BY_WORK[name] for name in bought}),
         }
 
     def _kernels(self, choice: Choice, bought: Types) -> int:
@@ -130,9 +134,12 @@ class Mover:
         }
         return len(self._ops() - deep)
 
-    def _entries(self, choice: Choice, bought: Types, changed: set[str]) -> int:
-        """Ops to map from one dialect to another, and demands to map to other functions."""
-        intents = set(choice["orchestrator"][0].fact("intents"))
+    def _entries(self, bought: Types, changed: set[str]) -> int:
+        """Ops to map from one dialect to another, and demands to map to other functions.
+
+        Who leaves keeps demanding what was demanded, whatever the new orchestrator comes with.
+        """
+        intents = set(self.bench.base["orchestrator"][0].fact("intents"))
         mapped = len(intents) if "orchestrator" in changed else 0
         return mapped + (len(self._ops()) if "design" in bought else 0)
 
@@ -158,11 +165,13 @@ class Mover:
     def _usd(self, days: Mapping[str, float], ratio: float) -> Mapping[str, float]:
         """US dollars by item: work, chips that make up for lost speed, and both fleets meanwhile.
 
-        While people work the fleet runs twice, and what is slower runs on more chips.
+        While people work, on working days, the fleet runs twice, on all days; what is slower runs
+        on more chips.
         """
         price = self.prices
         fleet_usd_per_day = price.fleet_chips.value * price.chip_usd_per_day.value
-        meanwhile = sum(days.values()) / price.engineers.value
+        calendar = YEAR_DAYS / price.working_days_per_year.value
+        meanwhile = sum(days.values()) / price.engineers.value * calendar
         usd = {item: count * price.engineer_usd_per_day.value for item, count in days.items()}
         lost = max(0.0, ratio - 1.0)
         usd["capacity"] = fleet_usd_per_day * price.horizon_days.value * lost

@@ -27,6 +27,7 @@ class Prices:
     requalify_both_sides_days: Fact
     engineers: Fact
     engineer_usd_per_day: Fact
+    working_days_per_year: Fact
     fleet_chips: Fact
     chip_usd_per_day: Fact
     horizon_days: Fact

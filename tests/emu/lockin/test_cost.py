@@ -67,9 +67,27 @@ def test_work_is_counted_in_items(mover: Mover, moved: Leaving) -> None:
     is_ported = moved.held.choice["front_end"][0].name != "graph-a"
     assert moved.held.usd["port"] == nodes * price.port_days_per_node.value * usd * is_ported
     work = sum(moved.held.usd[item] for item in ("port", "kernels", "adapters", "requalify"))
-    days = work / usd / price.engineers.value
+    days = work / usd / price.engineers.value * 365 / 260
     fleet = price.fleet_chips.value * price.chip_usd_per_day.value
     assert moved.held.usd["dual"] == pytest.approx(fleet * days * max(1.0, moved.held.ratio))
+
+
+def test_what_was_demanded_is_mapped_whatever_orchestrator_comes(mover: Mover) -> None:
+    choice = dict(mover.bench.base)
+    demands = len(set(choice["orchestrator"][0].fact("intents")))
+    assert demands
+    for other in mover.bench.laboratory.catalogue.parts["orchestrator"].values():
+        work = mover.work({**choice, "orchestrator": (other,)}, frozenset())
+        stays = other is choice["orchestrator"][0]
+        one = mover.prices.adapter_days_per_entry.value
+        assert work["adapters"] == (0 if stays else demands * one)
+
+
+@pytest.mark.parametrize("bought", ["performance", "design"])
+def test_what_work_was_done_on_is_qualified_again(mover: Mover, bought: str) -> None:
+    work = mover.work(mover.bench.base, frozenset({bought}))
+    # Libraries meet front end, compiler, driver and chip; compilers all of these but themselves.
+    assert work["requalify"] == 4 * mover.prices.requalify_one_side_days.value
 
 
 def test_a_move_as_fast_as_before_needs_no_more_chips(mover: Mover, moved: Leaving) -> None:
