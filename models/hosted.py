@@ -28,6 +28,7 @@ SUBGRAPHS = (GRAPH, 10)  # AttributeProto.AttributeType of one subgraph and of s
 # Modes that opset 20 gave other names, the only ones that onnx.reference knows.
 RENAMED = {b"bilinear": b"linear", b"bicubic": b"cubic"}
 SAMPLER = "GridSample"
+TOKENIZER = ("com.microsoft", "Tokenizer")
 SEED = "seed"
 SEED_BITS = 24  # a seed may be a float32, which holds these exactly
 
@@ -67,6 +68,10 @@ def host_copy(site: Site, type: TensorType) -> tuple[Call]:
 def _schema(site: Site, node: "onnx.NodeProto") -> "OpSchema":
     from onnx.defs import SchemaError, get_schema
 
+    if (node.domain, node.op_type) == TOKENIZER:
+        from emu.ir.ops.tokenizer import schema
+
+        return schema()
     try:
         return get_schema(node.op_type, site.opset, domain_of(node.domain))
     except SchemaError as error:

@@ -134,6 +134,7 @@ def _evaluator(text: str, opset: int) -> "ReferenceEvaluator":
     from onnx.reference import ReferenceEvaluator
 
     from emu.ir.ops.onnx_ml import OPS_OF_ML
+    from emu.ir.ops.tokenizer import Tokenizer
 
     node: NodeProto = Parse(text, NodeProto())
     inputs = [helper.make_value_info(name, TypeProto()) for name in node.input if name]
@@ -142,4 +143,4 @@ def _evaluator(text: str, opset: int) -> "ReferenceEvaluator":
     opsets = {"": onnx_opset_version(), node.domain: opset}
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     model = helper.make_model(graph, opset_imports=imports)
-    return ReferenceEvaluator(model, new_ops=list(OPS_OF_ML))
+    return ReferenceEvaluator(model, new_ops=[*OPS_OF_ML, Tokenizer])

@@ -1,4 +1,4 @@
-"""Ops of ai.onnx.ml that onnx's reference lacks or has wrong, against onnxruntime."""
+"""Ops of scikit-learn's exports that onnx's reference lacks or has wrong, by onnxruntime."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ from emu.executing.values import compare
 from emu.ir.errors import BadValues
 from emu.ir.ops.onnx_ml import DOMAIN, coupled
 from emu.ir.ops.onnx_node import evaluated, node_as_text
+from emu.ir.ops.tokenizer import DOMAIN as TOKENS
 from emu.ir.types import Array
 from tests.models.small_models import node, proto, real, saved, unshaped, value
 
@@ -21,11 +22,13 @@ RNG = np.random.default_rng(4)
 X = real(4, 3)
 
 
-def saved_as(path: Path, made: onnx.NodeProto, x: Array, *outputs: onnx.ValueInfoProto) -> Path:
-    made.domain = DOMAIN
+def saved_as(
+    path: Path, made: onnx.NodeProto, x: Array, *outputs: onnx.ValueInfoProto, domain: str = DOMAIN
+) -> Path:
+    made.domain = domain
     kind = {"f": "f32", "i": "i64", "O": "string"}[x.dtype.kind]
     model = proto([made], [value("x", x.shape, kind)], outputs, opset=18)
-    model.opset_import.append(helper.make_opsetid(DOMAIN, 3))
+    model.opset_import.append(helper.make_opsetid(domain, 3 if domain == DOMAIN else 1))
     return saved(path / "m.onnx", model)
 
 
@@ -134,3 +137,22 @@ def test_probabilities_of_support_vectors_are_those_of_libsvm(tmp_path: Path, cl
 
 def test_equal_chances_of_pairs_are_equal_chances() -> None:
     np.testing.assert_allclose(coupled(np.full((4, 4), 0.5)), 0.25)
+
+
+TEXTS = np.array(["a cat sat", "", "dog"], object)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "texts"),
+    [
+        ({"tokenexp": "[a-z]+"}, TEXTS),
+        ({"tokenexp": "[a-z]+", "mark": 1, "mincharnum": 2}, TEXTS[None]),
+        ({"tokenexp": "[0-9]+", "mark": 1}, TEXTS),
+        ({"separators": [" ", "t"]}, TEXTS),
+        ({"separators": [""]}, TEXTS[None]),
+    ],
+)
+def test_texts_are_cut_into_tokens(tmp_path: Path, attrs: dict[str, Any], texts: Array) -> None:
+    made = node("Tokenizer", ["x"], "y", **{"mark": 0, "mincharnum": 1, "pad_value": "#", **attrs})
+    path = saved_as(tmp_path, made, texts, unshaped("y", "string"), domain=TOKENS)
+    outputs(path, texts)
