@@ -110,10 +110,9 @@ def compare(
 
 def _parts(name: str, ours: object, theirs: object) -> Iterator[tuple[str, object, object]]:
     """What of an output is compared: part by part where both sides have as many, else the whole."""
-    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
-        mine, others = cast(dict[object, object], ours), cast(dict[object, object], theirs)
-        for key, value in mine.items():
-            yield from _parts(f"{name}[{key!r}]", canonical(value), canonical(others[key]))
+    if _is_map(ours) and _is_map(theirs) and ours.keys() == theirs.keys():
+        for key, value in ours.items():
+            yield from _parts(f"{name}[{key!r}]", canonical(value), canonical(theirs[key]))
         return
     if not (_is_list(ours) and _is_list(theirs) and len(ours) == len(theirs)):
         yield name, ours, theirs
@@ -154,6 +153,10 @@ def _equal(ours: object, theirs: object) -> bool:
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
+
+
+def _is_map(value: object) -> TypeGuard[dict[object, object]]:
+    return isinstance(value, dict)
 
 
 def _is_array(value: object) -> TypeGuard[Array]:

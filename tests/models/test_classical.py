@@ -153,6 +153,7 @@ TEXTS = np.array(["a cat sat", "", "dog"], object)
     ],
 )
 def test_texts_are_cut_into_tokens(tmp_path: Path, attrs: dict[str, Any], texts: Array) -> None:
-    made = node("Tokenizer", ["x"], "y", **{"mark": 0, "mincharnum": 1, "pad_value": "#", **attrs})
+    usual: dict[str, Any] = {"mark": 0, "mincharnum": 1, "pad_value": "#"}
+    made = node("Tokenizer", ["x"], "y", **(usual | attrs))
     path = saved_as(tmp_path, made, texts, unshaped("y", "string"), domain=TOKENS)
     outputs(path, texts)
