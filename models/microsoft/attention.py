@@ -12,6 +12,7 @@ import numpy as np
 
 from emu.ir.errors import ModelError
 from emu.models.microsoft.body import Body, Declaration
+from emu.models.tensors import ELEM_TYPES
 
 HIDDEN = -10000.0  # mask_filter_value, if the call says none
 UNSUPPORTED = ("do_rotary", "past_present_share_buffer")
@@ -63,14 +64,17 @@ def attend(
     return write("Reshape", joined, write.ints(0, 0, -1)), keys, values
 
 
-def masked(write: Body, index: int, bias: int, sizes: Sizes) -> str:
-    """What is added to the scores: of the mask that is input ``index``, and input ``bias``."""
+def masked(write: Body, index: int, bias: int | None, sizes: Sizes, like: int = 0) -> str:
+    """What is added to the scores: of the mask that is input ``index``, and input ``bias``.
+
+    It has the element type of input ``like``.
+    """
     hidden = write.site.number("mask_filter_value", HIDDEN)
-    added = write.input(bias)
+    added = "" if bias is None else write.input(bias)
     if not write.site.has(index):
         return added
     seen = _seen(write, index, sizes)
-    mask = write("Where", seen, write.number(0.0), write.number(hidden))
+    mask = write("Where", seen, write.number(0.0, like), write.number(hidden, like))
     return write("Add", mask, added) if added else mask
 
 
@@ -100,6 +104,26 @@ def attention(write: Body) -> tuple[str, ...]:
     The second output is [2, batch, heads, total, size], as the past is; there is none where values
     are of another size than keys.
     """
+    product = write.plus(write("MatMul", *write.inputs[:2]), 2)
+    return _of_itself(write, product, mask=3, past=4, bias=5)
+
+
+def quantised_attention(write: Body) -> tuple[str, ...]:
+    """As ``attention``, of x and weights in eight bits, with scales and zero points; sums are i32.
+
+    All behind that product is of real numbers.
+    """
+    zeros = (write.input(6), write.input(7))
+    sums = write("MatMulInteger", write.need(0), write.need(1), *zeros)
+    scale = write("Mul", write.need(3), write.need(4))
+    real = write("Mul", write("Cast", sums, to=ELEM_TYPES[write.site.type(3).dtype]), scale)
+    return _of_itself(write, write.plus(real, 2), mask=5, past=8, bias=None)
+
+
+def _of_itself(
+    write: Body, product: str, mask: int, past: int, bias: int | None
+) -> tuple[str, ...]:
+    """Attention of queries, keys and values that stand side by side in ``product``."""
     site, heads = write.site, head_count(write)
     for name in UNSUPPORTED:
         if site.integer(name, 0):
@@ -107,15 +131,15 @@ def attention(write: Body) -> tuple[str, ...]:
     batch, seq, _ = write.dims(0, 3)
     width = write.dims(1, 2)[1]
     widths = site.list("qkv_hidden_sizes", (width // 3,) * 3)
-    product = write.plus(write("MatMul", *write.inputs[:2]), 2)
     parts = write.several(3, "Split", product, write.ints(*widths), axis=2)
     qkv = tuple(
         by_heads(write, x, (batch, seq, w), heads) for x, w in zip(parts, widths, strict=True)
     )
-    before = write.dims(4, 5)[3] if site.has(4) else 0
-    past = _halves(write, write.need(4)) if site.has(4) else ("", "")
-    mask = masked(write, 3, 5, Sizes(batch, heads, seq, before + seq))
-    y, *present = attend(write, qkv, mask, past, site.integer("unidirectional", 0))
+    before = write.dims(past, 5)[3] if site.has(past) else 0
+    cache = _halves(write, write.need(past)) if site.has(past) else ("", "")
+    like = 0 if bias is not None else 3
+    added = masked(write, mask, bias, Sizes(batch, heads, seq, before + seq), like)
+    y, *present = attend(write, qkv, added, cache, site.integer("unidirectional", 0))
     if len({*widths}) > 1:
         return (y,)
     kept = (write("Unsqueeze", value, write.ints(0)) for value in present)
@@ -194,6 +218,7 @@ def _places(write: Body, batch: int, seq: int) -> str:
 FUNCTIONS: Mapping[str, Declaration] = MappingProxyType(
     {
         "Attention": attention,
+        "QAttention": quantised_attention,
         "MultiHeadAttention": multi_head_attention,
         "RotaryEmbedding": rotary_embedding,
     }

@@ -36,6 +36,15 @@ ANGLES = real(16, SIZE // 2, seed=9)
 COS, SIN = np.cos(ANGLES), np.sin(ANGLES)
 LONG = real(B, 7, WIDTH, seed=10)
 
+EIGHT = RNG.integers(0, 256, X.shape).astype(np.uint8)
+COEFFICIENTS = [
+    RNG.integers(-127, 128, WEIGHT.shape).astype(np.int8),
+    BIASES,
+    np.float32(0.02).reshape(1),
+    np.float32(0.01).reshape(1),
+]
+ZEROS = [np.array([120], np.uint8), np.array([3], np.int8)]
+
 
 ATTENTION: list[Spec] = [
     ("Attention", [X], [WEIGHT], "f32", N),
@@ -48,6 +57,9 @@ ATTENTION: list[Spec] = [
     ("Attention", [X], [WEIGHT, None, None, OLD], "f32 f32", N),
     ("Attention", [X], [WEIGHT, BIASES, None, None, real(1, HEADS, S, S)], "f32", N),
     ("Attention", [X], [real(6, 80), real(80)], "f32", {**N, "qkv_hidden_sizes": [32, 32, 16]}),
+    ("QAttention", [EIGHT], [*COEFFICIENTS, None, *ZEROS], "f32", {**N, "unidirectional": 1}),
+    ("QAttention", [EIGHT], [*COEFFICIENTS, whole(2, 3), *ZEROS], "f32", N),
+    ("QAttention", [EIGHT], [*COEFFICIENTS, None, *ZEROS, OLD], "f32 f32", N),
     ("MultiHeadAttention", [Q, K, V], [], "f32", N),
     ("MultiHeadAttention", [Q, LONG, LONG.copy()], [BIASES], "f32", {**N, "scale": 0.2}),
     ("MultiHeadAttention", [Q, K, V], [None, MASK], "f32", {**N, "mask_filter_value": -80.0}),
