@@ -75,6 +75,9 @@ def _rows(graph: Graph, node: Node) -> tuple[int, ...]:
     if node.op in IN_SLICES:
         first = integer(node.attrs, "batch_dims", 0)
         return dims[first : first + graph.types[node.inputs[1]].dims[-1]]
+    places = graph.constants.get(node.inputs[0])
+    if node.op == "Less" and places and places.inline is not None and places.inline.size:
+        return (int(places.inline.max()) + 1,)  # lengths, which end at one of the places
     return ()
 
 

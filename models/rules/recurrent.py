@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
+
 from emu.ir.errors import ModelError
 from emu.models.rules.expanding import Sketch
 from emu.models.rules.site import Calls, Rule, Site
@@ -64,11 +66,19 @@ class Cell:
             raise ModelError(f"{self.site.where}: has {len(given)} activations")
         return tuple(str(f) for f in given)
 
+    @cached_property
+    def ends_early(self) -> bool:
+        """Whether a sequence may have fewer steps than there are."""
+        if not self.site.has(LENGTHS):
+            return False
+        known = self.site.constants.get(self.site.inputs[LENGTHS])
+        if known is None or known.inline is None:
+            return True
+        return any(int(n) != self.sizes[0] for n in known.inline.reshape(-1))
+
     def check(self) -> None:
         """Raise UnsupportedOp for what has no steps here."""
         site = self.site
-        if site.has(4) and any(n != self.sizes[0] for n in site.ints(4, "sequence_lens")):
-            raise site.refuse("sequences of different lengths are not supported")
         if site.has(7):
             raise site.refuse("peepholes are not supported")
         for name in ("clip", "input_forget"):
@@ -142,6 +152,7 @@ def _sum(at: Direction, x: str, h: str, weight: str, bias: str) -> str:
     return at.write("Add", x, inner) if inner else x
 
 
+LENGTHS = 4  # the input that says how many steps each sequence has
 STEPS = {"RNN": _rnn, "GRU": _gru, "LSTM": _lstm}
 
 
@@ -178,12 +189,37 @@ def _run(cell: Cell, write: Sketch, x: str, number: int) -> tuple[list[str], str
     at = _direction(cell, write, x, number)
     state = tuple(_initial(cell, write, i, number) for i in (5, 6))
     order = range(steps)[::-1] if cell.turns[number] else range(steps)
+    going, zero = _going(cell, write), ""
+    if going:
+        zero = write.number(0.0)
     found: dict[int, str] = {}
     for step in order:
-        state = STEPS[cell.site.op](at, at.inputs[step], (state[0], state[1]))
-        found[step] = write("Reshape", state[0], shape=(1, 1, batch, hidden))
+        new = STEPS[cell.site.op](at, at.inputs[step], (state[0], state[1]))
+        made = new[0]
+        if going:
+            made = write("Where", going[step], new[0], zero)
+            pairs = zip(new, state, strict=True)
+            new = tuple(
+                write("Where", going[step], n, old or zero) if n else "" for n, old in pairs
+            )
+        state = new
+        found[step] = write("Reshape", made, shape=(1, 1, batch, hidden))
     ends = [write("Reshape", s, shape=(1, batch, hidden)) if s else "" for s in state]
     return [found[step] for step in range(steps)], ends[0], ends[1]
+
+
+def _going(cell: Cell, write: Sketch) -> tuple[str, ...]:
+    """For each step, which sequences have it, [batch, 1]; nothing where all have all.
+
+    What is behind the end of a sequence leaves its state as it was, in both directions, and makes
+    zeros.
+    """
+    if not cell.ends_early:
+        return ()
+    steps, batch = cell.sizes[:2]
+    places = write.given(np.arange(steps, dtype=np.int32).reshape(-1, 1))
+    truths = write("Less", places, write.site.inputs[LENGTHS])
+    return write.parts(write("Reshape", truths, shape=(steps * batch, 1)), 0, batch, steps)
 
 
 def _initial(cell: Cell, write: Sketch, index: int, number: int) -> str:

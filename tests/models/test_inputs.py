@@ -1,5 +1,7 @@
 """Input values: what emu draws, and what it refuses from a user."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from emu.ir.types import Array, TensorType
 from emu.models.inputs import check_inputs, index_bound, random_inputs
 from emu.models.reader import to_graph
 from emu.models.zoo import build
+from tests.models.small_models import node, opened, proto, real, unshaped, value
 
 BERT = to_graph(build("bert_base", {"layers": 1, "seq": 64}), {})
 ATTENTION = to_graph(build("attention", {"seq": 4}), {})
@@ -44,6 +47,14 @@ def test_what_is_summed_before_it_is_an_index_is_a_truth() -> None:
         Node("g", "Gather", ("table", "r"), ("y",), {"axis": 1}),
     )
     assert index_bound(graph("i64", *nodes), "x") == 2
+
+
+def test_lengths_of_sequences_are_within_them(tmp_path: Path) -> None:
+    made = node("GRU", ["x", "w", "r", "", "lengths"], "y", hidden_size=1)
+    known = {"w": real(1, 3, 2), "r": real(1, 3, 1)}
+    fed = [value("x", [3, 2, 2]), value("lengths", [2], "i32")]
+    read = to_graph(opened(tmp_path, proto([made], fed, [unshaped("y")], known)), {})
+    assert index_bound(read, "lengths") == 3
 
 
 def test_integers_without_a_table_are_digits_and_booleans_are_mixed() -> None:
