@@ -187,25 +187,29 @@ def _run(cell: Cell, write: Sketch, x: str, number: int) -> tuple[list[str], str
     """The states of one direction in the order of the input, its last state and its last cell."""
     steps, batch, _, hidden = cell.sizes
     at = _direction(cell, write, x, number)
-    state = tuple(_initial(cell, write, i, number) for i in (5, 6))
+    state = (_initial(cell, write, 5, number), _initial(cell, write, 6, number))
     order = range(steps)[::-1] if cell.turns[number] else range(steps)
-    going, zero = _going(cell, write), ""
-    if going:
-        zero = write.number(0.0)
+    going = _going(cell, write)
+    zero = write.number(0.0) if going else ""
     found: dict[int, str] = {}
     for step in order:
-        new = STEPS[cell.site.op](at, at.inputs[step], (state[0], state[1]))
-        made = new[0]
-        if going:
-            made = write("Where", going[step], new[0], zero)
-            pairs = zip(new, state, strict=True)
-            new = tuple(
-                write("Where", going[step], n, old or zero) if n else "" for n, old in pairs
-            )
-        state = new
+        new = STEPS[cell.site.op](at, at.inputs[step], state)
+        made = write("Where", going[step], new[0], zero) if going else new[0]
+        state = _chosen(write, going[step], new, state, zero) if going else new
         found[step] = write("Reshape", made, shape=(1, 1, batch, hidden))
+    if going:  # of a sequence without steps onnxruntime says zeros, not where it started
+        state = _chosen(write, going[0], state, ("", ""), zero)
     ends = [write("Reshape", s, shape=(1, batch, hidden)) if s else "" for s in state]
     return [found[step] for step in range(steps)], ends[0], ends[1]
+
+
+def _chosen(write: Sketch, going: str, new: State, old: State, zero: str) -> State:
+    """Of each sequence the new state if it is going on, else the old one."""
+    h, c = (
+        write("Where", going, mine, other or zero) if mine else ""
+        for mine, other in zip(new, old, strict=True)
+    )
+    return h, c
 
 
 def _going(cell: Cell, write: Sketch) -> tuple[str, ...]:
