@@ -111,9 +111,9 @@ def waved(waves: Waves, cores: int, shares: Shares, index: int, start_ps: int) -
         if len(phase.alternatives) == 1:  # a latency, which holds nothing
             continue
         parts = ((name, dict(settle((part,)).shares)) for name, part in _apart(phase, matrix))
-        for name, shares in parts:
-            if shares:
-                yield Hold(name, index, floor(begun), floor(reached), shares, phase.times)
+        for name, charged in parts:
+            if charged:
+                yield Hold(name, index, floor(begun), floor(reached), charged, phase.times)
 
 
 def _apart(phase: Phase, matrix: frozenset[int]) -> Iterator[tuple[str, Phase]]:
