@@ -56,4 +56,5 @@ def test_lists_agree_part_by_part() -> None:
     assert error_of(ours, ours[:2]) == inf
     assert error_of(None, np.zeros(2)) == inf
     assert error_of({1: 2.0}, {1: 2.0}) == 0
-    assert error_of({1: 2.0}, {1: 3.0}) == inf
+    assert error_of({1: 2.0}, {1: 3.0}) == 1
+    assert error_of({1: 2.0}, {2: 2.0}) == inf
