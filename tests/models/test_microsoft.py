@@ -244,6 +244,7 @@ def test_an_op_without_inputs_is_an_error_in_the_file(tmp_path: Path, op: str) -
         to_graph(modelled(tmp_path, (op, [floats(1)], [], "i1", attrs))[0], {})
 
 
+@pytest.mark.checkout
 def test_the_documentation_names_every_function() -> None:
     text = (Path(__file__).parents[2] / "docs" / "your-own-models.md").read_text()
     assert [name for name in FUNCTIONS if f"`{name}`" not in text] == []
