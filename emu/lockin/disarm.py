@@ -273,8 +273,8 @@ def can_move(bench: Bench, replaced: Mapping[str, Bundle], most: int) -> bool:
     least = next(least_changes(found, bench.base, frozenset(replaced)), None)
     if least is None or len(least[0]) >= most:
         return False  # contracts alone say so, and nothing needs to be timed
-    changed = bench.first(found, replaced)
-    return changed is not None and len(changed) < most
+    fewest = bench.fewest(found, replaced)
+    return fewest is not None and fewest < most
 
 
 def better(new: Outcome, old: Outcome) -> bool:

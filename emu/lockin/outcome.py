@@ -6,7 +6,7 @@ the time, slower up to the floor, below-floor beyond. One that fails is co if it
 slots changed, blocked if no such stack exists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -159,26 +159,42 @@ class Bench:
         Unless ``timed_elsewhere`` those on another chip are not timed: the first by name is taken
         where one of them is among the fewest, and it is believed to be above the floor.
         """
-        least = least_changes(found, self.base, frozenset(replaced))
-        for _, equal in groupby(least, key=lambda some: len(some[0])):
-            stacks = (choice for _, fitting in equal for choice in fitting())
-            fewest = sorted((self.changed(c, replaced) for c in stacks), key=_names)
-            choices = [{**self.base, **replaced, **dict(changed)} for changed in fewest]
-            best = self._best(choices)
+        for fewest in self.by_size(found, replaced):
+            best = self._best([{**self.base, **replaced, **dict(c)} for c in fewest])
             if best is not None:
                 return fewest[best]
         return None
 
+    def fewest(self, found: Masks, replaced: Mapping[str, Bundle]) -> int | None:
+        """How many further slots ``first`` changes: one stack above the floor is enough to know.
+
+        Those whose time is known are asked first, since they cost nothing.
+        """
+        for fewest in self.by_size(found, replaced):
+            choices = [{**self.base, **replaced, **dict(c)} for c in fewest]
+            asked = sorted(choices, key=lambda c: not (self._believed(c) or self.laboratory.knows(c)))
+            if any(self._believed(choice) or self.above_floor(choice) for choice in asked):
+                return len(fewest[0])
+        return None
+
+    def by_size(self, found: Masks, replaced: Mapping[str, Bundle]) -> Iterator[list[Changes]]:
+        """The least changes with which a stack fits: lists of as many further slots, by name."""
+        least = least_changes(found, self.base, frozenset(replaced))
+        for _, equal in groupby(least, key=lambda some: len(some[0])):
+            stacks = (choice for _, fitting in equal for choice in fitting())
+            yield sorted((self.changed(c, replaced) for c in stacks), key=_names)
+
     def _best(self, choices: Sequence[Choice]) -> int | None:
         """The place of the fastest of some stacks that is above the floor, None if none is."""
-        if not self.timed_elsewhere and any(map(self._moved, choices)):
-            runs = (i for i, c in enumerate(choices) if self._moved(c) or self.above_floor(c))
+        if any(map(self._believed, choices)):
+            runs = (i for i, c in enumerate(choices) if self._believed(c) or self.above_floor(c))
             return next(runs, None)
         places = [i for i, choice in enumerate(choices) if self.above_floor(choice)]
         return min(places, key=lambda i: (self._ps(choices[i]), i), default=None)
 
-    def _moved(self, choice: Choice) -> bool:
-        return choice["device"] != self.base["device"]
+    def _believed(self, choice: Choice) -> bool:
+        """Whether a stack is taken to be above the floor without being timed."""
+        return not self.timed_elsewhere and choice["device"] != self.base["device"]
 
     def _ps(self, choice: Choice) -> int:
         """The time of a stack that is above the floor, so that it runs."""

@@ -165,6 +165,13 @@ class Laboratory:
         """
         return self._known(choice, self.chip(choice, like), self.timed)
 
+    def knows(self, choice: Choice) -> bool:
+        """Whether the best run of a stack was worked out before."""
+        try:
+            return self._key(choice, self.chip(choice)) in self.timed
+        except Unsupported:
+            return True  # that there is none
+
     def at_most(self, choice: Choice) -> Timed | EmuError:
         """A warm run on all cores, or why it cannot run: the best number of them is no slower."""
         return self._known(choice, self.chip(choice), self.on_all_cores)
