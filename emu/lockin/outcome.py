@@ -9,7 +9,7 @@ slots changed, blocked if no such stack exists.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 
 from emu.ir.errors import EmuError
 from emu.lockin.parts import SLOTS, Bundle, Choice, title
@@ -172,8 +172,9 @@ class Bench:
         """
         for fewest in self.by_size(found, replaced):
             choices = [{**self.base, **replaced, **dict(c)} for c in fewest]
-            asked = sorted(choices, key=lambda c: not (self._believed(c) or self.laboratory.knows(c)))
-            if any(self._believed(choice) or self.above_floor(choice) for choice in asked):
+            known = [c for c in choices if self._believed(c) or self.laboratory.knows(c)]
+            others = (c for c in choices if c not in known)
+            if any(self._believed(c) or self.above_floor(c) for c in chain(known, others)):
                 return len(fewest[0])
         return None
 

@@ -4,7 +4,7 @@ A contract sees a few slots only, so it is executed once for each projection of 
 the mask of a stack is the OR of what its projections say. A stack whose mask is 0 fits.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
@@ -93,16 +93,16 @@ def masks(laboratory: Laboratory, options: Options) -> Masks:
 
 def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:
     """Where a contract fails, as a table that has one entry along slots which it does not see."""
-    told = [_told_apart(contract, slot, options[slot], laboratory.catalogue) for slot in SLOTS]
+    told = [_told_apart(contract, slot, options[slot], laboratory) for slot in SLOTS]
     failing = [
-        laboratory.meets(contract, _choice(kinds), tuple(view for view, _ in kinds)) is not None
+        laboratory.meets(contract, _choice(kinds), tuple(seen for seen, _ in kinds)) is not None
         for kinds in product(*(kinds for kinds, _ in told))
     ]
     table = np.array(failing, dtype=np.uint8).reshape([len(kinds) for kinds, _ in told])
     return table[np.ix_(*(places for _, places in told))]
 
 
-Kind = tuple[Hashable, Bundle]  # what a contract sees of bundles in a slot, and the first of them
+Kind = tuple[int, Bundle]  # the number of what a contract sees in a slot, and the first bundle
 
 
 def _choice(kinds: Sequence[Kind]) -> Choice:
@@ -110,19 +110,19 @@ def _choice(kinds: Sequence[Kind]) -> Choice:
 
 
 def _told_apart(
-    contract: Contract, slot: str, bundles: Sequence[Bundle], catalogue: Catalogue
+    contract: Contract, slot: str, bundles: Sequence[Bundle], laboratory: Laboratory
 ) -> tuple[list[Kind], list[int]]:
     """The kinds of bundles that a contract tells apart, and of which kind each bundle is.
 
     For a slot that it does not see there is one, and one place that broadcasts to all.
     """
-    if slot not in contract.slots:
-        return [(None, bundles[0])], [0]
-    views = [contract.sees(slot, bundle, catalogue) for bundle in bundles]
-    first = dict(zip(reversed(views), reversed(bundles), strict=True))
-    kinds = {view: (view, first[view]) for view in views}
-    number = {view: i for i, view in enumerate(kinds)}
-    return [*kinds.values()], [number[view] for view in views]
+    some = bundles if slot in contract.slots else bundles[:1]
+    number, catalogue = laboratory.meetings.number, laboratory.catalogue
+    seen = [number(contract, slot, bundle, catalogue) for bundle in some]
+    first = dict(zip(reversed(seen), reversed(some), strict=True))
+    kinds = {one: (one, first[one]) for one in seen}
+    place = {one: i for i, one in enumerate(kinds)}
+    return [*kinds.values()], [place[one] for one in seen]
 
 
 def co_substitutions(found: Masks, base: Choice, replaced: frozenset[str]) -> list[Choice]:
@@ -147,7 +147,7 @@ def least_changes(found: Masks, base: Choice, replaced: frozenset[str]) -> Itera
             continue
         free = slots | replaced
         some = found.only({s: found.options[s] if s in free else (base[s],) for s in SLOTS})
-        if not some.table.all():
+        if some.table.min() == 0:
             least.append(slots)
             yield slots, some.fitting
 

@@ -19,6 +19,7 @@ from emu.lockin.bundles import dtype_of, library_of, listed
 from emu.lockin.by_host import OnlyHost
 from emu.lockin.contracts import CONTRACTS, Contract
 from emu.lockin.contracts.kernels import instead
+from emu.lockin.meetings import Meetings
 from emu.lockin.parts import Catalogue, Choice, Part
 from emu.lockin.playing import Playing
 from emu.lockin.replays import replays
@@ -27,8 +28,6 @@ from emu.lockin.source import Source
 from emu.stack import Chip, Compiler, Stack
 
 Called = frozenset[Part]
-Views = tuple[Hashable, ...]
-Met = tuple[Contract, Views]
 Compiled = tuple[Segment, ...]
 
 
@@ -66,12 +65,11 @@ class Laboratory:
 
     catalogue: Catalogue
     source: Source
-    met: dict[Met, EmuError | None] = field(default_factory=dict[Met, EmuError | None])
+    meetings: Meetings = field(default_factory=Meetings)
     timed: dict[Hashable, Timed | EmuError] = field(
         default_factory=dict[Hashable, Timed | EmuError]
     )
     chips: dict[Hashable, Device] = field(default_factory=dict[Hashable, Device])
-    took_part: dict[Hashable, Called] = field(default_factory=dict[Hashable, Called])
     programs: dict[Hashable, Compiled] = field(default_factory=dict[Hashable, Compiled])
     on_all_cores: dict[Hashable, Timed | EmuError] = field(
         default_factory=dict[Hashable, Timed | EmuError]
@@ -89,29 +87,14 @@ class Laboratory:
     )
 
     def meets(
-        self, contract: Contract, choice: Choice, views: Views | None = None
+        self, contract: Contract, choice: Choice, seen: tuple[int, ...] | None = None
     ) -> EmuError | None:
         """The error that a contract ends with, None if it holds.
 
-        ``views`` are what it sees in each slot, for those who know it already.
+        ``seen`` are the numbers of what it sees in each slot, for those who know them already.
         """
-        key = self._met_key(contract, choice) if views is None else (contract, views)
-        if key not in self.met:
-            self.met[key] = self._run(contract, choice, key)
-        return self.met[key]
-
-    def _met_key(self, contract: Contract, choice: Choice) -> Met:
-        seen = (contract.sees(slot, bundle, self.catalogue) for slot, bundle in choice.items())
-        return contract, tuple(seen)
-
-    def _run(self, contract: Contract, choice: Choice, key: Met) -> EmuError | None:
-        try:
-            result = contract.check(choice, self.source, self.catalogue)
-        except (ContractError, ContainerError) as error:
-            return error.with_traceback(None)  # thousands are kept, but not where they came from
-        took_part = frozenset(contract.parts(choice, result, self.catalogue))
-        self.took_part[key] = took_part
-        return None
+        seen = seen or self.meetings.seen(contract, choice, self.catalogue)
+        return self.meetings.error((contract, seen), choice, self.catalogue, self.source)
 
     def refusal(self, choice: Choice) -> Failure | None:
         """The first contract that a stack breaks."""
@@ -140,14 +123,15 @@ class Laboratory:
         The run is one without values, played once for equal programs from the same compiler on
         the same libraries, drivers and chip; what stops it is returned.
         """
-        met = (self.took_part.get(self._met_key(c, choice), frozenset()) for c in CONTRACTS)
         slots = (choice[slot] for slot in ("compiler", "kernels", "driver", "device"))
         program = self._key(choice, self.chip(choice))
         key = program, choice["front_end"][0].fact("mode"), *slots
         if key not in self.played:
             self.played[key] = self._play(choice, self.programs[program])
         played = self.played[key]
-        return played if isinstance(played, EmuError) else played.union(*met)
+        if isinstance(played, EmuError):
+            return played
+        return played | self.meetings.took_part(choice, self.catalogue)
 
     def _play(self, choice: Choice, segments: Compiled) -> Called | EmuError:
         compiled = programs_of(segments)

@@ -122,14 +122,17 @@ def _resolve(
     missing: Callable[[Node, str], str],
 ) -> Resolved:
     by: dict[str, str] = {}
+    taken: dict[Body, str | None] = {}
     tables = [(m, catalogue.interfaces[m.interface].upto(m.version)) for m in found]
     for node in source.graph.nodes:
-        answers = list(_answers(node, source.bodies[node.id], tables, dtype))
-        taken = next((name for name, why in answers if not why), None)
-        if taken is None:
-            reasons = "; ".join(dict.fromkeys(why for _, why in answers))
-            taken = missing(node, reasons or "no kernel table")
-        by[node.id] = taken
+        body = source.bodies[node.id]
+        if body not in taken:
+            answers = _answers(node, body, tables, dtype)
+            taken[body] = next((name for name, why in answers if not why), None)
+        if (name := taken[body]) is None:
+            reasons = "; ".join(dict.fromkeys(y for _, y in _answers(node, body, tables, dtype)))
+            name = missing(node, reasons or "no kernel table")
+        by[node.id] = name
     return Resolved(by)
 
 

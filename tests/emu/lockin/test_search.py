@@ -82,7 +82,7 @@ def _beginning(bundles: list[str]) -> list[str]:
 def test_each_contract_is_executed_once_for_each_projection(known: Catalogue) -> None:
     laboratory = Laboratory(known, SOURCE)
     masks(laboratory, {slot: known.options(slot) for slot in SLOTS})
-    met = [contract.name for contract, _ in laboratory.met]
+    met = [contract.name for contract, _ in laboratory.meetings.errors]
     assert met.count("K7") == 2 * 2
     assert met.count("K3") == 2 * 2 * 2  # of a front end it sees the mode only
 
