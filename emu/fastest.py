@@ -13,6 +13,7 @@ from emu.ir.errors import Unsupported
 from emu.ir.fusion import asks_device, decide
 from emu.ir.graph import Graph
 from emu.ir.group import Decision, Fused, Group
+from emu.ir.machine import Machine
 from emu.ir.program import Program
 from emu.ir.schedule import Binding, Schedule
 from emu.kernels.libraries import LIBRARIES
@@ -113,11 +114,12 @@ class _Case:
         that could not be faster even without any stall are not tried.
         """
         chip, most = self.chip, self.chip.machine.cores
-        if chip.machine.grid:
+        fewer = fewer_cores(chip.machine)
+        if not fewer:
             return most
         first = self.plan(most)
         best, best_schedule, best_ps = most, first[1], self.latency_ps(first[2])
-        for cores in _smaller(most):
+        for cores in fewer:
             if chip.busy_ps(first[2], cores) >= best_ps:
                 break
             _, schedule, program = self.plan(cores)
@@ -246,8 +248,14 @@ class _Case:
         return fused, told, made if said.ok else program
 
 
-def _smaller(cores: int) -> list[int]:
-    """All counts below a FEW cores, else powers of two, since each is a whole search for groups."""
+def fewer_cores(machine: Machine) -> list[int]:
+    """Smaller counts of cores that could be faster: none where tiles run as a grid.
+
+    All counts below a FEW cores, else powers of two, since each is a whole search for groups.
+    """
+    cores = machine.cores
+    if machine.grid:
+        return []
     if cores <= FEW:
         return list(range(cores - 1, 0, -1))
     return [1 << shift for shift in reversed(range((cores - 1).bit_length()))]

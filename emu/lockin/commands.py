@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from emu.devices.datasheet import load_datasheet
+from emu.devices.make import device_of
+from emu.fastest import fewer_cores
 from emu.files import check_writable
 from emu.ir.errors import BadOption, EmuError
 from emu.ir.replacing import replacing
@@ -99,14 +102,24 @@ def _write(path: Path, text: str) -> None:
 
 
 def _matrices(stacks: tuple[str, ...], flags: TryFlags) -> dict[str, list[Cell]]:
-    """The cells of each stack, by its name; stacks are shared out among processes."""
-    tasks = [(stack, flags) for stack in stacks]
+    """The cells of each stack, by its name; stacks are shared out among processes.
+
+    Those that take longest come first, so that at the end no process waits long for another.
+    """
+    tasks = [(stack, flags) for stack in sorted(stacks, key=_counts_of_cores, reverse=True)]
+    found: dict[str, list[Cell]] = {}
     with progress("swapping", len(tasks)) as tick:
-        found: dict[int, list[Cell]] = {}
         for place, cells in finished(_cells, tasks):
-            found[place] = cells
+            found[tasks[place][0]] = cells
             tick()
-    return {catalogue_of(stack)[1]: found[place] for place, stack in enumerate(stacks)}
+    return {catalogue_of(stack)[1]: found[stack] for stack in stacks}
+
+
+def _counts_of_cores(stack: str) -> int:
+    """How many counts of cores every program of a stack is compiled for: what most time goes to."""
+    catalogue, name = catalogue_of(stack)
+    sheet = load_datasheet(known_stack(catalogue, name)["device"][0].fact("datasheet"))
+    return len(fewer_cores(device_of(sheet).machine))
 
 
 def _cells(task: tuple[str, TryFlags]) -> list[Cell]:

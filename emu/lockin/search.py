@@ -13,7 +13,7 @@ import numpy as np
 
 from emu.ir.types import Array
 from emu.lockin.contracts import CONTRACTS, NAMES, Contract
-from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice
+from emu.lockin.parts import SLOTS, Bundle, Choice
 from emu.lockin.trial import Laboratory
 
 Options = Mapping[str, Sequence[Bundle]]

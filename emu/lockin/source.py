@@ -41,6 +41,12 @@ class Source:
         return {id: same.setdefault(body, body) for id, body in made}
 
     @cached_property
+    def first(self) -> Mapping[str, str]:
+        """For each node the first one with an equal body, which may be itself, by their ids."""
+        first: dict[Body, str] = {}
+        return {id: first.setdefault(body, id) for id, body in self.bodies.items()}
+
+    @cached_property
     def ways(self) -> Mapping[str, Ways]:
         """The ways in which the operands of each node can lie."""
         return ways_of(self.graph)

@@ -5,7 +5,7 @@ if it exports the table in a version that has the op, has the element type of th
 of its depth takes the node with its shapes, attributes and element types.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -21,6 +21,9 @@ from emu.kernels.libraries import LIBRARIES
 from emu.lockin.bundles import wanted_in
 from emu.lockin.parts import Bundle, Catalogue, Choice, Meeting, Part, meetings
 from emu.lockin.source import Source
+
+# The libraries that were met, each with the kernels of its interface by op.
+Tables = Sequence[tuple[Meeting, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -122,23 +125,26 @@ def _resolve(
     missing: Callable[[Node, str], str],
 ) -> Resolved:
     by: dict[str, str] = {}
-    taken: dict[Body, str | None] = {}
     tables = [(m, catalogue.interfaces[m.interface].upto(m.version)) for m in found]
     for node in source.graph.nodes:
-        body = source.bodies[node.id]
-        if body not in taken:
-            answers = _answers(node, body, tables, dtype)
-            taken[body] = next((name for name, why in answers if not why), None)
-        if (name := taken[body]) is None:
-            reasons = "; ".join(dict.fromkeys(y for _, y in _answers(node, body, tables, dtype)))
-            name = missing(node, reasons or "no kernel table")
-        by[node.id] = name
+        first = source.first[node.id]
+        by[node.id] = by[first] if first in by else _taken(node, source, tables, dtype, missing)
     return Resolved(by)
 
 
-def _answers(
-    node: Node, body: Body, tables: Iterable[tuple[Meeting, Mapping[str, Any]]], dtype: str
-) -> Iterator[tuple[str, str]]:
+def _taken(
+    node: Node, source: Source, tables: Tables, dtype: str, missing: Callable[[Node, str], str]
+) -> str:
+    """The first library that has a kernel for a node, or what becomes of it where none has."""
+    reasons: dict[str, None] = {}
+    for name, why in _answers(node, source.bodies[node.id], tables, dtype):
+        if not why:
+            return name
+        reasons[why] = None
+    return missing(node, "; ".join(reasons) or "no kernel table")
+
+
+def _answers(node: Node, body: Body, tables: Tables, dtype: str) -> Iterator[tuple[str, str]]:
     """For each library that was met, with a table of ops, why it has no kernel for a node."""
     for meeting, table in tables:
         library = meeting.exporter
