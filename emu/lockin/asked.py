@@ -51,15 +51,13 @@ def opened(
     return model, Laboratory(catalogue, Source(graph, reads, symbols, bound))
 
 
-def bench_of(
-    laboratory: Laboratory, stack: str, flags: TryFlags, timed_elsewhere: bool = True
-) -> Bench:
+def bench_of(laboratory: Laboratory, stack: str, flags: TryFlags) -> Bench:
     """The bench of a stack; raises UnknownName for no stack, or no slot to keep."""
     if unknown := next((slot for slot in flags.keep or () if slot not in SLOTS), None):
         raise UnknownName("slot", unknown, SLOTS)
     keep = ("device",) if flags.keep is None else tuple(flags.keep)
     base = known_stack(laboratory.catalogue, stack)
-    return Bench(laboratory, base, flags.floor, keep, timed_elsewhere)
+    return Bench(laboratory, base, flags.floor, keep)
 
 
 def replacements(

@@ -63,7 +63,8 @@ def swap(
         ran = {"batches": {n: [batch_json(run) for run in found] for n, found in runs.items()}}
         print(json_text.dumps({**said, **(ran if batches else {})}))
     else:
-        print("\n".join(outcome_text(stack, flags.model, outcome, types, str(check))))
+        named, anywhere = f"{stack} on {flags.model}", bench.anywhere(outcome)
+        print("\n".join(outcome_text(named, outcome, types, anywhere, str(check))))
         if runs:
             print("\n".join(("", *batches_text(runs))))
     if check.check is not None and not check.check.ok:
@@ -128,7 +129,7 @@ def _cells(task: tuple[str, TryFlags]) -> list[Cell]:
     catalogue, name = catalogue_of(stack)
     asked = tuple(flags.set_ or ()), tuple(flags.dim or ())
     worlds = _worlds(catalogue, flags.model, *asked, flags.host_read, flags.symbolic_batch)
-    bench = bench_of(worlds.without(frozenset()), name, flags, timed_elsewhere=False)
+    bench = bench_of(worlds.without(frozenset()), name, flags)
     disarmed = Disarmed(bench, worlds)
     swaps = (bench.swap({slot: bundle}) for slot, bundle in alternatives(bench))
     return [(outcome, disarmed.types(outcome)) for outcome in swaps]

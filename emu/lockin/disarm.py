@@ -17,7 +17,6 @@ from types import MappingProxyType
 from emu.lockin.contracts.binding import placement_of
 from emu.lockin.outcome import Bench, Outcome
 from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice, Fact, Interface, Offer, Part
-from emu.lockin.search import least_changes
 from emu.lockin.trial import Laboratory
 
 Edit = Callable[[Catalogue], Catalogue]
@@ -270,11 +269,7 @@ def _named(held: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 def can_move(bench: Bench, replaced: Mapping[str, Bundle], most: int) -> bool:
     """Whether a substitution works with fewer than ``most`` further slots changed."""
     found = bench.kept_masks(replaced)
-    least = next(least_changes(found, bench.base, frozenset(replaced)), None)
-    if least is None or len(least[0]) >= most:
-        return False  # contracts alone say so, and nothing needs to be timed
-    fewest = bench.fewest(found, replaced)
-    return fewest is not None and fewest < most
+    return bench.fewest(found, replaced, below=most) is not None
 
 
 def better(new: Outcome, old: Outcome) -> bool:

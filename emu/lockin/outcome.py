@@ -6,14 +6,21 @@ the time, slower up to the floor, below-floor beyond. One that fails is co if it
 slots changed, blocked if no such stack exists.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain
 
 from emu.ir.errors import EmuError
 from emu.lockin.parts import SLOTS, Bundle, Choice, title
-from emu.lockin.search import Masks, Options, blocking_sets, least_changes, masks_of
+from emu.lockin.search import (
+    Masks,
+    Options,
+    blocking_sets,
+    changes_by_size,
+    masks_of,
+    of_all_programs,
+)
 from emu.lockin.trial import Failure, Laboratory, Timed, Trial
 
 FREE = 1.05
@@ -27,7 +34,7 @@ class Outcome:
     ``ratio`` is the time over that of the stack as it was (on the new chip's peaks where the chip
     was replaced), ``unscaled`` the same on its own chip, and ``gap`` the difference of ``before``
     and ``after`` in picoseconds by cause, which sum to it. ``cofactors`` is the smallest change
-    that lifts a failure; ``unrestricted`` the one that may also change the chip. ``blocking`` are
+    that lifts a failure, ``apart`` how many slots do if the chip may change too. ``blocking`` are
     the minimal sets of contracts that together forbid every way. ``unused`` are the parts that were
     put in and that no contract and no run called.
     """
@@ -37,7 +44,7 @@ class Outcome:
     ratio: float | None = None
     failure: Failure | None = None
     cofactors: tuple[tuple[str, Bundle], ...] = ()
-    unrestricted: tuple[tuple[str, Bundle], ...] = ()
+    apart: int = 0
     blocking: tuple[tuple[str, ...], ...] = ()
     before: Timed = field(default_factory=Timed)
     after: Timed = field(default_factory=Timed)
@@ -78,7 +85,6 @@ class Bench:
     base: Choice
     floor: float = FLOOR
     keep: tuple[str, ...] = ("device",)
-    timed_elsewhere: bool = True
 
     @cached_property
     def native(self) -> Trial:
@@ -137,15 +143,20 @@ class Bench:
         """Look for what must change too, or for the contracts that forbid it."""
         found = self.kept_masks(replaced)
         witness = self.first(found, replaced) or ()
-        anywhere = witness or self.anywhere(replaced)
+        below = len(witness) or len(SLOTS)
+        apart = self.fewest(self.all_masks(replaced), replaced, below) or len(witness)
         kind = "co" if witness else "blocked"
         blocking = () if witness else tuple(blocking_sets(found))
-        return Outcome(kind, replaced, None, failure, witness, anywhere, blocking)
+        return Outcome(kind, replaced, None, failure, witness, apart, blocking)
 
     def kept_masks(self, replaced: Mapping[str, Bundle]) -> Masks:
         """The masks of all stacks with the slots that are replaced, and those that stay."""
         kept = frozenset(self.keep) | replaced.keys()
         return masks_of(self.laboratory, self.options(replaced, kept))
+
+    def all_masks(self, replaced: Mapping[str, Bundle]) -> Masks:
+        """The masks of all stacks with the slots that are replaced."""
+        return masks_of(self.laboratory, self.options(replaced, frozenset(replaced)))
 
     def options(self, replaced: Mapping[str, Bundle], kept: frozenset[str]) -> Options:
         """What may stand in each slot: what was asked for, what is kept, or anything."""
@@ -154,48 +165,31 @@ class Bench:
         return {s: (fixed[s],) if s in kept else catalogue.options(s) for s in SLOTS}
 
     def first(self, found: Masks, replaced: Mapping[str, Bundle]) -> Changes | None:
-        """The fastest stack above the floor with the fewest further slots changed, then by name.
-
-        Unless ``timed_elsewhere`` those on another chip are not timed: the first by name is taken
-        where one of them is among the fewest, and it is believed to be above the floor.
-        """
-        for fewest in self.by_size(found, replaced):
-            best = self._best([{**self.base, **replaced, **dict(c)} for c in fewest])
-            if best is not None:
-                return fewest[best]
+        """The fastest stack above the floor with the fewest further slots changed, then by name."""
+        for _, stacks in changes_by_size(found, self.base, frozenset(replaced)):
+            programs = [*chain(*map(of_all_programs, stacks))]
+            above = [(choice, alike) for choice, alike in programs if self.above_floor(choice)]
+            if above:
+                best = min(self._ps(choice) for choice, _ in above)
+                fastest = (alike for choice, alike in above if self._ps(choice) == best)
+                equal = chain(*(alike.fitting() for alike in fastest))
+                return min((self.changed(choice, replaced) for choice in equal), key=_names)
         return None
 
-    def fewest(self, found: Masks, replaced: Mapping[str, Bundle]) -> int | None:
-        """How many further slots ``first`` changes: one stack above the floor is enough to know.
+    def fewest(self, masks: Masks, replaced: Mapping[str, Bundle], below: int) -> int | None:
+        """How many further slots ``first`` changes if ``below`` a number, None if it does not.
 
-        Those whose time is known are asked first, since they cost nothing.
+        One stack above the floor is enough to know; those whose time is known are asked first.
         """
-        for fewest in self.by_size(found, replaced):
-            choices = [{**self.base, **replaced, **dict(c)} for c in fewest]
-            known = [c for c in choices if self._believed(c) or self.laboratory.knows(c)]
-            others = (c for c in choices if c not in known)
-            if any(self._believed(c) or self.above_floor(c) for c in chain(known, others)):
-                return len(fewest[0])
+        for size, stacks in changes_by_size(masks, self.base, frozenset(replaced)):
+            if size >= below:
+                return None
+            found = chain(*map(of_all_programs, stacks))
+            choices = {self.laboratory.program(choice): choice for choice, _ in found}
+            asked = sorted(choices, key=lambda program: program not in self.laboratory.timed)
+            if any(self.above_floor(choices[program]) for program in asked):
+                return size
         return None
-
-    def by_size(self, found: Masks, replaced: Mapping[str, Bundle]) -> Iterator[list[Changes]]:
-        """The least changes with which a stack fits: lists of as many further slots, by name."""
-        least = least_changes(found, self.base, frozenset(replaced))
-        for _, equal in groupby(least, key=lambda some: len(some[0])):
-            stacks = (choice for _, fitting in equal for choice in fitting())
-            yield sorted((self.changed(c, replaced) for c in stacks), key=_names)
-
-    def _best(self, choices: Sequence[Choice]) -> int | None:
-        """The place of the fastest of some stacks that is above the floor, None if none is."""
-        if any(map(self._believed, choices)):
-            runs = (i for i, c in enumerate(choices) if self._believed(c) or self.above_floor(c))
-            return next(runs, None)
-        places = [i for i, choice in enumerate(choices) if self.above_floor(choice)]
-        return min(places, key=lambda i: (self._ps(choices[i]), i), default=None)
-
-    def _believed(self, choice: Choice) -> bool:
-        """Whether a stack is taken to be above the floor without being timed."""
-        return not self.timed_elsewhere and choice["device"] != self.base["device"]
 
     def _ps(self, choice: Choice) -> int:
         """The time of a stack that is above the floor, so that it runs."""
@@ -203,10 +197,11 @@ class Bench:
         assert isinstance(timed, Timed)
         return timed.ps
 
-    def anywhere(self, replaced: Mapping[str, Bundle]) -> Changes:
+    def anywhere(self, outcome: Outcome) -> Changes:
         """The fewest further slots that lift a failure, be they kept or not."""
-        free = self.options(replaced, frozenset(replaced))
-        return self.first(masks_of(self.laboratory, free), replaced) or ()
+        if outcome.apart == len(outcome.cofactors):
+            return outcome.cofactors
+        return self.first(self.all_masks(outcome.replaced), outcome.replaced) or ()
 
     def changed(self, choice: Choice, replaced: Mapping[str, Bundle]) -> Changes:
         """The further slots that differ from the stack as it was."""

@@ -3,7 +3,7 @@
 from emu.devices.device import Device
 from emu.devices.driver.handles import GRAPH
 from emu.lockin.contracts.linking import roles_of
-from emu.lockin.parts import Catalogue, Choice
+from emu.lockin.parts import Bundle, Catalogue, Choice
 
 
 def replays(choice: Choice, catalogue: Catalogue, chip: Device) -> bool:
@@ -13,7 +13,11 @@ def replays(choice: Choice, catalogue: Catalogue, chip: Device) -> bool:
     if the drivers cannot be opened.
     """
     eager = choice["front_end"][0].fact("mode") == "eager"
-    wishes = not eager and any(part.fact("replays") for part in choice["compiler"])
-    if not wishes or chip.sheet.launch.replay_us is None:
+    if eager or not wishes(choice["compiler"]) or chip.sheet.launch.replay_us is None:
         return False
     return GRAPH in roles_of(choice, catalogue)
+
+
+def wishes(compilers: Bundle) -> bool:
+    """Whether a compiler has programs captured: with no other do drivers matter to a program."""
+    return any(part.fact("replays") for part in compilers)

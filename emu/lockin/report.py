@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 
-from emu.lockin.outcome import Outcome
+from emu.lockin.outcome import Changes, Outcome
 from emu.lockin.parts import SLOTS, Bundle, Choice, title
 from emu.table import COLUMNS, short, table, us
 
@@ -26,13 +26,16 @@ MEANS = {
 
 
 def outcome_text(
-    stack: str, model: str, outcome: Outcome, types: tuple[str, ...], values: str
+    named: str, outcome: Outcome, types: tuple[str, ...], anywhere: Changes, values: str
 ) -> Iterator[str]:
-    """One substitution: the class, the contract that failed, and what would lift it."""
+    """One substitution: the class, the contract that failed, and what would lift it.
+
+    ``named`` says of which stack and model, ``anywhere`` what lifts it if the chip may change too.
+    """
     swapped = ", ".join(f"{slot} = {title(bundle)}" for slot, bundle in outcome.replaced.items())
-    yield from wrap(f"{stack} on {model}, with {swapped}: {outcome.label}", COLUMNS)
+    yield from wrap(f"{named}, with {swapped}: {outcome.label}", COLUMNS)
     yield ""
-    for name, text in (*_lines(outcome, types), ("values", values)):
+    for name, text in (*_lines(outcome, types, anywhere), ("values", values)):
         yield from _wrapped(name, text)
     yield from _ledger(outcome)
 
@@ -54,7 +57,9 @@ def _ledger(outcome: Outcome) -> Iterator[str]:
     )
 
 
-def _lines(outcome: Outcome, types: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _lines(
+    outcome: Outcome, types: tuple[str, ...], anywhere: Changes
+) -> Iterator[tuple[str, str]]:
     yield "outcome", f"{outcome.label}: {MEANS[outcome.kind]}"
     if outcome.ratio is not None:
         times = f"{us(outcome.before_ps)} us before, {us(outcome.after_ps)} us after"
@@ -71,8 +76,7 @@ def _lines(outcome: Outcome, types: tuple[str, ...]) -> Iterator[tuple[str, str]
         sets = "; ".join(" with ".join(contracts) for contracts in outcome.blocking)
         yield "blocked by", f"any of these sets of contracts: {sets}"
     if outcome.failure is not None and outcome.kind in ("co", "blocked"):
-        found = outcome.unrestricted
-        said = f"co+{len(found)}, with {_parts(found)}" if found else "no stack has it"
+        said = f"co+{len(anywhere)}, with {_parts(anywhere)}" if anywhere else "no stack has it"
         yield "unrestricted", said
     yield "lock-in", ", ".join(types) or "none"
 
@@ -117,7 +121,7 @@ def _layers(outcome: Outcome) -> str:
     some = len(outcome.replaced)
     if outcome.failure is None:
         return f"{some}/{some}"
-    kept, free = len(outcome.cofactors), len(outcome.unrestricted)
+    kept, free = len(outcome.cofactors), outcome.apart
     return f"{kept + some if kept else '-'}/{free + some if free else '-'}"
 
 

@@ -7,16 +7,18 @@ the mask of a stack is the OR of what its projections say. A stack whose mask is
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations, groupby, product
 
 import numpy as np
 
 from emu.ir.types import Array
 from emu.lockin.contracts import CONTRACTS, NAMES, Contract
 from emu.lockin.parts import SLOTS, Bundle, Choice
+from emu.lockin.replays import wishes
 from emu.lockin.trial import Laboratory
 
 Options = Mapping[str, Sequence[Bundle]]
+PROGRAM = ("front_end", "compiler", "kernels", "device")  # slots that all programs follow from
 FLOOR = "FLOOR"  # what a stack fails at that breaks no contract: it cannot run, or is too slow
 BARRIERS = (*NAMES, FLOOR)
 FLOOR_BIT = 1 << len(NAMES)
@@ -54,6 +56,18 @@ class Masks:
     def fitting(self) -> list[Choice]:
         """Every stack that breaks no contract."""
         return [self.choice([int(i) for i in place]) for place in np.argwhere(self.table == 0)]
+
+    def one_of_each(self, slots: Sequence[str]) -> Iterator[Choice]:
+        """The same one by one, but of stacks that are equal in these slots only the first."""
+        rest = [slot for slot in SLOTS if slot not in slots]
+        if not self.table.size:
+            return
+        fits = np.transpose(self.table == 0, [SLOTS.index(slot) for slot in (*slots, *rest)])
+        flat = fits.reshape(*fits.shape[: len(slots)], -1)
+        at_rest = np.unravel_index(flat.argmax(axis=-1), fits.shape[len(slots) :])
+        for place in map(tuple, np.argwhere(flat.any(axis=-1)).tolist()):
+            at = dict(zip((*slots, *rest), (*place, *(a[place] for a in at_rest)), strict=True))
+            yield self.choice([at[slot] for slot in SLOTS])
 
     def distinct(self) -> frozenset[int]:
         """Every mask that occurs."""
@@ -150,6 +164,42 @@ def least_changes(found: Masks, base: Choice, replaced: frozenset[str]) -> Itera
         if some.table.min() == 0:
             least.append(slots)
             yield slots, some.fitting
+
+
+def changes_by_size(
+    found: Masks, base: Choice, replaced: frozenset[str]
+) -> Iterator[tuple[int, list[Masks]]]:
+    """How many further slots are changed, the fewest first, and the stacks with just as many.
+
+    They are cut by which slots are changed; where nothing fits they are left out.
+    """
+    if found.table.min():
+        return
+    sets = _sets(found.options, base, replaced)
+    for size, equal in groupby(sets, key=len):
+        cut = (_changed(found, base, replaced, slots) for slots in equal)
+        yield size, [some for some in cut if some.table.min() == 0]
+
+
+def _changed(found: Masks, base: Choice, replaced: frozenset[str], slots: frozenset[str]) -> Masks:
+    """The stacks with each of some further slots changed, and no other."""
+    options: dict[str, Sequence[Bundle]] = {s: (base[s],) for s in SLOTS}
+    options |= {s: [b for b in found.options[s] if b != base[s]] for s in slots}
+    return found.only(options | {s: found.options[s] for s in replaced})
+
+
+def of_all_programs(found: Masks) -> Iterator[tuple[Choice, Masks]]:
+    """Stacks that fit and have all programs there are, each with those that have its program too.
+
+    These differ in what programs do not follow from: orchestrators, and drivers if no compiler
+    wishes to replay.
+    """
+    wishing = [compilers for compilers in found.options["compiler"] if wishes(compilers)]
+    others = [compilers for compilers in found.options["compiler"] if not wishes(compilers)]
+    for compilers, slots in ((others, PROGRAM), (wishing, (*PROGRAM, "driver"))):
+        some = found.only({**found.options, "compiler": compilers})
+        for choice in some.one_of_each(slots):
+            yield choice, found.only({**found.options, **{s: (choice[s],) for s in slots}})
 
 
 def _sets(options: Options, base: Choice, replaced: frozenset[str]) -> list[frozenset[str]]:

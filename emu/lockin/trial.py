@@ -78,6 +78,7 @@ class Laboratory:
     typed: dict[Hashable, tuple[Graph, ...]] = field(
         default_factory=dict[Hashable, tuple[Graph, ...]]
     )
+    keys: dict[Hashable, Hashable] = field(default_factory=dict[Hashable, Hashable])
     lowered: dict[Hashable, tuple[Graph, ...]] = field(
         default_factory=dict[Hashable, tuple[Graph, ...]]
     )
@@ -149,12 +150,18 @@ class Laboratory:
         """
         return self._known(choice, self.chip(choice, like), self.timed)
 
-    def knows(self, choice: Choice) -> bool:
-        """Whether the best run of a stack was worked out before."""
-        try:
-            return self._key(choice, self.chip(choice)) in self.timed
-        except Unsupported:
-            return True  # that there is none
+    def program(self, choice: Choice) -> Hashable:
+        """What the program of a stack follows from, equal for equal programs; None if it has none.
+
+        Orchestrators make no difference to it.
+        """
+        slots = (*(choice[s] for s in ("front_end", "compiler", "kernels", "driver", "device")),)
+        if slots not in self.keys:
+            try:
+                self.keys[slots] = self._key(choice, self.chip(choice))
+            except Unsupported:
+                self.keys[slots] = None
+        return self.keys[slots]
 
     def at_most(self, choice: Choice) -> Timed | EmuError:
         """A warm run on all cores, or why it cannot run: the best number of them is no slower."""
@@ -231,6 +238,8 @@ class Laboratory:
         source = source or self.source
         pieces = zip(source.segments(), self._lowered(choice, chip, source), strict=True)
         stack = self.stack(choice, chip)
+        if all_cores and stack.compiler.decider == "priority":
+            stack = replace(stack, compiler=replace(stack.compiler, scope="none"))
         library = library_of(choice, self.catalogue, self.dtype(choice, chip))
         segments: list[Segment] = []
         for captured, graph in pieces:

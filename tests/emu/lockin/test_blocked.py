@@ -16,7 +16,7 @@ def test_every_blocked_cell_of_mlp_shows_a_blocking_set_and_a_type() -> None:
     worlds = Worlds(laboratory)
     blocked, bare = 0, list[str]()
     for name in STACKS:
-        bench = bench_of(laboratory, name, FLAGS, timed_elsewhere=False)
+        bench = bench_of(laboratory, name, FLAGS)
         for slot, bundle in alternatives(bench):
             outcome = bench.swap({slot: bundle})
             if outcome.kind != "blocked":

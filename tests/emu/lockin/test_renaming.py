@@ -109,7 +109,7 @@ def refusals(tried: Laboratory, new: Rename) -> dict[Any, tuple[str, str, str] |
 
 def classes(tried: Laboratory, stack: str, new: Rename) -> dict[Any, tuple[Any, ...]]:
     """What the outcome of each swap in one stack says besides names."""
-    bench = Bench(tried, tried.catalogue.stacks[stack], timed_elsewhere=False)
+    bench = Bench(tried, tried.catalogue.stacks[stack])
     found = ((replaced, bench.swap(replaced)) for replaced in swaps(tried.catalogue, stack))
     return {
         key(slot, bundle, new): shape(outcome)
@@ -119,7 +119,7 @@ def classes(tried: Laboratory, stack: str, new: Rename) -> dict[Any, tuple[Any, 
 
 
 def shape(outcome: Outcome) -> tuple[Any, ...]:
-    further = len(outcome.unrestricted)
+    further = outcome.apart
     return outcome.label, outcome.ratio, sorted(outcome.blocking), further
 
 

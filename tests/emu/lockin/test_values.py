@@ -24,7 +24,7 @@ def laboratory() -> Laboratory:
 
 
 def bench(stack: str) -> Bench:
-    return Bench(laboratory(), KNOWN.stacks[stack], timed_elsewhere=False)
+    return Bench(laboratory(), KNOWN.stacks[stack])
 
 
 def cells(stack: str) -> list[Outcome]:
