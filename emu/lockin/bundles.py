@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from emu.devices.device import Device
 from emu.dtype import computes
@@ -53,13 +54,19 @@ def library_of(choice: Choice, catalogue: Catalogue, dtype: str) -> Library:
     that dispatches op by op, or the compiler; and only in layouts that the chip holds too. Parts
     that do not compute in ``dtype`` have no kernel for a run in it.
     """
-    asking = asking_of(choice)
-    libraries = [LIBRARIES[part.fact("depth")] for part in choice["kernels"]]
+    return _library(asking_of(choice), choice["kernels"], choice["device"][0], catalogue, dtype)
+
+
+@lru_cache(maxsize=4096)
+def _library(
+    asking: Bundle, parts: Bundle, device: Part, catalogue: Catalogue, dtype: str
+) -> Library:
+    libraries = [LIBRARIES[part.fact("depth")] for part in parts]
     kernels = [
         kernel
-        for part in choice["kernels"]
+        for part in parts
         if dtype in part.fact("dtypes")
-        for layouts in (agreed(part, choice["device"][0], catalogue),)
+        for layouts in (agreed(part, device, catalogue),)
         for kernel in registered(part, _ops(part, asking, catalogue), layouts)
     ]
     return replace(

@@ -8,6 +8,7 @@ slots changed, blocked if no such stack exists.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 
@@ -186,8 +187,9 @@ class Bench:
                 return None
             found = chain(*map(of_all_programs, stacks))
             choices = {self.laboratory.program(choice): choice for choice, _ in found}
-            asked = sorted(choices, key=lambda program: program not in self.laboratory.timed)
-            if any(self.above_floor(choices[program]) for program in asked):
+            known = self.laboratory.timed
+            asked = [choices[p] for p in sorted(choices, key=lambda program: program not in known)]
+            if any(map(self.surely_above, asked)) or any(map(self.above_floor, asked)):
                 return size
         return None
 
@@ -209,23 +211,35 @@ class Bench:
             (s, choice[s]) for s in SLOTS if s not in replaced and choice[s] != self.base[s]
         )
 
+    def surely_above(self, choice: Choice) -> bool:
+        """Whether a bound tells that a stack which fits runs, and not below the floor."""
+        least, most = self._floors(choice)
+        if self.laboratory.at_least(choice) > most:
+            return False
+        bound = self.laboratory.at_most(choice)
+        return isinstance(bound, Timed) and bound.ps <= least
+
     def above_floor(self, choice: Choice) -> bool:
         """Whether a stack that fits runs, and not below the floor.
 
         Bounds decide where they can: on the stack that fits, and on the stack as it was, which is
         timed on the new chip, if need be.
         """
-        quick = self.laboratory.bounds(self.native.ps, self.base, choice["device"][0])
-        least, most = (self.floor * ps for ps in quick)
+        least, most = self._floors(choice)
         if self.laboratory.at_least(choice) > most:
             return False
-        bound = self.laboratory.at_most(choice)
-        if isinstance(bound, EmuError) or bound.ps <= least:
-            return not isinstance(bound, EmuError)
+        if self.surely_above(choice):
+            return True
         timed = self.laboratory.time(choice)
         if isinstance(timed, EmuError) or timed.ps > most:
             return False
         return timed.ps <= least or timed.ps <= self.floor * self.reference(choice).ps
+
+    def _floors(self, choice: Choice) -> tuple[Fraction, Fraction]:
+        """Between which times the floor of a stack lies."""
+        quick = self.laboratory.bounds(self.native.ps, self.base, choice["device"][0])
+        least, most = (Fraction(self.floor) * ps for ps in quick)
+        return least, most
 
 
 def _names(changed: Changes) -> str:

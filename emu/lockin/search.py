@@ -177,15 +177,20 @@ def changes_by_size(
         return
     sets = _sets(found.options, base, replaced)
     for size, equal in groupby(sets, key=len):
-        cut = (_changed(found, base, replaced, slots) for slots in equal)
-        yield size, [some for some in cut if some.table.min() == 0]
+        cut = (_changed(found, base, slots, slots | replaced) for slots in equal)
+        yield size, [some for some in cut if some.table.size and some.table.min() == 0]
 
 
-def _changed(found: Masks, base: Choice, replaced: frozenset[str], slots: frozenset[str]) -> Masks:
-    """The stacks with each of some further slots changed, and no other."""
-    options: dict[str, Sequence[Bundle]] = {s: (base[s],) for s in SLOTS}
-    options |= {s: [b for b in found.options[s] if b != base[s]] for s in slots}
-    return found.only(options | {s: found.options[s] for s in replaced})
+def _changed(found: Masks, base: Choice, slots: frozenset[str], free: frozenset[str]) -> Masks:
+    """The stacks with each of some further slots changed, and no other but those that are free.
+
+    A view of the table tells at once where there are none.
+    """
+    options = {s: found.options[s] if s in free else (base[s],) for s in SLOTS}
+    some = found.only(options)
+    if some.table.min():
+        return some
+    return some.only(options | {s: [b for b in options[s] if b != base[s]] for s in slots})
 
 
 def of_all_programs(found: Masks) -> Iterator[tuple[Choice, Masks]]:
