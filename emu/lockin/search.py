@@ -59,14 +59,11 @@ class Masks:
 
     def one_of_each(self, slots: Sequence[str]) -> Iterator[Choice]:
         """The same one by one, but of stacks that are equal in these slots only the first."""
-        rest = [slot for slot in SLOTS if slot not in slots]
-        if not self.table.size:
-            return
-        fits = np.transpose(self.table == 0, [SLOTS.index(slot) for slot in (*slots, *rest)])
-        flat = fits.reshape(*fits.shape[: len(slots)], -1)
-        at_rest = np.unravel_index(flat.argmax(axis=-1), fits.shape[len(slots) :])
-        for place in map(tuple, np.argwhere(flat.any(axis=-1)).tolist()):
-            at = dict(zip((*slots, *rest), (*place, *(a[place] for a in at_rest)), strict=True))
+        order = (*slots, *(slot for slot in SLOTS if slot not in slots))
+        fits = np.transpose(self.table == 0, [SLOTS.index(slot) for slot in order])
+        for place in np.argwhere(fits.any(axis=tuple(range(len(slots), len(SLOTS))))):
+            first = np.argwhere(fits[tuple(place)])[0]
+            at = {s: int(i) for s, i in zip(order, (*place, *first), strict=True)}
             yield self.choice([at[slot] for slot in SLOTS])
 
     def distinct(self) -> frozenset[int]:

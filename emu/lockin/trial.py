@@ -155,16 +155,20 @@ class Laboratory:
 
         Orchestrators make no difference to it.
         """
-        slots = (*(choice[s] for s in ("front_end", "compiler", "kernels", "driver", "device")),)
-        if slots not in self.keys:
+        slots = (choice[s] for s in ("front_end", "compiler", "kernels", "driver", "device"))
+        parts = self.catalogue, *slots
+        if parts not in self.keys:
             try:
-                self.keys[slots] = self._key(choice, self.chip(choice))
+                self.keys[parts] = self._key(choice, self.chip(choice))
             except Unsupported:
-                self.keys[slots] = None
-        return self.keys[slots]
+                self.keys[parts] = None
+        return self.keys[parts]
 
     def at_most(self, choice: Choice) -> Timed | EmuError:
-        """A warm run on all cores, or why it cannot run: the best number of them is no slower."""
+        """A warm run that is quick to find, or why it cannot run: the best one is no slower.
+
+        It is on all cores and, where the compiler weighs fusion by whole runs, without any.
+        """
         return self._known(choice, self.chip(choice), self.on_all_cores)
 
     def at_least(self, choice: Choice) -> int:

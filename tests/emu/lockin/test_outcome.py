@@ -1,6 +1,7 @@
 """Outcomes of substitutions in stacks of a small catalogue, each by what happened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,41 @@ def test_among_the_fewest_changes_the_fastest_is_named_then_the_first_by_name(
 
 
 def test_another_driver_is_blocked_while_the_chip_stays(tmp_path: Path) -> None:
-    found = swapped(made(tmp_path), driver="driver-b")
+    tried = bench(made(tmp_path))
+    found = tried.swap(parts(tried.laboratory.catalogue, driver="driver-b"))
     assert (found.kind, found.ratio, found.cofactors) == ("blocked", None, ())
     assert found.blocking == (("K7",), *found.blocking[1:])
-    assert ("device", "chip-b") in [(s, title(b)) for s, b in found.unrestricted]
+    anywhere = tried.anywhere(found)
+    assert ("device", "chip-b") in [(s, title(b)) for s, b in anywhere]
+    assert found.apart == len(anywhere)
+
+
+@pytest.mark.parametrize("floor", [1.0, 1.3, 10.0])
+def test_the_fewest_changes_above_the_floor_are_those_of_brute_force(
+    tmp_path: Path, floor: float
+) -> None:
+    """Of all stacks, also where what fits with fewer changes is too slow."""
+    tried = bench(with_shallow_kernels(tmp_path), floor=floor)
+    known = tried.laboratory.catalogue
+    for slot in SLOTS:
+        for bundle in known.options(slot):
+            found = tried.swap({slot: bundle})
+            if bundle != tried.base[slot] and found.kind != "free":
+                fewest = {
+                    kept: min(_changes(tried, {slot: bundle}, kept), default=0)
+                    for kept in (tried.keep, ())
+                }
+                assert len(found.cofactors) == fewest[tried.keep]
+                assert found.failure is None or found.apart == fewest[()]
+
+
+def _changes(tried: Bench, replaced: Mapping[str, Bundle], kept: tuple[str, ...]) -> Iterator[int]:
+    """How many further slots each stack changes that fits and is above the floor."""
+    options = tried.options(replaced, frozenset((*kept, *replaced)))
+    for bundles in product(*options.values()):
+        choice = dict(zip(options, bundles, strict=True))
+        if tried.laboratory.refusal(choice) is None and tried.above_floor(choice):
+            yield len(tried.changed(choice, replaced))
 
 
 def test_a_stack_that_fails_by_itself_is_a_native_failure(tmp_path: Path) -> None:

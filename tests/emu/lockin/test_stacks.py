@@ -48,7 +48,7 @@ def broken(stack: str, tried: Laboratory | None = None, **swapped: Bundle) -> st
 
 
 def bench(stack: str, keep: tuple[str, ...] = ("device",)) -> Bench:
-    return Bench(laboratory(), KNOWN.stacks[stack], 10, keep, False)
+    return Bench(laboratory(), KNOWN.stacks[stack], 10, keep)
 
 
 @pytest.mark.parametrize("model", ["conv_block", "bert_layer"])
@@ -72,6 +72,15 @@ def test_kernels_that_claim_a_dtype_which_the_chip_lacks_fail_by_running() -> No
     trial = laboratory().try_({**base, "kernels": liars})
     assert trial.failure is not None
     assert (trial.failure.stage, trial.failure.name) == ("run", "Unsupported")
+
+
+def test_whoever_takes_another_chip_can_take_the_whole_stack_that_is_native_to_it() -> None:
+    """Unless that is below the floor; what fits with fewer changes may be, and is no answer."""
+    tried = bench("cuda-like")
+    for native in KNOWN.stacks.values():
+        if native["device"] != tried.base["device"]:
+            found = tried.swap({"device": native["device"]})
+            assert found.kind == ("co" if tried.above_floor(native) else "blocked")
 
 
 def test_the_kernel_library_follows_the_driver() -> None:
