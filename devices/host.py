@@ -11,7 +11,9 @@ from fractions import Fraction
 from emu.devices.rates import Rates
 from emu.devices.terms import Phase, Term, exact, fixed_ps, one
 from emu.ir.body import Body
+from emu.ir.ops import OPS
 from emu.ir.ops.movement import RESHAPES
+from emu.ir.ops.work_rules import movement
 from emu.ir.program import Copy, Step
 from emu.ir.types import ROW_MAJOR, TensorType, summing_dtype
 from emu.ir.work import whole_work
@@ -19,30 +21,44 @@ from emu.ir.work import whole_work
 VIEWS = RESHAPES | {"Identity"}  # a framework returns the bytes that it was given under new dims
 
 
-def at_host(type: TensorType) -> TensorType:
-    """How the host holds a value of the device: row-major, narrow floats in f32."""
-    return replace(type, dtype=summing_dtype(type.dtype), layout=ROW_MAJOR)
+def at_host(type: TensorType, body: Body) -> TensorType:
+    """How the host holds a value of the device for a body: row-major, narrow floats in f32.
+
+    What only moves or casts elements takes them in the type that they have.
+    """
+    as_they_are = all(_moves(node.op) or node.op == "Cast" for node in body.nodes)
+    dtype = type.dtype if as_they_are else summing_dtype(type.dtype)
+    return replace(type, dtype=dtype, layout=ROW_MAJOR)
+
+
+def _moves(op: str) -> bool:
+    """Whether each element that an op gives is one that it was given."""
+    return OPS[op].work is movement
 
 
 def calling(body: Body, rates: Rates) -> tuple[Phase, ...]:
-    """Dispatch, then the larger of operations and bytes at the host's rates.
-
-    What only views its input is dispatched, and moves no bytes.
-    """
+    """Dispatch, then the larger of operations and bytes at the host's rates."""
     facts = rates.sheet.host
-    moved = 0 if _only_views(body) else _moved_bytes(body)
+    moved = _moved_bytes(body)
     operations = Term("host", rates.simple(whole_work(body)), exact(facts.gflops) / 1000)
     memory = Term("host", exact(moved), rates.host_memory)
     dispatch = fixed_ps("host", facts.dispatch_us)
     return (Phase(((dispatch, operations), (dispatch, memory))),)
 
 
-def _only_views(body: Body) -> bool:
-    return all(node.op in VIEWS for node in body.nodes)
-
-
 def _moved_bytes(body: Body) -> int:
-    return sum(at_host(body.types[v]).bytes for v in (*range(body.inputs), *body.outputs))
+    """What the host reads and writes.
+
+    What only views its input moves no bytes. What only moves elements reads no more of an input
+    than it writes: a slice does not read the rest.
+    """
+    if all(node.op in VIEWS for node in body.nodes):
+        return 0
+    read = [at_host(type, body).bytes for type in body.types[: body.inputs]]
+    written = sum(at_host(body.types[v], body).bytes for v in body.outputs)
+    if all(_moves(node.op) for node in body.nodes):
+        read = [min(size, written) for size in read]
+    return sum(read) + written
 
 
 def least_call_ps(body: Body, rates: Rates) -> Fraction:
@@ -61,7 +77,7 @@ def passing(copy: Copy, owner: Step | None, rates: Rates) -> tuple[Phase, ...]:
 
     The driver copies between its pinned buffer and the pageable tensor (M. Harris, How to Optimize
     Data Transfers in CUDA C/C++, 2012). Then one more call of the framework converts a tensor whose
-    element type or layout is not the host's.
+    element type or layout is not what the call takes.
     """
     staged = Term("host", exact(2 * copy.size), rates.host_memory)
     held = None if owner is None else _held_bytes(copy.value, owner)
@@ -79,4 +95,5 @@ def _held_bytes(value: str, step: Step) -> int | None:
     if value not in places:
         return None
     type = body.types[places[value]]
-    return None if at_host(type) == type else at_host(type).bytes
+    held = at_host(type, body)
+    return None if held == type else held.bytes

@@ -67,6 +67,34 @@ def test_a_copy_is_staged_and_what_the_host_holds_otherwise_is_converted(
     assert us(passing(Copy("y", "device", size), call, RATES)) == took
 
 
+@pytest.mark.parametrize("op", ["Transpose", "Slice", "Concat", "Gather", "Split", "Pad", "Cast"])
+def test_what_is_only_moved_or_cast_is_taken_as_it_is(op: str) -> None:
+    narrow = call_of("bf16")
+    moving = replace(narrow, body=replace(narrow.body, nodes=(BodyNode(op, (0,), (1,)),)))
+    size = narrow.body.types[0].bytes
+
+    assert us(passing(Copy("x", "host", size), moving, RATES)) == 40
+    assert us(passing(Copy("y", "device", size), moving, RATES)) == 40
+    assert us(calling(moving.body, RATES)) == 5 + 40
+
+
+def test_what_is_moved_and_computed_in_one_call_is_computed_in_f32() -> None:
+    call = call_of("bf16")
+    nodes = (BodyNode("Transpose", (0,), (1,)), BodyNode("Relu", (1,), (2,)))
+    body = Body(nodes, (*call.body.types, call.body.types[0]), 1, frozenset(), (2,))
+    both = replace(call, body=body)
+    assert us(passing(Copy("x", "host", body.types[0].bytes), both, RATES)) == 40 + 5 + 60
+    assert us(calling(body, RATES)) == 5 + 80
+
+
+def test_a_slice_reads_what_it_writes_and_not_the_rest() -> None:
+    whole, half = TensorType("f32", (1000, 512)), TensorType("f32", (500, 512))
+    cut = Body((BodyNode("Slice", (0,), (1,)),), (whole, half), 1, frozenset(), (1,))
+    repeated = Body((BodyNode("Expand", (0,), (1,)),), (half, whole), 1, frozenset(), (1,))
+    assert us(calling(cut, RATES)) == 5 + 20 + 20
+    assert us(calling(repeated, RATES)) == 5 + 20 + 40
+
+
 def test_a_copy_that_no_call_reads_is_only_staged() -> None:
     copy = Copy("z", "host", 1_024_000)
     assert us(passing(copy, call_of("bf16"), RATES)) == 40
@@ -80,7 +108,7 @@ def test_padding_crosses_the_link_and_the_host_takes_it_off() -> None:
     padded = 1024 * 512 * 4
     moved = 2 * padded + padded + 1000 * 500 * 4
 
-    assert at_host(type) == TensorType("f32", (1000, 500))
+    assert at_host(type, body) == TensorType("f32", (1000, 500))
     took = us(passing(Copy("x", "host", padded), HostCall(0, "h", ("x",), ("y",), body), RATES))
     assert float(took) == pytest.approx(5 + moved / 51_200)
 
