@@ -15,7 +15,6 @@ from itertools import chain
 from emu.ir.errors import EmuError
 from emu.lockin.parts import SLOTS, Bundle, Choice, title
 from emu.lockin.search import (
-    PROGRAM,
     Masks,
     Options,
     blocking_sets,
@@ -189,20 +188,10 @@ class Bench:
             found = chain(*map(of_all_programs, stacks))
             choices = {self.laboratory.program(choice): choice for choice, _ in found}
             known = self.laboratory.timed
-            likely = sorted(choices, key=lambda p: (p not in known, self._strangers(choices[p])))
-            asked = [choices[program] for program in likely]
+            asked = [choices[p] for p in sorted(choices, key=lambda program: program not in known)]
             if any(map(self.surely_above, asked)) or any(map(self.above_floor, asked)):
                 return size
         return None
-
-    def _strangers(self, choice: Choice) -> int:
-        """In how many slots a stack differs from the one of the catalogue that is most like it.
-
-        The fewer, the likelier it is above the floor; it says in which order stacks are asked.
-        """
-        stacks = self.laboratory.catalogue.stacks.values()
-        strange = (sum(choice[slot] != stack[slot] for slot in PROGRAM) for stack in stacks)
-        return min(strange, default=len(PROGRAM))
 
     def _ps(self, choice: Choice) -> int:
         """The time of a stack that is above the floor, so that it runs."""
