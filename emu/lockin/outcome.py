@@ -21,6 +21,7 @@ from emu.lockin.search import (
     changes_by_size,
     masks_of,
     of_all_programs,
+    of_one_program,
 )
 from emu.lockin.trial import Failure, Laboratory, Timed, Trial
 
@@ -168,12 +169,12 @@ class Bench:
     def first(self, found: Masks, replaced: Mapping[str, Bundle]) -> Changes | None:
         """The fastest stack above the floor with the fewest further slots changed, then by name."""
         for _, stacks in changes_by_size(found, self.base, frozenset(replaced)):
-            programs = [*chain(*map(of_all_programs, stacks))]
-            above = [(choice, alike) for choice, alike in programs if self.above_floor(choice)]
+            programs = ((some, choice) for some in stacks for choice in of_all_programs(some))
+            above = [(some, choice) for some, choice in programs if self.above_floor(choice)]
             if above:
-                best = min(self._ps(choice) for choice, _ in above)
-                fastest = (alike for choice, alike in above if self._ps(choice) == best)
-                equal = chain(*(alike.fitting() for alike in fastest))
+                best = min(self._ps(choice) for _, choice in above)
+                fastest = [(some, choice) for some, choice in above if self._ps(choice) == best]
+                equal = chain(*(of_one_program(some, choice) for some, choice in fastest))
                 return min((self.changed(choice, replaced) for choice in equal), key=_names)
         return None
 
@@ -186,10 +187,10 @@ class Bench:
             if size >= below:
                 return None
             found = chain(*map(of_all_programs, stacks))
-            choices = {self.laboratory.program(choice): choice for choice, _ in found}
+            choices = {self.laboratory.program(choice): choice for choice in found}
             known = self.laboratory.timed
             asked = [choices[p] for p in sorted(choices, key=lambda program: program not in known)]
-            if any(map(self.surely_above, asked)) or any(map(self.above_floor, asked)):
+            if any(map(self.by_bounds, asked)) or any(map(self.above_floor, asked)):
                 return size
         return None
 
@@ -201,7 +202,7 @@ class Bench:
 
     def anywhere(self, outcome: Outcome) -> Changes:
         """The fewest further slots that lift a failure, be they kept or not."""
-        if outcome.apart == len(outcome.cofactors):
+        if outcome.failure is None or outcome.apart == len(outcome.cofactors):
             return outcome.cofactors
         return self.first(self.all_masks(outcome.replaced), outcome.replaced) or ()
 
@@ -211,13 +212,15 @@ class Bench:
             (s, choice[s]) for s in SLOTS if s not in replaced and choice[s] != self.base[s]
         )
 
-    def surely_above(self, choice: Choice) -> bool:
-        """Whether a bound tells that a stack which fits runs, and not below the floor."""
+    def by_bounds(self, choice: Choice) -> bool | None:
+        """Whether a stack that fits runs, and not below the floor; None if bounds do not tell."""
         least, most = self._floors(choice)
         if self.laboratory.at_least(choice) > most:
             return False
         bound = self.laboratory.at_most(choice)
-        return isinstance(bound, Timed) and bound.ps <= least
+        if isinstance(bound, EmuError):
+            return False
+        return True if bound.ps <= least else None
 
     def above_floor(self, choice: Choice) -> bool:
         """Whether a stack that fits runs, and not below the floor.
@@ -225,11 +228,10 @@ class Bench:
         Bounds decide where they can: on the stack that fits, and on the stack as it was, which is
         timed on the new chip, if need be.
         """
+        told = self.by_bounds(choice)
+        if told is not None:
+            return told
         least, most = self._floors(choice)
-        if self.laboratory.at_least(choice) > most:
-            return False
-        if self.surely_above(choice):
-            return True
         timed = self.laboratory.time(choice)
         if isinstance(timed, EmuError) or timed.ps > most:
             return False

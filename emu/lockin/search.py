@@ -190,18 +190,24 @@ def _changed(found: Masks, base: Choice, slots: frozenset[str], free: frozenset[
     return some.only(options | {s: [b for b in options[s] if b != base[s]] for s in slots})
 
 
-def of_all_programs(found: Masks) -> Iterator[tuple[Choice, Masks]]:
-    """Stacks that fit and have all programs there are, each with those that have its program too.
+def of_all_programs(found: Masks) -> Iterator[Choice]:
+    """Stacks that fit, among which are all programs there are."""
+    by_slots: dict[tuple[str, ...], list[Bundle]] = {}
+    for compilers in found.options["compiler"]:
+        by_slots.setdefault(_program_slots(compilers), []).append(compilers)
+    for slots, some in by_slots.items():
+        yield from found.only({**found.options, "compiler": some}).one_of_each(slots)
 
-    These differ in what programs do not follow from: orchestrators, and drivers if no compiler
-    wishes to replay.
-    """
-    wishing = [compilers for compilers in found.options["compiler"] if wishes(compilers)]
-    others = [compilers for compilers in found.options["compiler"] if not wishes(compilers)]
-    for compilers, slots in ((others, PROGRAM), (wishing, (*PROGRAM, "driver"))):
-        some = found.only({**found.options, "compiler": compilers})
-        for choice in some.one_of_each(slots):
-            yield choice, found.only({**found.options, **{s: (choice[s],) for s in slots}})
+
+def of_one_program(found: Masks, choice: Choice) -> list[Choice]:
+    """The stacks that fit and differ from one in nothing that its program follows from."""
+    same: Options = {slot: (choice[slot],) for slot in _program_slots(choice["compiler"])}
+    return found.only({**found.options, **same}).fitting()
+
+
+def _program_slots(compilers: Bundle) -> tuple[str, ...]:
+    """What programs follow from: never an orchestrator, drivers if the compiler would replay."""
+    return (*PROGRAM, "driver") if wishes(compilers) else PROGRAM
 
 
 def _sets(options: Options, base: Choice, replaced: frozenset[str]) -> list[frozenset[str]]:
