@@ -37,25 +37,27 @@ def fastest(
     database: TuningDatabase | None = None,
     library: Library | None = None,
     all_cores: bool = False,
+    worth_ps: int | None = None,
 ) -> Planned:
     """The plan whose whole run is fastest, over the counts of cores that could be used.
 
     What was decided for an equal graph on the chip before is not decided again. Tuned tiles come
     last: groups and cores are those that are fastest with the tiles of the menus. They are looked
     up in a ``database`` and kept there. A ``library`` stands for the one that the stack names.
-    With ``all_cores`` no fewer are tried, so that the run is as fast or slower.
+    With ``all_cores`` no fewer are tried, so that the run is as fast or slower. With ``worth_ps``
+    fewer are not tried where they cannot be faster than that: a run that is not may not be fastest.
     """
     if stack.compiler.residency == "on" and chip.machine.grid:
         raise Unsupported(
             f"--residency on: what is on chip does not outlive a launch on {chip.name}"
         )
     case = _Case(graph, _alike(graph), stack, chip, library or LIBRARIES[stack.kernels], watch)
-    cores = chip.machine.cores if all_cores else case.cores()
+    cores = chip.machine.cores if all_cores else case.cores(worth_ps)
     best = case.finished(cores, database)
     if stack.compiler.graph_replay == "off":
         return best
     graphs = replace(case, replays=True, plans={})
-    fewer = cores if all_cores else graphs.cores()
+    fewer = cores if all_cores else graphs.cores(worth_ps)
     if graphs.plan(fewer)[1].bindings == case.plan(cores)[1].bindings:
         return case.replayed(best, best)
     return case.replayed(best, graphs.finished(fewer, database))
@@ -90,10 +92,10 @@ class _Case:
         """How long a whole run takes."""
         return self.chip.latency_ps(captured(program) if self.replays else program)
 
-    def cores(self) -> int:
+    def cores(self, worth_ps: int | None) -> int:
         """The number of cores to use, found once for graphs that are alike."""
-        key = "cores", self.alike, self.stack, self.library, self.replays
-        return self.chip.memo(key, self.best_cores)
+        key = "cores", self.alike, self.stack, self.library, self.replays, worth_ps
+        return self.chip.memo(key, lambda: self.best_cores(worth_ps))
 
     def finished(self, cores: int, database: TuningDatabase | None) -> Planned:
         """The plan with at most ``cores`` cores, tuned and with values kept on chip if asked."""
@@ -106,12 +108,13 @@ class _Case:
                 best = self.resident(best)
         return best
 
-    def best_cores(self) -> int:
+    def best_cores(self, worth_ps: int | None) -> int:
         """The number of cores to use.
 
         On chips that spread loops over cores, smaller counts stay candidates, so that a chip is
         never slower than one with fewer cores if these are a power of two, or it has a FEW. Counts
-        that could not be faster even without any stall are not tried.
+        that could not be faster even without any stall, or not as fast as is worth it, are not
+        tried.
         """
         chip, most = self.chip, self.chip.machine.cores
         fewer = fewer_cores(chip.machine)
@@ -120,7 +123,8 @@ class _Case:
         first = self.plan(most)
         best, best_schedule, best_ps = most, first[1], self.latency_ps(first[2])
         for cores in fewer:
-            if chip.busy_ps(first[2], cores) >= best_ps:
+            bound = chip.busy_ps(first[2], cores)
+            if bound >= best_ps or (worth_ps is not None and bound >= worth_ps):
                 break
             _, schedule, program = self.plan(cores)
             ps = best_ps if schedule == best_schedule else self.latency_ps(program)

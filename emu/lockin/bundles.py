@@ -47,19 +47,29 @@ class Agreed:
         return f"shares layout {agreed} with the chip, not {' and '.join(foreign)}"
 
 
-def library_of(choice: Choice, catalogue: Catalogue, dtype: str) -> Library:
+def library_of(
+    choice: Choice, catalogue: Catalogue, dtype: str, ops: frozenset[str] = EVERY_OP
+) -> Library:
     """One library with the kernels of all parts, those of the first part first.
 
     A kernel takes only what the tables have that its part shares with whoever asks: the front end
     that dispatches op by op, or the compiler; and only in layouts that the chip holds too. Parts
-    that do not compute in ``dtype`` have no kernel for a run in it.
+    that do not compute in ``dtype`` have no kernel for a run in it. For a program of some ``ops``
+    there are only the kernels that take any of them, so that what makes no difference to it is
+    left out.
     """
-    return _library(asking_of(choice), choice["kernels"], choice["device"][0], catalogue, dtype)
+    asking, device = asking_of(choice), choice["device"][0]
+    return _library(asking, choice["kernels"], device, catalogue, dtype, ops)
 
 
 @lru_cache(maxsize=4096)
 def _library(
-    asking: Bundle, parts: Bundle, device: Part, catalogue: Catalogue, dtype: str
+    asking: Bundle,
+    parts: Bundle,
+    device: Part,
+    catalogue: Catalogue,
+    dtype: str,
+    ops: frozenset[str],
 ) -> Library:
     libraries = [LIBRARIES[part.fact("depth")] for part in parts]
     kernels = [
@@ -67,7 +77,7 @@ def _library(
         for part in parts
         if dtype in part.fact("dtypes")
         for layouts in (agreed(part, device, catalogue),)
-        for kernel in registered(part, _ops(part, asking, catalogue), layouts)
+        for kernel in registered(part, ops & _ops(part, asking, catalogue), layouts)
     ]
     return replace(
         libraries[0],
@@ -80,6 +90,8 @@ def _library(
 def registered(part: Part, ops: frozenset[str], layouts: frozenset[str]) -> Iterator[Kernel]:
     """The kernels of a part, for some ops in some layouts; with two layouts it converts too."""
     ops |= CONVERSIONS if len(layouts) > 1 else frozenset()
+    if not ops:
+        return
     for kernel in LIBRARIES[part.fact("depth")].kernels:
         yield replace(kernel, claims=Agreed(Registered(kernel.claims, ops), layouts))
 

@@ -259,17 +259,11 @@ class Disarmed:
         if outcome.kind not in ("co", "blocked"):
             return better(bench.swap(replaced), outcome)
         most = len(outcome.cofactors) if outcome.kind == "co" else len(SLOTS)
-        return can_move(bench, replaced, most)
+        return bench.can_move(replaced, below=most)
 
 
 def _named(held: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(name for name in TYPES if any(name in names for names in held))
-
-
-def can_move(bench: Bench, replaced: Mapping[str, Bundle], most: int) -> bool:
-    """Whether a substitution works with fewer than ``most`` further slots changed."""
-    found = bench.kept_masks(replaced)
-    return bench.fewest(found, replaced, below=most) is not None
 
 
 def better(new: Outcome, old: Outcome) -> bool:

@@ -6,9 +6,8 @@ the time, slower up to the floor, below-floor beyond. One that fails is co if it
 slots changed, blocked if no such stack exists.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 
@@ -19,11 +18,13 @@ from emu.lockin.search import (
     Options,
     blocking_sets,
     changes_by_size,
+    few_changes,
     masks_of,
     of_all_programs,
     of_one_program,
 )
-from emu.lockin.trial import Failure, Laboratory, Timed, Trial
+from emu.lockin.segments import Timed
+from emu.lockin.trial import Failure, Laboratory, Trial
 
 FREE = 1.05
 FLOOR = 10.0
@@ -138,15 +139,13 @@ class Bench:
         chip = choice["device"][0]
         if chip is self.base["device"][0]:
             return self.native.timed
-        timed = self.laboratory.time(self.base, like=chip)
-        return self.native.timed if isinstance(timed, EmuError) else timed
+        return self.laboratory.at_peaks(self.base, chip)
 
     def failed(self, replaced: Mapping[str, Bundle], failure: Failure) -> Outcome:
         """Look for what must change too, or for the contracts that forbid it."""
         found = self.kept_masks(replaced)
         witness = self.first(found, replaced) or ()
-        below = len(witness) or len(SLOTS)
-        apart = self.fewest(self.all_masks(replaced), replaced, below) or len(witness)
+        apart = self.fewest(replaced, below=len(witness) or len(SLOTS)) or len(witness)
         kind = "co" if witness else "blocked"
         blocking = () if witness else tuple(blocking_sets(found))
         return Outcome(kind, replaced, None, failure, witness, apart, blocking)
@@ -172,33 +171,58 @@ class Bench:
             programs = ((some, choice) for some in stacks for choice in of_all_programs(some))
             above = [(some, choice) for some, choice in programs if self.above_floor(choice)]
             if above:
-                best = min(self._ps(choice) for _, choice in above)
-                fastest = [(some, choice) for some, choice in above if self._ps(choice) == best]
+                best = self.shortest([choice for _, choice in above])
+                fastest = [(f, c) for f, c in above if self.laboratory.within(c, best)]
                 equal = chain(*(of_one_program(some, choice) for some, choice in fastest))
                 return min((self.changed(choice, replaced) for choice in equal), key=_names)
         return None
 
-    def fewest(self, masks: Masks, replaced: Mapping[str, Bundle], below: int) -> int | None:
-        """How many further slots ``first`` changes if ``below`` a number, None if it does not.
-
-        One stack above the floor is enough to know; those whose time is known are asked first.
-        """
-        for size, stacks in changes_by_size(masks, self.base, frozenset(replaced)):
+    def fewest(self, replaced: Mapping[str, Bundle], below: int) -> int | None:
+        """How many further slots lift a failure, kept or not; None if not ``below`` a number."""
+        if below == 1:
+            return None  # without any the stack fails
+        found = self.all_masks(replaced)
+        for size, stacks in changes_by_size(found, self.base, frozenset(replaced)):
             if size >= below:
                 return None
-            found = chain(*map(of_all_programs, stacks))
-            choices = {self.laboratory.program(choice): choice for choice in found}
-            known = self.laboratory.timed
-            asked = [choices[p] for p in sorted(choices, key=lambda program: program not in known)]
-            if any(map(self.by_bounds, asked)) or any(map(self.above_floor, asked)):
+            if self.any_above(stacks):
                 return size
         return None
 
-    def _ps(self, choice: Choice) -> int:
-        """The time of a stack that is above the floor, so that it runs."""
-        timed = self.laboratory.time(choice)
-        assert isinstance(timed, Timed)
-        return timed.ps
+    def can_move(self, replaced: Mapping[str, Bundle], below: int) -> bool:
+        """Whether some stack with fewer than ``below`` further slots changed is above the floor.
+
+        How many makes no difference, so that what has less changed need not be shown too slow.
+        """
+        found = few_changes(self.kept_masks(replaced), self.base, frozenset(replaced), below)
+        return self.any_above([found])
+
+    def any_above(self, stacks: Iterable[Masks]) -> bool:
+        """Whether one of some stacks is above the floor.
+
+        One is enough to know. Those whose time is known are asked first, then those most like a
+        stack of the catalogue, whose parts were made for each other; and bounds before times.
+        """
+        laboratory, new = self.laboratory, dict[int | None, Choice]()
+        for choice in chain(*map(of_all_programs, stacks)):
+            program = laboratory.program(choice)
+            if program not in laboratory.times:
+                new.setdefault(program, choice)
+            elif self.above_floor(choice):
+                return True
+        asked = sorted(new.values(), key=laboratory.catalogue.likeness, reverse=True)
+        return any(map(self.by_bounds, asked)) or any(map(self.above_floor, asked))
+
+    def shortest(self, choices: Iterable[Choice]) -> int:
+        """The shortest time of stacks that run; what takes longer need not be timed."""
+        best: Timed | None = None
+        for choice in choices:
+            if best is None or self.laboratory.within(choice, best.ps):
+                found = self.laboratory.time(choice)
+                assert isinstance(found, Timed)
+                best = found
+        assert best is not None
+        return best.ps
 
     def anywhere(self, outcome: Outcome) -> Changes:
         """The fewest further slots that lift a failure, be they kept or not."""
@@ -214,34 +238,24 @@ class Bench:
 
     def by_bounds(self, choice: Choice) -> bool | None:
         """Whether a stack that fits runs, and not below the floor; None if bounds do not tell."""
-        least, most = self._floors(choice)
+        most = self._most(choice)
         if self.laboratory.at_least(choice) > most:
             return False
         bound = self.laboratory.at_most(choice)
         if isinstance(bound, EmuError):
             return False
-        return True if bound.ps <= least else None
+        return True if bound <= most else None
 
     def above_floor(self, choice: Choice) -> bool:
-        """Whether a stack that fits runs, and not below the floor.
-
-        Bounds decide where they can: on the stack that fits, and on the stack as it was, which is
-        timed on the new chip, if need be.
-        """
+        """Whether a stack that fits runs, and not below the floor; by bounds where they tell."""
         told = self.by_bounds(choice)
         if told is not None:
             return told
-        least, most = self._floors(choice)
-        timed = self.laboratory.time(choice)
-        if isinstance(timed, EmuError) or timed.ps > most:
-            return False
-        return timed.ps <= least or timed.ps <= self.floor * self.reference(choice).ps
+        return self.laboratory.within(choice, self._most(choice))
 
-    def _floors(self, choice: Choice) -> tuple[Fraction, Fraction]:
-        """Between which times the floor of a stack lies."""
-        quick = self.laboratory.bounds(self.native.ps, self.base, choice["device"][0])
-        least, most = (Fraction(self.floor) * ps for ps in quick)
-        return least, most
+    def _most(self, choice: Choice) -> float:
+        """The longest time that is not below the floor."""
+        return self.floor * self.reference(choice).ps
 
 
 def _names(changed: Changes) -> str:

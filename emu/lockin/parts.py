@@ -144,6 +144,11 @@ class Catalogue:
         alone = [(part,) for part in self.parts[slot].values()]
         return tuple(dict.fromkeys([*alone, *(stack[slot] for stack in self.stacks.values())]))
 
+    def likeness(self, choice: Choice) -> int:
+        """In how many slots some parts are those of one stack, the one that they are most like."""
+        equal = (sum(s[slot] == choice[slot] for slot in SLOTS) for s in self.stacks.values())
+        return max(equal, default=0)
+
 
 def misfit(slot: str, bundle: Bundle) -> str:
     """Why some parts cannot stand in a slot together, "" if they can."""

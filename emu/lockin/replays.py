@@ -5,6 +5,8 @@ from emu.devices.driver.handles import GRAPH
 from emu.lockin.contracts.linking import roles_of
 from emu.lockin.parts import Bundle, Catalogue, Choice
 
+PROGRAM = ("front_end", "compiler", "kernels", "device")  # slots that all programs follow from
+
 
 def replays(choice: Choice, catalogue: Catalogue, chip: Device) -> bool:
     """Whether the compiler has its program captured, and drivers and chip can replay it.
@@ -21,3 +23,8 @@ def replays(choice: Choice, catalogue: Catalogue, chip: Device) -> bool:
 def wishes(compilers: Bundle) -> bool:
     """Whether a compiler has programs captured: with no other do drivers matter to a program."""
     return any(part.fact("replays") for part in compilers)
+
+
+def program_slots(compilers: Bundle) -> tuple[str, ...]:
+    """What programs follow from: never an orchestrator, drivers if the compiler would replay."""
+    return (*PROGRAM, "driver") if wishes(compilers) else PROGRAM

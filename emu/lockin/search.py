@@ -14,14 +14,14 @@ import numpy as np
 from emu.ir.types import Array
 from emu.lockin.contracts import CONTRACTS, NAMES, Contract
 from emu.lockin.parts import SLOTS, Bundle, Choice
-from emu.lockin.replays import wishes
+from emu.lockin.replays import program_slots
 from emu.lockin.trial import Laboratory
 
 Options = Mapping[str, Sequence[Bundle]]
-PROGRAM = ("front_end", "compiler", "kernels", "device")  # slots that all programs follow from
 FLOOR = "FLOOR"  # what a stack fails at that breaks no contract: it cannot run, or is too slow
 BARRIERS = (*NAMES, FLOOR)
 FLOOR_BIT = 1 << len(NAMES)
+MANY = np.uint8(FLOOR_BIT - 1)  # a mask that is not 0
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,14 @@ class Masks:
 
     def one_of_each(self, slots: Sequence[str]) -> Iterator[Choice]:
         """The same one by one, but of stacks that are equal in these slots only the first."""
-        order = (*slots, *(slot for slot in SLOTS if slot not in slots))
-        fits = np.transpose(self.table == 0, [SLOTS.index(slot) for slot in order])
-        for place in np.argwhere(fits.any(axis=tuple(range(len(slots), len(SLOTS))))):
-            first = np.argwhere(fits[tuple(place)])[0]
-            at = {s: int(i) for s, i in zip(order, (*place, *first), strict=True)}
+        others = [slot for slot in SLOTS if slot not in slots]
+        ours, theirs = ([len(self.options[s]) for s in some] for some in (slots, others))
+        order = [SLOTS.index(slot) for slot in (*slots, *others)]
+        fits = np.transpose(self.table == 0, order).reshape(*ours, -1)
+        first = fits.argmax(axis=-1)
+        for place in map(tuple, np.argwhere(fits.any(axis=-1))):
+            rest = np.unravel_index(int(first[place]), theirs)
+            at = dict(zip((*slots, *others), map(int, (*place, *rest)), strict=True))
             yield self.choice([at[slot] for slot in SLOTS])
 
     def distinct(self) -> frozenset[int]:
@@ -94,8 +97,10 @@ def masks_of(laboratory: Laboratory, options: Options) -> Masks:
 
 def masks(laboratory: Laboratory, options: Options) -> Masks:
     """Execute every contract on every projection of the stacks of ``options``."""
-    shape = tuple(len(options[slot]) for slot in SLOTS)
-    table = np.zeros(shape, dtype=np.uint8)
+    # Most questions are about one chip, so the stacks with one lie together.
+    order = ("device", *(slot for slot in SLOTS if slot != "device"))
+    lying = np.zeros([len(options[slot]) for slot in order], dtype=np.uint8)
+    table = np.moveaxis(lying, 0, SLOTS.index("device"))
     for contract in CONTRACTS:
         bit = np.uint8(NAMES.index(contract.name))
         table |= _projected(laboratory, contract, options) << bit
@@ -178,6 +183,18 @@ def changes_by_size(
         yield size, [some for some in cut if some.table.size and some.table.min() == 0]
 
 
+def few_changes(found: Masks, base: Choice, replaced: frozenset[str], below: int) -> Masks:
+    """The same stacks; those with ``below`` or more further slots changed do not fit."""
+    if found.table.min():
+        return found
+    changed = np.zeros((1,) * len(SLOTS), dtype=np.uint8)
+    for axis, slot in enumerate(SLOTS):
+        if slot not in replaced:
+            other = np.array([bundle != base[slot] for bundle in found.options[slot]], np.uint8)
+            changed = changed + other.reshape([-1 if i == axis else 1 for i in range(len(SLOTS))])
+    return Masks(found.options, np.where(changed < below, found.table, MANY))
+
+
 def _changed(found: Masks, base: Choice, slots: frozenset[str], free: frozenset[str]) -> Masks:
     """The stacks with each of some further slots changed, and no other but those that are free.
 
@@ -194,20 +211,15 @@ def of_all_programs(found: Masks) -> Iterator[Choice]:
     """Stacks that fit, among which are all programs there are."""
     by_slots: dict[tuple[str, ...], list[Bundle]] = {}
     for compilers in found.options["compiler"]:
-        by_slots.setdefault(_program_slots(compilers), []).append(compilers)
+        by_slots.setdefault(program_slots(compilers), []).append(compilers)
     for slots, some in by_slots.items():
         yield from found.only({**found.options, "compiler": some}).one_of_each(slots)
 
 
 def of_one_program(found: Masks, choice: Choice) -> list[Choice]:
     """The stacks that fit and differ from one in nothing that its program follows from."""
-    same: Options = {slot: (choice[slot],) for slot in _program_slots(choice["compiler"])}
+    same: Options = {slot: (choice[slot],) for slot in program_slots(choice["compiler"])}
     return found.only({**found.options, **same}).fitting()
-
-
-def _program_slots(compilers: Bundle) -> tuple[str, ...]:
-    """What programs follow from: never an orchestrator, drivers if the compiler would replay."""
-    return (*PROGRAM, "driver") if wishes(compilers) else PROGRAM
 
 
 def _sets(options: Options, base: Choice, replaced: frozenset[str]) -> list[frozenset[str]]:

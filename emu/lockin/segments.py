@@ -64,11 +64,22 @@ def timed(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> Time
     The first segment is dispatched before the run begins, as that of an unbroken run is.
     """
     traces = [chip.simulate(segment.charged) for segment in segments]
-    dispatch_ps = (len(segments) - 1) * round(dispatch_us * 1_000_000)
+    dispatch_ps = _dispatch_ps(segments, dispatch_us)
     ledger = {cause: sum(trace.ledger[cause] for trace in traces) for cause in CAUSES}
     ledger["launch"] += dispatch_ps
     total_ps = sum(trace.total_ps for trace in traces)
     return Timed(total_ps + dispatch_ps, ledger, launched(segments))
+
+
+def latency_ps(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> int:
+    """How long that is, without what it is charged to."""
+    ran_ps = sum(chip.latency_ps(segment.charged) for segment in segments)
+    return ran_ps + _dispatch_ps(segments, dispatch_us)
+
+
+def _dispatch_ps(segments: Sequence[Segment], dispatch_us: float) -> int:
+    """What the host takes to go on after all reads."""
+    return (len(segments) - 1) * round(dispatch_us * 1_000_000)
 
 
 def programs_of(segments: Sequence[Segment]) -> Mapping[Body, TileProgram]:

@@ -14,11 +14,12 @@ from emu.ir.tile import TileProgram
 from emu.ir.types import Array, TensorType
 from emu.kernels.libraries import LIBRARIES
 from emu.lockin.bundles import owner
+from emu.lockin.compiling import dispatch_us
 from emu.lockin.parts import Choice
 from emu.lockin.playing import Playing
 from emu.lockin.segments import Segment, timed
 from emu.lockin.source import Source
-from emu.lockin.trial import Laboratory, dispatch_us
+from emu.lockin.trial import Laboratory
 
 GENERATED = LIBRARIES["generated"]
 

@@ -1,0 +1,131 @@
+"""How long the programs of stacks run, or what bounds their times; found once for equal ones."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from math import floor
+
+from emu.devices.device import Device
+from emu.fastest import fewer_cores
+from emu.ir.errors import CapacityError, EmuError, Unsupported
+from emu.lockin.bundles import listed
+from emu.lockin.by_host import OnlyHost
+from emu.lockin.compiling import Compiled, Compiling, Effort, dispatch_us, spelled
+from emu.lockin.parts import Choice, Part
+from emu.lockin.segments import Timed, latency_ps, timed
+
+
+@dataclass(eq=False)
+class Timing(Compiling):
+    """Times stacks of parts on one source program; what is found is kept by number of program.
+
+    ``longer`` has times that programs are known to take longer than.
+    """
+
+    times: dict[int, Timed | EmuError] = field(default_factory=dict[int, Timed | EmuError])
+    programs: dict[int, Compiled] = field(default_factory=dict[int, Compiled])
+    rescaled: dict[Hashable, Timed] = field(default_factory=dict[Hashable, Timed])
+    on_all_cores: dict[int, int | EmuError] = field(default_factory=dict[int, int | EmuError])
+    longer: dict[int, float] = field(default_factory=dict[int, float])
+    by_host: dict[int, int] = field(default_factory=dict[int, int])
+
+    def time(self, choice: Choice) -> Timed | EmuError:
+        """A warm run, or why it cannot run."""
+        number = self.known_number(choice)
+        if isinstance(number, Unsupported):
+            return number
+        if number not in self.times:
+            try:
+                program = self.compiled(choice)
+                self.times[number] = timed(program, self.chip(choice), dispatch_us(choice))
+            except (CapacityError, Unsupported) as error:
+                self.times[number] = error
+        return self.times[number]
+
+    def compiled(self, choice: Choice) -> Compiled:
+        """The program of a stack; raises CapacityError or Unsupported if there is none."""
+        number = self.number(choice)
+        if number not in self.programs:
+            self.programs[number] = self.planned(choice, self.chip(choice))
+        return self.programs[number]
+
+    def at_peaks(self, choice: Choice, like: Part) -> Timed:
+        """A warm run of the program of a stack that runs, on its chip with the peaks of ``like``.
+
+        The program is the one that the stack was timed with, so that all that changes is rates.
+        """
+        key = self.number(choice), like.fact("datasheet")
+        if key not in self.rescaled:
+            program, chip = self.compiled(choice), self.chip(choice, like)
+            self.rescaled[key] = timed(program, chip, dispatch_us(choice))
+        return self.rescaled[key]
+
+    def within(self, choice: Choice, most_ps: float) -> bool:
+        """Whether a stack can run, and a warm run takes no longer than ``most_ps``.
+
+        No more is tried than that needs: of what takes longer, the time need not be found.
+        """
+        number = self.known_number(choice)
+        if isinstance(number, Unsupported):
+            return False
+        if number not in self.times and most_ps > self.longer.get(number, -1):
+            self._try(choice, number, most_ps)
+        known = self.times.get(number)
+        return isinstance(known, Timed) and known.ps <= most_ps
+
+    def _try(self, choice: Choice, number: int, most_ps: float) -> None:
+        """Find the time of a stack, or that it takes longer."""
+        chip = self.chip(choice)
+        try:
+            program = self.planned(choice, chip, effort=Effort(worth_ps=floor(most_ps) + 1))
+        except (CapacityError, Unsupported) as error:
+            self.times[number] = error
+            return
+        found = timed(program, chip, dispatch_us(choice))
+        if found.ps <= most_ps or not fewer_cores(chip.machine):
+            self.programs[number], self.times[number] = program, found
+        else:
+            self.longer[number] = most_ps
+
+    def at_most(self, choice: Choice) -> int | EmuError:
+        """Picoseconds that are quick to find, or why it cannot run: a warm run takes no longer.
+
+        They are those of a run on all cores and, where the compiler weighs fusion by whole runs,
+        without any.
+        """
+        number = self.known_number(choice)
+        if isinstance(number, Unsupported):
+            return number
+        if number in self.times:
+            known = self.times[number]
+            return known.ps if isinstance(known, Timed) else known
+        if number not in self.on_all_cores:
+            self.on_all_cores[number] = self._on_all_cores(choice)
+        return self.on_all_cores[number]
+
+    def _on_all_cores(self, choice: Choice) -> int | EmuError:
+        chip = self.chip(choice)
+        try:
+            program = self.planned(choice, chip, effort=Effort(all_cores=True))
+        except (CapacityError, Unsupported) as error:
+            return error
+        return latency_ps(program, chip, dispatch_us(choice))
+
+    def at_least(self, choice: Choice) -> int:
+        """A bound on a warm run in picoseconds, from what only the host can compute.
+
+        It is 0 for what cannot run at all.
+        """
+        try:
+            number = self.number(choice)
+            if number not in self.by_host:
+                chip = self.chip(choice)
+                graphs, only = self.pieces(choice, chip), self._only(choice, chip)
+                self.by_host[number] = sum(only.least_ps(graph) for graph in graphs)
+        except (CapacityError, Unsupported):
+            return 0
+        return self.by_host[number]
+
+    def _only(self, choice: Choice, chip: Device) -> OnlyHost:
+        generates = spelled(choice, self.catalogue).compiler.fallback == "generated"
+        teach = self.library(choice, chip).teaches
+        return OnlyHost(chip, listed(choice, self.catalogue), generates, teach)
