@@ -1,6 +1,5 @@
 """The kernels of a bundle as one library, each for the ops that it may be asked for by name."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -10,7 +9,7 @@ from emu.ir.body import Body
 from emu.ir.errors import Unsupported
 from emu.ir.ops import OPS
 from emu.kernels.libraries import LIBRARIES
-from emu.kernels.library import Claims, Kernel, Library
+from emu.kernels.library import Claims, Library
 from emu.lockin.layouts import claimed, lies_in
 from emu.lockin.parts import Bundle, Catalogue, Choice, Part, meetings
 
@@ -47,53 +46,72 @@ class Agreed:
         return f"shares layout {agreed} with the chip, not {' and '.join(foreign)}"
 
 
-def library_of(
-    choice: Choice, catalogue: Catalogue, dtype: str, ops: frozenset[str] = EVERY_OP
-) -> Library:
+@dataclass(frozen=True)
+class Asked:
+    """What a library can be asked for in one run: ops in some layouts, by kernels of its depth."""
+
+    depth: str
+    ops: frozenset[str]
+    layouts: frozenset[str]
+
+
+def library_of(choice: Choice, catalogue: Catalogue, dtype: str) -> Library:
     """One library with the kernels of all parts, those of the first part first.
 
     A kernel takes only what the tables have that its part shares with whoever asks: the front end
     that dispatches op by op, or the compiler; and only in layouts that the chip holds too. Parts
-    that do not compute in ``dtype`` have no kernel for a run in it. For a program of some ``ops``
-    there are only the kernels that take any of them, so that what makes no difference to it is
-    left out.
+    that do not compute in ``dtype`` have no kernel for a run in it.
+    """
+    return library(asked_of(choice, catalogue, dtype))
+
+
+def asked_of(
+    choice: Choice, catalogue: Catalogue, dtype: str, ops: frozenset[str] = EVERY_OP
+) -> tuple[Asked, ...]:
+    """What the libraries of a stack can be asked for by a program of some ``ops``.
+
+    One that it asks nothing is left out where it makes no difference, as others are as deep.
     """
     asking, device = asking_of(choice), choice["device"][0]
-    return _library(asking, choice["kernels"], device, catalogue, dtype, ops)
+    every = [_asked(part, asking, device, catalogue, dtype, ops) for part in choice["kernels"]]
+    if len({one.depth for one in every}) > 1:
+        return tuple(every)
+    return tuple(one for one in every if one.ops) or tuple(every[:1])
 
 
-@lru_cache(maxsize=4096)
-def _library(
+@lru_cache(maxsize=65536)
+def _asked(
+    part: Part,
     asking: Bundle,
-    parts: Bundle,
     device: Part,
     catalogue: Catalogue,
     dtype: str,
     ops: frozenset[str],
-) -> Library:
-    libraries = [LIBRARIES[part.fact("depth")] for part in parts]
-    kernels = [
-        kernel
-        for part in parts
-        if dtype in part.fact("dtypes")
-        for layouts in (agreed(part, device, catalogue),)
-        for kernel in registered(part, ops & _ops(part, asking, catalogue), layouts)
-    ]
+) -> Asked:
+    layouts, depth = agreed(part, device, catalogue), part.fact("depth")
+    found = ops & _ops(part, asking, catalogue)
+    found |= CONVERSIONS if len(layouts) > 1 else frozenset()
+    if not found or dtype not in part.fact("dtypes"):
+        return Asked(depth, frozenset(), frozenset())
+    return Asked(depth, found, layouts)
+
+
+@lru_cache(maxsize=4096)
+def library(asked: tuple[Asked, ...]) -> Library:
+    """One library of all kernels that take any of what is asked; with two layouts it converts."""
+    libraries = [LIBRARIES[one.depth] for one in asked]
+    kernels = (
+        replace(kernel, claims=Agreed(Registered(kernel.claims, one.ops), one.layouts))
+        for one in asked
+        if one.ops
+        for kernel in LIBRARIES[one.depth].kernels
+    )
     return replace(
         libraries[0],
         kernels=tuple(dict.fromkeys(kernels)),
         menu_length=max(library.menu_length for library in libraries),
         load_width_bytes=max(library.load_width_bytes for library in libraries),
     )
-
-
-def registered(part: Part, ops: frozenset[str], layouts: frozenset[str]) -> Iterator[Kernel]:
-    """The kernels of a part, for some ops in some layouts; with two layouts it converts too."""
-    ops |= CONVERSIONS if len(layouts) > 1 else frozenset()
-    if not ops:
-        return
-    for kernel in LIBRARIES[part.fact("depth")].kernels:
-        yield replace(kernel, claims=Agreed(Registered(kernel.claims, ops), layouts))
 
 
 def listed(choice: Choice, catalogue: Catalogue) -> frozenset[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from emu.devices.datasheet import load_datasheet
 from emu.devices.make import device_of
@@ -27,12 +28,23 @@ from emu.lockin.parts import SLOTS, Bundle, Catalogue
 from emu.lockin.prices import load_prices
 from emu.lockin.report import cell_table, outcome_text, stack_text
 from emu.lockin.session import Session
+from emu.lockin.shared import Shared
 from emu.lockin.stacked import catalogue_of, known_stack
 from emu.pool import finished
 from emu.progress import progress
 
 Cell = tuple[Outcome, tuple[str, ...]]
 Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A stack whose alternatives are tried, from the first one or ``backwards``."""
+
+    stack: str
+    flags: TryFlags
+    shared: Shared
+    backwards: bool
 
 
 @dataclass(frozen=True)
@@ -105,13 +117,16 @@ def _write(path: Path, text: str) -> None:
 def _matrices(stacks: tuple[str, ...], flags: TryFlags) -> dict[str, list[Cell]]:
     """The cells of each stack, by its name; stacks are shared out among processes.
 
-    Those that take longest come first, so that at the end no process waits long for another.
+    Those that take longest come first, so that at the end no process waits long for another. Times
+    that one finds the others read, and they ask for different chips at a time.
     """
-    tasks = [(stack, flags) for stack in sorted(stacks, key=_counts_of_cores, reverse=True)]
+    ordered = sorted(stacks, key=_counts_of_cores, reverse=True)
     found: dict[str, list[Cell]] = {}
-    with progress("swapping", len(tasks)) as tick:
+    with TemporaryDirectory() as folder, progress("swapping", len(ordered)) as tick:
+        shared = Shared(Path(folder) if len(ordered) > 1 else None)
+        tasks = [_Task(stack, flags, shared, place % 2 == 1) for place, stack in enumerate(ordered)]
         for place, cells in finished(_cells, tasks):
-            found[tasks[place][0]] = cells
+            found[ordered[place]] = cells
             tick()
     return {catalogue_of(stack)[1]: found[stack] for stack in stacks}
 
@@ -123,16 +138,20 @@ def _counts_of_cores(stack: str) -> int:
     return len(fewer_cores(device_of(sheet).machine))
 
 
-def _cells(task: tuple[str, TryFlags]) -> list[Cell]:
+def _cells(task: _Task) -> list[Cell]:
     """Every substitution in one stack, and the lock-in types that it shows."""
-    stack, flags = task
-    catalogue, name = catalogue_of(stack)
+    flags = task.flags
+    catalogue, name = catalogue_of(task.stack)
     asked = tuple(flags.set_ or ()), tuple(flags.dim or ())
-    worlds = _worlds(catalogue, flags.model, *asked, flags.host_read, flags.symbolic_batch)
+    worlds = _worlds(
+        catalogue, flags.model, *asked, flags.host_read, flags.symbolic_batch, task.shared
+    )
     bench = bench_of(worlds.without(frozenset()), name, flags)
     disarmed = Disarmed(bench, worlds)
-    swaps = (bench.swap({slot: bundle}) for slot, bundle in alternatives(bench))
-    return [(outcome, disarmed.types(outcome)) for outcome in swaps]
+    swaps = [{slot: bundle} for slot, bundle in alternatives(bench)]
+    tried = [bench.swap(replaced) for replaced in (swaps[::-1] if task.backwards else swaps)]
+    cells = [(outcome, disarmed.types(outcome)) for outcome in tried]
+    return cells[::-1] if task.backwards else cells
 
 
 @lru_cache(maxsize=1)
@@ -143,12 +162,13 @@ def _worlds(
     dims: Texts,
     host_read: bool,
     symbolic_batch: bool,
+    shared: Shared,
 ) -> Worlds:
     """The laboratories of a model, made once by each process for all stacks."""
     flags = TryFlags(
         model, [*settings], [*dims], host_read=host_read, symbolic_batch=symbolic_batch
     )
-    return Worlds(opened_in(catalogue, flags)[1])
+    return Worlds(replace(opened_in(catalogue, flags)[1], shared=shared))
 
 
 def _print_cells(name: str, cells: list[Cell], flags: TryFlags, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
 from emu.kernels.library import Library
 from emu.layouts import lay_out
-from emu.lockin.bundles import dtype_of, library_of
+from emu.lockin.bundles import Asked, asked_of, dtype_of, library
 from emu.lockin.contracts.kernels import instead
 from emu.lockin.parts import Catalogue, Choice, Part
 from emu.lockin.peaks import scaled
@@ -48,6 +48,7 @@ class Compiling:
     catalogue: Catalogue
     source: Source
     numbers: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    keys: dict[int, Hashable] = field(default_factory=dict[int, Hashable])
     numbered: dict[Hashable, int | Unsupported] = field(
         default_factory=dict[Hashable, int | Unsupported]
     )
@@ -80,23 +81,32 @@ class Compiling:
             try:
                 key = self._key(choice, self.chip(choice))
                 self.numbered[parts] = self.numbers.setdefault(key, len(self.numbers))
+                self.keys.setdefault(self.numbers[key], key)
             except Unsupported as error:
                 self.numbered[parts] = error
         return self.numbered[parts]
 
     def _key(self, choice: Choice, chip: Device) -> Hashable:
-        """What the time of a program follows from; raises Unsupported without an element type."""
+        """What the time of a program follows from; raises Unsupported without an element type.
+
+        All of it has a digest, which is the same in every process.
+        """
         going_on = dispatch_us(choice) if self.source.reads else 0.0
         as_graph = replays(choice, self.catalogue, chip)
         stack = replace(spelled(choice, self.catalogue), kernels="")  # names do not matter
-        library = replace(self.library(choice, chip), name="", about="")
-        return stack, library, self.dtype(choice, chip), chip, going_on, as_graph
+        issue_us = chip.sheet.launch.issue_us
+        asked = self.asked(choice, chip)
+        return stack, asked, self.dtype(choice, chip), issue_us, going_on, as_graph
 
     def library(self, choice: Choice, chip: Device) -> Library:
         """The kernels of a stack that could take anything of the own source."""
+        return library(self.asked(choice, chip))
+
+    def asked(self, choice: Choice, chip: Device) -> tuple[Asked, ...]:
+        """What the own source could ask each library of a stack for."""
         graphs = self.pieces(choice, chip)
         ops = frozenset(node.op for graph in graphs for node in graph.nodes)
-        return library_of(choice, self.catalogue, self.dtype(choice, chip), ops)
+        return asked_of(choice, self.catalogue, self.dtype(choice, chip), ops)
 
     def planned(
         self,

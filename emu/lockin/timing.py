@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import floor
 
 from emu.devices.device import Device
+from emu.digest import digest
 from emu.fastest import fewer_cores
 from emu.ir.errors import CapacityError, EmuError, Unsupported
 from emu.lockin.bundles import listed
@@ -12,34 +13,60 @@ from emu.lockin.by_host import OnlyHost
 from emu.lockin.compiling import Compiled, Compiling, Effort, dispatch_us, spelled
 from emu.lockin.parts import Choice, Part
 from emu.lockin.segments import Timed, latency_ps, timed
+from emu.lockin.shared import Shared
+
+ALONE = Shared()
 
 
 @dataclass(eq=False)
 class Timing(Compiling):
     """Times stacks of parts on one source program; what is found is kept by number of program.
 
-    ``longer`` has times that programs are known to take longer than.
+    ``longer`` has times that programs are known to take longer than. Other processes may find some
+    of it, which is ``shared``.
     """
 
+    shared: Shared = ALONE
     times: dict[int, Timed | EmuError] = field(default_factory=dict[int, Timed | EmuError])
     programs: dict[int, Compiled] = field(default_factory=dict[int, Compiled])
     rescaled: dict[Hashable, Timed] = field(default_factory=dict[Hashable, Timed])
     on_all_cores: dict[int, int | EmuError] = field(default_factory=dict[int, int | EmuError])
     longer: dict[int, float] = field(default_factory=dict[int, float])
     by_host: dict[int, int] = field(default_factory=dict[int, int])
+    digests: dict[int, str] = field(default_factory=dict[int, str])
 
     def time(self, choice: Choice) -> Timed | EmuError:
         """A warm run, or why it cannot run."""
         number = self.known_number(choice)
         if isinstance(number, Unsupported):
             return number
-        if number not in self.times:
+        if not self._told(number):
             try:
                 program = self.compiled(choice)
-                self.times[number] = timed(program, self.chip(choice), dispatch_us(choice))
             except (CapacityError, Unsupported) as error:
                 self.times[number] = error
+            else:
+                self._keep(number, timed(program, self.chip(choice), dispatch_us(choice)))
         return self.times[number]
+
+    def _told(self, number: int) -> bool:
+        """Whether the time of a program is known, here or to another process."""
+        if number not in self.times:
+            found = self.shared.time(self._digest(number))
+            if found is None:
+                return False
+            self.times[number] = found
+        return True
+
+    def _keep(self, number: int, found: Timed) -> None:
+        self.times[number] = found
+        self.shared.keep_time(self._digest(number), found)
+
+    def _digest(self, number: int) -> str:
+        """What a program is called in every process."""
+        if number not in self.digests:
+            self.digests[number] = digest(self.keys[number])
+        return self.digests[number]
 
     def compiled(self, choice: Choice) -> Compiled:
         """The program of a stack; raises CapacityError or Unsupported if there is none."""
@@ -67,7 +94,7 @@ class Timing(Compiling):
         number = self.known_number(choice)
         if isinstance(number, Unsupported):
             return False
-        if number not in self.times and most_ps > self.longer.get(number, -1):
+        if most_ps > self.longer.get(number, -1) and not self._told(number):
             self._try(choice, number, most_ps)
         known = self.times.get(number)
         return isinstance(known, Timed) and known.ps <= most_ps
@@ -82,7 +109,8 @@ class Timing(Compiling):
             return
         found = timed(program, chip, dispatch_us(choice))
         if found.ps <= most_ps or not fewer_cores(chip.machine):
-            self.programs[number], self.times[number] = program, found
+            self.programs[number] = program
+            self._keep(number, found)
         else:
             self.longer[number] = most_ps
 
@@ -95,20 +123,25 @@ class Timing(Compiling):
         number = self.known_number(choice)
         if isinstance(number, Unsupported):
             return number
-        if number in self.times:
+        if number in self.on_all_cores and number not in self.times:
+            return self.on_all_cores[number]
+        if self._told(number):
             known = self.times[number]
             return known.ps if isinstance(known, Timed) else known
-        if number not in self.on_all_cores:
-            self.on_all_cores[number] = self._on_all_cores(choice)
+        self.on_all_cores[number] = self._on_all_cores(choice, number)
         return self.on_all_cores[number]
 
-    def _on_all_cores(self, choice: Choice) -> int | EmuError:
-        chip = self.chip(choice)
+    def _on_all_cores(self, choice: Choice, number: int) -> int | EmuError:
+        chip, told = self.chip(choice), self.shared.most(self._digest(number))
+        if told is not None:
+            return told
         try:
             program = self.planned(choice, chip, effort=Effort(all_cores=True))
         except (CapacityError, Unsupported) as error:
             return error
-        return latency_ps(program, chip, dispatch_us(choice))
+        most_ps = latency_ps(program, chip, dispatch_us(choice))
+        self.shared.keep_most(self._digest(number), most_ps)
+        return most_ps
 
     def at_least(self, choice: Choice) -> int:
         """A bound on a warm run in picoseconds, from what only the host can compute.
