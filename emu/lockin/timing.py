@@ -62,6 +62,10 @@ class Timing(Compiling):
         self.times[number] = found
         self.shared.keep_time(self._digest(number), found)
 
+    def digest(self, choice: Choice) -> str:
+        """What the program of a stack is called in every process; raises Unsupported for none."""
+        return self._digest(self.number(choice))
+
     def _digest(self, number: int) -> str:
         """What a program is called in every process."""
         if number not in self.digests:

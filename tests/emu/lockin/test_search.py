@@ -12,7 +12,14 @@ from emu.ir.errors import EmuError
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts import CONTRACTS, NAMES
 from emu.lockin.parts import SLOTS, Catalogue, Choice
-from emu.lockin.search import Masks, blocking_sets, co_substitutions, least_changes, masks
+from emu.lockin.search import (
+    Masks,
+    blocking_sets,
+    co_substitutions,
+    few_changes,
+    least_changes,
+    masks,
+)
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.reader import to_graph
@@ -138,3 +145,36 @@ def test_only_the_floor_can_forbid_stacks_that_break_no_contract(known: Catalogu
     sets = blocking_sets(found)
     assert sets
     assert all("FLOOR" in contracts for contracts in sets)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_stacks_with_few_changes_and_one_of_each_kind_are_those_of_brute_force(
+    data: st.DataObject,
+) -> None:
+    """Stand-ins for bundles, so that any table can be planted; not all masks say why."""
+    lengths = data.draw(st.tuples(*[st.integers(1, 3)] * len(SLOTS)))
+    options: Any = {s: [f"{s} {i}" for i in range(n)] for s, n in zip(SLOTS, lengths, strict=True)}
+    seed, below = data.draw(st.integers(0, 99)), data.draw(st.integers(0, len(SLOTS)))
+    table = np.random.default_rng(seed).integers(0, 3, lengths).astype(np.uint8)
+    found = Masks(options, table)
+    base: Any = {s: data.draw(st.sampled_from(o)) for s, o in options.items()}
+    replaced = data.draw(st.frozensets(st.sampled_from(SLOTS), max_size=2))
+    slots = data.draw(st.lists(st.sampled_from(SLOTS), min_size=1, max_size=5, unique=True))
+
+    few = few_changes(found, base, replaced, below).fitting()
+    changed = [sum(c[s] != base[s] for s in SLOTS if s not in replaced) for c in found.fitting()]
+    assert few == [c for c, n in zip(found.fitting(), changed, strict=True) if n < below]
+
+    kinds = [tuple(c[s] for s in slots) for c in found.fitting()]
+    each = list(found.one_of_each(slots))
+    assert sorted(tuple(c[s] for s in slots) for c in each) == sorted(set(kinds))
+    assert all(choice in found.fitting() for choice in each)
+
+
+def test_stacks_are_like_the_one_that_they_share_most_slots_with(known: Catalogue) -> None:
+    one, other = known.stacks.values()
+    assert known.likeness(one) == known.likeness(other) == len(SLOTS)
+    mixed = {**one, "kernels": other["kernels"], "device": other["device"]}
+    apart = sum(one[slot] != other[slot] for slot in ("kernels", "device"))
+    assert known.likeness(mixed) == len(SLOTS) - apart

@@ -16,7 +16,7 @@ from emu.lockin.compare import compared
 from emu.lockin.flags import TryFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import Choice, Fact
-from emu.lockin.segments import Timed, reading
+from emu.lockin.segments import Timed, latency_ps, reading, timed
 from emu.lockin.session import Session
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
@@ -121,6 +121,12 @@ def test_what_the_host_computed_is_read_where_it_is() -> None:
     made = next(c.outs[0] for c in program.commands if isinstance(c, Launch))
     assert len(reading(program, (made,), graph()).commands) == len(program.commands) + 1
     assert reading(program, graph().inputs, graph()) == program
+
+
+def test_how_long_it_takes_is_told_without_what_it_is_charged_to() -> None:
+    for laboratory in (UNBROKEN, broken()):
+        program, chip = laboratory.compiled(CUDA), laboratory.chip(CUDA)
+        assert latency_ps(program, chip, 7.0) == timed(program, chip, 7.0).ps
 
 
 def test_every_further_break_costs_more() -> None:
