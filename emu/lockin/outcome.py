@@ -6,10 +6,10 @@ the time, slower up to the floor, below-floor beyond. One that fails is co if it
 slots changed, blocked if no such stack exists.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from itertools import chain, starmap
 
 from emu.ir.errors import EmuError
 from emu.lockin.parts import SLOTS, Bundle, Choice, title
@@ -171,9 +171,7 @@ class Bench:
             programs = ((some, choice) for some in stacks for choice in of_all_programs(some))
             above = [(some, choice) for some, choice in programs if self.above_floor(choice)]
             if above:
-                best = self.shortest([choice for _, choice in above])
-                fastest = [(f, c) for f, c in above if self.laboratory.within(c, best)]
-                equal = chain(*(of_one_program(some, choice) for some, choice in fastest))
+                equal = chain(*starmap(of_one_program, self.fastest(above)))
                 return min((self.changed(choice, replaced) for choice in equal), key=_names)
         return None
 
@@ -213,16 +211,18 @@ class Bench:
         asked = sorted(new.values(), key=laboratory.catalogue.likeness, reverse=True)
         return any(map(self.by_bounds, asked)) or any(map(self.above_floor, asked))
 
-    def shortest(self, choices: Iterable[Choice]) -> int:
-        """The shortest time of stacks that run; what takes longer need not be timed."""
+    def fastest(self, running: Sequence[tuple[Masks, Choice]]) -> Sequence[tuple[Masks, Choice]]:
+        """Those of some stacks that run in the shortest time; what takes longer is not timed."""
+        laboratory = self.laboratory
+        if len({laboratory.program(choice) for _, choice in running}) == 1:
+            return running
         best: Timed | None = None
-        for choice in choices:
-            if best is None or self.laboratory.within(choice, best.ps):
-                found = self.laboratory.time(choice)
+        for _, choice in running:
+            if best is None or laboratory.within(choice, best.ps):
+                found = laboratory.time(choice)
                 assert isinstance(found, Timed)
                 best = found
-        assert best is not None
-        return best.ps
+        return [(f, c) for f, c in running if best and laboratory.within(c, best.ps)]
 
     def anywhere(self, outcome: Outcome) -> Changes:
         """The fewest further slots that lift a failure, be they kept or not."""
