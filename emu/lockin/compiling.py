@@ -57,6 +57,7 @@ class Compiling:
     typed: dict[Hashable, tuple[Graph, ...]] = field(
         default_factory=dict[Hashable, tuple[Graph, ...]]
     )
+    ops: dict[Hashable, frozenset[str]] = field(default_factory=dict[Hashable, frozenset[str]])
     lowered: dict[Hashable, tuple[Graph, ...]] = field(
         default_factory=dict[Hashable, tuple[Graph, ...]]
     )
@@ -104,9 +105,11 @@ class Compiling:
 
     def asked(self, choice: Choice, chip: Device) -> tuple[Asked, ...]:
         """What the own source could ask each library of a stack for."""
-        graphs = self.pieces(choice, chip)
-        ops = frozenset(node.op for graph in graphs for node in graph.nodes)
-        return asked_of(choice, self.catalogue, self.dtype(choice, chip), ops)
+        typing = self._typing(choice, chip)
+        if typing not in self.ops:
+            graphs = self.pieces(choice, chip)
+            self.ops[typing] = frozenset(node.op for graph in graphs for node in graph.nodes)
+        return asked_of(choice, self.catalogue, typing[1], self.ops[typing])
 
     def planned(
         self,

@@ -60,14 +60,17 @@ class Masks:
     def one_of_each(self, slots: Sequence[str]) -> Iterator[Choice]:
         """The same one by one, but of stacks that are equal in these slots only the first."""
         others = [slot for slot in SLOTS if slot not in slots]
-        ours, theirs = ([len(self.options[s]) for s in some] for some in (slots, others))
+        shape = [len(self.options[slot]) for slot in slots]
         order = [SLOTS.index(slot) for slot in (*slots, *others)]
-        fits = np.transpose(self.table == 0, order).reshape(*ours, -1)
-        first = fits.argmax(axis=-1)
-        for place in map(tuple, np.argwhere(fits.any(axis=-1))):
-            rest = np.unravel_index(int(first[place]), theirs)
-            at = dict(zip((*slots, *others), map(int, (*place, *rest)), strict=True))
-            yield self.choice([at[slot] for slot in SLOTS])
+        fits = np.transpose(self.table == 0, order).reshape(*shape, -1)
+        any_fits = fits.any(axis=-1)
+        firsts: list[int] = fits.argmax(axis=-1)[any_fits].tolist()
+        for place, first in zip(np.argwhere(any_fits).tolist(), firsts, strict=True):
+            at = {slot: self.options[slot][i] for slot, i in zip(slots, place, strict=True)}
+            for slot in reversed(others):
+                first, i = divmod(first, len(self.options[slot]))
+                at[slot] = self.options[slot][i]
+            yield {slot: at[slot] for slot in SLOTS}
 
     def distinct(self) -> frozenset[int]:
         """Every mask that occurs."""
