@@ -14,7 +14,7 @@ from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
 from emu.kernels.library import Library
 from emu.layouts import lay_out
-from emu.lockin.bundles import Asked, asked_of, dtype_of, library
+from emu.lockin.bundles import Asked, asked_of, dtype_of, library, library_of
 from emu.lockin.contracts.kernels import instead
 from emu.lockin.parts import Catalogue, Choice, Part
 from emu.lockin.peaks import scaled
@@ -99,8 +99,10 @@ class Compiling:
         asked = self.asked(choice, chip)
         return stack, asked, self.dtype(choice, chip), issue_us, going_on, as_graph
 
-    def library(self, choice: Choice, chip: Device) -> Library:
-        """The kernels of a stack that could take anything of the own source."""
+    def library(self, choice: Choice, chip: Device, source: Source) -> Library:
+        """The kernels of a stack: of the own source, those that could take anything of it."""
+        if source is not self.source:
+            return library_of(choice, self.catalogue, self.dtype(choice, chip))
         return library(self.asked(choice, chip))
 
     def asked(self, choice: Choice, chip: Device) -> tuple[Asked, ...]:
@@ -127,7 +129,8 @@ class Compiling:
         stack = self.stack(choice, chip)
         if effort.all_cores and stack.compiler.decider == "priority":
             stack = replace(stack, compiler=replace(stack.compiler, scope="none"))
-        library, asked = self.library(choice, chip), (effort.all_cores, effort.worth_ps)
+        library = self.library(choice, chip, source)
+        asked = effort.all_cores, effort.worth_ps
         segments: list[Segment] = []
         for captured, graph in pieces:
             best = fastest(graph, stack, chip, Watch(), None, library, *asked)
@@ -138,10 +141,10 @@ class Compiling:
         """The graph of each piece as the chip computes it; those of the own source made once."""
         if source is not self.source:
             graphs = _in_dtype(source, *self._typing(choice, chip), chip)
-            return self._laid_out(choice, chip, graphs)
+            return self._laid_out(choice, chip, graphs, source)
         key = self.number(choice), chip
         if key not in self.lowered:
-            self.lowered[key] = self._laid_out(choice, chip, self.pieces(choice, chip))
+            self.lowered[key] = self._laid_out(choice, chip, self.pieces(choice, chip), source)
         return self.lowered[key]
 
     def pieces(self, choice: Choice, chip: Device) -> tuple[Graph, ...]:
@@ -163,10 +166,10 @@ class Compiling:
         return self.source.dtype or dtype_of(choice["kernels"], chip)
 
     def _laid_out(
-        self, choice: Choice, chip: Device, graphs: tuple[Graph, ...]
+        self, choice: Choice, chip: Device, graphs: tuple[Graph, ...], source: Source
     ) -> tuple[Graph, ...]:
         layout = spelled(choice, self.catalogue).compiler.layout
-        library = self.library(choice, chip)
+        library = self.library(choice, chip, source)
         return tuple(lay_out(graph, layout, library, chip, Watch()) for graph in graphs)
 
     def stack(self, choice: Choice, chip: Device) -> Stack:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from emu.lockin.segments import Timed
 class Shared:
     """Times in a folder, a file for each, by the digests of programs; nothing where there is none.
 
-    A file is written whole or not at all, and processes that write the same write it equal.
+    A file is written whole or not at all, and processes that write the same write it equal. What
+    cannot be written is not shared.
     """
 
     folder: Path | None = None
@@ -50,5 +52,6 @@ class Shared:
 
     def _write(self, name: str, said: Mapping[str, object]) -> None:
         if self.folder is not None:
-            with replacing(self.folder / name) as file:
+            # What cannot be kept, as on a full disk, is found by others for themselves.
+            with suppress(OSError), replacing(self.folder / name) as file:
                 file.write(json.dumps(said).encode())

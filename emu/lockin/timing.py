@@ -164,5 +164,5 @@ class Timing(Compiling):
 
     def _only(self, choice: Choice, chip: Device) -> OnlyHost:
         generates = spelled(choice, self.catalogue).compiler.fallback == "generated"
-        teach = self.library(choice, chip).teaches
+        teach = self.library(choice, chip, self.source).teaches
         return OnlyHost(chip, listed(choice, self.catalogue), generates, teach)

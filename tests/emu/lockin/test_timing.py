@@ -92,6 +92,22 @@ def test_what_one_has_found_no_other_finds_again(
     assert idle.at_most(choice) == exact[name].ps
 
 
+def test_what_cannot_be_kept_is_not_shared(exact: Mapping[str, Timed], tmp_path: Path) -> None:
+    gone = timing(tmp_path / "no-such-folder")
+    assert run(gone, KNOWN.stacks["cuda-like"]) == exact["cuda-like"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_source_may_ask_for_what_the_own_one_never_does() -> None:
+    """The own program has no matrix product, and a batch of it could have one."""
+    asked, choice = timing(), KNOWN.stacks["cuda-like"]
+    chip, other = asked.chip(choice), Source(to_graph(build("mlp", {}), {}))
+    (segment,) = asked.planned(choice, chip, other)
+    products = [b for b in segment.schedule.bindings if any(n.op == "MatMul" for n in b.body.nodes)]
+    assert products
+    assert all(binding.coverage == "native" for binding in products)
+
+
 def test_who_shares_with_nobody_keeps_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
