@@ -6,10 +6,9 @@ moves bytes of the device's own element type and layout from and to a buffer of 
 """
 
 from dataclasses import replace
-from fractions import Fraction
 
 from emu.devices.rates import Rates
-from emu.devices.terms import Phase, Term, exact, fixed_ps, one
+from emu.devices.terms import Phase, Term, exact, fixed_ps, one, settle
 from emu.ir.body import Body
 from emu.ir.ops import OPS
 from emu.ir.ops.movement import RESHAPES
@@ -61,9 +60,9 @@ def _moved_bytes(body: Body) -> int:
     return sum(read) + written
 
 
-def least_call_ps(body: Body, rates: Rates) -> Fraction:
-    """A bound on a call that computes a body, alone or with more: its operations at their rate."""
-    return rates.simple(whole_work(body)) / (exact(rates.sheet.host.gflops) / 1000)
+def call_ps(body: Body, rates: Rates) -> int:
+    """Picoseconds of a call that computes a body."""
+    return settle(calling(body, rates), frozenset()).ps
 
 
 def crossing(copy: Copy, rates: Rates) -> tuple[Phase, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from emu.choose import Prices
+from emu.devices.bounds import issued_ps, least_host_ps
 from emu.devices.device import Device
 from emu.devices.driver import captured, keep_on_chip, plan
 from emu.dump import Watch
@@ -36,7 +37,6 @@ def fastest(
     watch: Watch,
     database: TuningDatabase | None = None,
     library: Library | None = None,
-    all_cores: bool = False,
     worth_ps: int | None = None,
 ) -> Planned:
     """The plan whose whole run is fastest, over the counts of cores that could be used.
@@ -44,23 +44,39 @@ def fastest(
     What was decided for an equal graph on the chip before is not decided again. Tuned tiles come
     last: groups and cores are those that are fastest with the tiles of the menus. They are looked
     up in a ``database`` and kept there. A ``library`` stands for the one that the stack names.
-    With ``all_cores`` no fewer are tried, so that the run is as fast or slower. With ``worth_ps``
-    fewer are not tried where they cannot be faster than that: a run that is not may not be fastest.
+    With ``worth_ps`` fewer cores are not tried where they cannot be faster than that: a run that is
+    not may not be fastest.
     """
     if stack.compiler.residency == "on" and chip.machine.grid:
         raise Unsupported(
             f"--residency on: what is on chip does not outlive a launch on {chip.name}"
         )
     case = _Case(graph, _alike(graph), stack, chip, library or LIBRARIES[stack.kernels], watch)
-    cores = chip.machine.cores if all_cores else case.cores(worth_ps)
+    cores = case.cores(worth_ps)
     best = case.finished(cores, database)
     if stack.compiler.graph_replay == "off":
         return best
     graphs = replace(case, replays=True, plans={})
-    fewer = cores if all_cores else graphs.cores(worth_ps)
+    fewer = graphs.cores(worth_ps)
     if graphs.plan(fewer)[1].bindings == case.plan(cores)[1].bindings:
         return case.replayed(best, best)
     return case.replayed(best, graphs.finished(fewer, database))
+
+
+def any_plan(graph: Graph, stack: Stack, chip: Device, library: Library) -> Planned:
+    """A plan that is quick to find, on all cores and with any tiles that fit.
+
+    Run without any overlap, it takes no less time than the fastest: that has the same groups or is
+    faster than with them, the same kernels, and their fastest tiles.
+    """
+    compiler = stack.compiler
+    if compiler.decider == "priority":  # which weighs every other plan against this one
+        stack = replace(stack, compiler=replace(compiler, scope="none"))
+    case, cores = _Case(graph, _alike(graph), stack, chip, library, Watch()), chip.machine.cores
+    fused = case.fuse(case.selector(cores), case.selector(_round(cores)))
+    schedule = case.selector(cores, "any").schedule(fused)
+    program = case.planned(schedule)
+    return fused, schedule, program if compiler.graph_replay == "off" else captured(program)
 
 
 def _alike(graph: Graph) -> Alike:
@@ -123,14 +139,26 @@ class _Case:
         first = self.plan(most)
         best, best_schedule, best_ps = most, first[1], self.latency_ps(first[2])
         for cores in fewer:
-            bound = chip.busy_ps(first[2], cores)
+            bound = max(chip.busy_ps(first[2], cores), self.unfused_ps(cores))
             if bound >= best_ps or (worth_ps is not None and bound >= worth_ps):
-                break
+                continue
             _, schedule, program = self.plan(cores)
             ps = best_ps if schedule == best_schedule else self.latency_ps(program)
             if ps < best_ps:
                 best, best_schedule, best_ps = cores, schedule, ps
         return best
+
+    def unfused_ps(self, cores: int) -> int:
+        """A bound on a run without fusion: the host issues each launch, then the last one runs.
+
+        It is 0 where launches are fused, or issued as graphs.
+        """
+        if self.stack.compiler.scope != "none" or self.replays or not self.graph.nodes:
+            return 0
+        chip, (fused, schedule, _) = self.chip, self.plan(self.chip.machine.cores)
+        (last,) = self.selector(cores).bind(self.graph, fused.groups[-1], [])
+        running_ps = 0 if last.program is None else issued_ps(last.program, chip)
+        return running_ps + sum(least_host_ps(b.body, chip) for b in schedule.bindings)
 
     def plan(self, cores: int) -> Planned:
         """The plan with at most ``cores`` cores, with tiles of the menus; made once."""
@@ -153,9 +181,13 @@ class _Case:
         over_capacity = self.stack.compiler.over_capacity
         return plan(schedule, self.chip.machine, over_capacity=over_capacity)
 
-    def selector(self, cores: int) -> Selector:
-        """The selector for at most ``cores`` cores, without tuning; made once on a chip."""
-        tiling = "heuristic" if self.stack.compiler.tiling == "heuristic" else "exhaustive"
+    def selector(self, cores: int, tiling: str = "") -> Selector:
+        """The selector for at most ``cores`` cores, without tuning; made once on a chip.
+
+        A ``tiling`` stands for that of the compiler.
+        """
+        by_rule = self.stack.compiler.tiling == "heuristic"
+        tiling = tiling or ("heuristic" if by_rule else "exhaustive")
         fallback, over = self.stack.compiler.fallback, self.stack.compiler.over_capacity
         return self.chip.memo(
             ("selector", self.library, tiling, fallback, cores, over),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from emu.devices.device import Device
 from emu.ir.body import Body
@@ -39,9 +40,10 @@ Ranked = tuple[int, int, Tiling, TileProgram]  # bound in ps, place on the menu
 
 @dataclass(frozen=True)
 class Tiler:
-    """How tiles are chosen on one machine: ``how`` is "heuristic" or "exhaustive".
+    """How tiles are chosen on one machine: ``how`` is "heuristic", "exhaustive" or "any".
 
-    With a ``tuner``, kernels that the compiler generates are tuned from there.
+    Any are the first of a menu that fit, which is quick to find. With a ``tuner``, kernels that the
+    compiler generates are tuned from there.
     """
 
     device: Device
@@ -92,8 +94,12 @@ class Tiler:
     def cut(
         self, library: Library, kernel: Kernel, body: Body
     ) -> Sequence[tuple[Tiling, TileProgram]]:
-        """The programs to choose from, with their tilings: one by the rule, or the whole menu."""
-        if self.how != "heuristic":
+        """The programs to choose from, with their tilings: one by the rule, any, or the menu."""
+        if self.how == "any":
+            menu = library.one_by_one(kernel, body, self.machine)
+            fitting = ((tiling, made) for tiling, made in menu if self.device.fits(made))
+            return tuple(islice(fitting, 1)) or library.programs(kernel, body, self.machine)
+        if self.how == "exhaustive":
             return library.programs(kernel, body, self.machine)
         tiling = heuristic(kernel, body, self.machine, library.menu_length, self.device.fits)
         program = None if tiling is None else library.program(kernel, body, tiling)

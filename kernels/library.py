@@ -97,6 +97,19 @@ class Library:
         """
         return _programs(self, kernel, body, machine)
 
+    def one_by_one(
+        self, kernel: Kernel, body: Body, machine: Machine
+    ) -> Iterator[tuple[Tiling, TileProgram]]:
+        """The same, each made when it is asked for; equal programs come again."""
+        menu = kernel.menu(body, machine, self.menu_length)
+        for tiling in (way for asked in menu for way in reductions(body, asked)):
+            program = self.program(kernel, body, tiling)
+            if program is not None and footprint_bytes(program) > machine.onchip_bytes:
+                tiling = replace(tiling, depth=1)
+                program = self.program(kernel, body, tiling)
+            if program is not None:
+                yield tiling, program
+
     def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
         """One tile program of the menu, None if the body cannot be cut that way."""
         width = self.load_width_bytes or body.types[body.nodes[-1].out].itemsize
@@ -113,12 +126,6 @@ def _programs(
     library: Library, kernel: Kernel, body: Body, machine: Machine
 ) -> Sequence[tuple[Tiling, TileProgram]]:
     found: dict[TileProgram, Tiling] = {}
-    menu = kernel.menu(body, machine, library.menu_length)
-    for tiling in (way for asked in menu for way in reductions(body, asked)):
-        program = library.program(kernel, body, tiling)
-        if program is not None and footprint_bytes(program) > machine.onchip_bytes:
-            tiling = replace(tiling, depth=1)
-            program = library.program(kernel, body, tiling)
-        if program is not None:
-            found.setdefault(program, tiling)
+    for tiling, program in library.one_by_one(kernel, body, machine):
+        found.setdefault(program, tiling)
     return tuple((tiling, program) for program, tiling in found.items())

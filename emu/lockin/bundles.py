@@ -72,8 +72,21 @@ def asked_of(
 
     One that it asks nothing is left out where it makes no difference, as others are as deep.
     """
-    asking, device = asking_of(choice), choice["device"][0]
-    every = [_asked(part, asking, device, catalogue, dtype, ops) for part in choice["kernels"]]
+    return _asked_of(
+        choice["kernels"], asking_of(choice), choice["device"][0], catalogue, dtype, ops
+    )
+
+
+@lru_cache(maxsize=65536)
+def _asked_of(
+    kernels: Bundle,
+    asking: Bundle,
+    device: Part,
+    catalogue: Catalogue,
+    dtype: str,
+    ops: frozenset[str],
+) -> tuple[Asked, ...]:
+    every = [_asked(part, asking, device, catalogue, dtype, ops) for part in kernels]
     if len({one.depth for one in every}) > 1:
         return tuple(every)
     return tuple(one for one in every if one.ops) or tuple(every[:1])
@@ -152,6 +165,7 @@ def wanted_in(kernels: Bundle) -> tuple[str, ...]:
     return tuple(dtype for part in kernels for dtype in part.fact("dtypes"))
 
 
+@lru_cache(maxsize=4096)
 def dtype_of(kernels: Bundle, chip: Device) -> str:
     """What a stack computes in: the first element type of its kernels that the chip has.
 

@@ -1,14 +1,15 @@
 """What the parts of a stack compile a source program to; equal programs have one number."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from emu.devices.datasheet import Datasheet, load_datasheet
 from emu.devices.device import Device
 from emu.devices.make import device_of
 from emu.dtype import in_dtype
 from emu.dump import Watch
-from emu.fastest import Planned, fastest
+from emu.fastest import Planned, any_plan, fastest
 from emu.ir.errors import Unsupported
 from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
@@ -16,7 +17,7 @@ from emu.kernels.library import Library
 from emu.layouts import lay_out
 from emu.lockin.bundles import Asked, asked_of, dtype_of, library, library_of
 from emu.lockin.contracts.kernels import instead
-from emu.lockin.parts import Catalogue, Choice, Part
+from emu.lockin.parts import Bundle, Catalogue, Choice, Part
 from emu.lockin.peaks import scaled
 from emu.lockin.replays import program_slots, replays
 from emu.lockin.segments import Segment, reading
@@ -24,21 +25,6 @@ from emu.lockin.source import Source
 from emu.stack import Chip, Compiler, Stack
 
 Compiled = tuple[Segment, ...]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is tried for a program: all, or what is enough to tell something about its time.
-
-    On ``all_cores`` no other number of them is tried and fusion is not weighed by whole runs. With
-    ``worth_ps`` numbers of cores on which no run can be that fast are left out.
-    """
-
-    all_cores: bool = False
-    worth_ps: int | None = None
-
-
-ALL = Effort()
 
 
 @dataclass(eq=False)
@@ -118,24 +104,38 @@ class Compiling:
         choice: Choice,
         chip: Device,
         source: Source | None = None,
-        effort: Effort = ALL,
+        worth_ps: int | None = None,
     ) -> Compiled:
         """What a choice of parts computes on a chip, each piece that it captures compiled apart.
 
-        A ``source`` stands for that of the laboratory. Raises CapacityError or Unsupported.
+        A ``source`` stands for that of the laboratory. With ``worth_ps`` numbers of cores on which
+        no run can be that fast are left out. Raises CapacityError or Unsupported.
         """
         source = source or self.source
+        stack, library = self.stack(choice, chip), self.library(choice, chip, source)
+        return self._segments(
+            choice,
+            chip,
+            source,
+            lambda graph: fastest(graph, stack, chip, Watch(), None, library, worth_ps),
+        )
+
+    def quickly(self, choice: Choice, chip: Device) -> Compiled:
+        """A program of a choice of parts that is quick to find, as ``any_plan`` has it.
+
+        Raises CapacityError or Unsupported.
+        """
+        stack, library = self.stack(choice, chip), self.library(choice, chip, self.source)
+        return self._segments(
+            choice, chip, self.source, lambda graph: any_plan(graph, stack, chip, library)
+        )
+
+    def _segments(
+        self, choice: Choice, chip: Device, source: Source, plan: Callable[[Graph], Planned]
+    ) -> Compiled:
+        """The pieces of a source, each planned as the chip computes it."""
         pieces = zip(source.segments(), self._lowered(choice, chip, source), strict=True)
-        stack = self.stack(choice, chip)
-        if effort.all_cores and stack.compiler.decider == "priority":
-            stack = replace(stack, compiler=replace(stack.compiler, scope="none"))
-        library = self.library(choice, chip, source)
-        asked = effort.all_cores, effort.worth_ps
-        segments: list[Segment] = []
-        for captured, graph in pieces:
-            best = fastest(graph, stack, chip, Watch(), None, library, *asked)
-            segments.append(_segment(captured, graph, best, source))
-        return tuple(segments)
+        return tuple(_segment(captured, graph, plan(graph), source) for captured, graph in pieces)
 
     def _lowered(self, choice: Choice, chip: Device, source: Source) -> tuple[Graph, ...]:
         """The graph of each piece as the chip computes it; those of the own source made once."""
@@ -236,9 +236,16 @@ def spelled(choice: Choice, catalogue: Catalogue) -> Stack:
 
     What no kernel claims whole is composed of what kernels do claim, unless a compiler makes code.
     """
-    front, compiler = choice["front_end"][0], choice["compiler"][0]
-    eager = front.fact("mode") == "eager"
-    makes_code = not eager and instead(choice["compiler"], catalogue) == "codegen"
+    slots = choice["front_end"], choice["compiler"], choice["kernels"], choice["device"]
+    return _spelled(*slots, catalogue)
+
+
+@lru_cache(maxsize=65536)
+def _spelled(
+    fronts: Bundle, compilers: Bundle, kernels: Bundle, devices: Bundle, catalogue: Catalogue
+) -> Stack:
+    compiler, eager = compilers[0], fronts[0].fact("mode") == "eager"
+    makes_code = not eager and instead(compilers, catalogue) == "codegen"
     return Stack(
         Compiler(
             passes=() if eager else tuple(compiler.fact("passes")),
@@ -247,6 +254,6 @@ def spelled(choice: Choice, catalogue: Catalogue) -> Stack:
             trials=0 if eager else compiler.fact("trials"),
             fallback="generated" if makes_code else "composed",
         ),
-        kernels=choice["kernels"][0].fact("depth"),
-        device=Chip(choice["device"][0].fact("datasheet")),
+        kernels=kernels[0].fact("depth"),
+        device=Chip(devices[0].fact("datasheet")),
     )

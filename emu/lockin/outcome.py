@@ -198,16 +198,18 @@ class Bench:
     def any_above(self, stacks: Iterable[Masks]) -> bool:
         """Whether one of some stacks is above the floor.
 
-        One is enough to know. Those whose time is known are asked first, then those most like a
-        stack of the catalogue, whose parts were made for each other; and bounds before times.
+        One is enough to know. Those of which a time or a bound is known are asked first, then those
+        most like a stack of the catalogue, whose parts were made for each other; and bounds before
+        times.
         """
         laboratory, new = self.laboratory, dict[int | None, Choice]()
         for choice in chain(*map(of_all_programs, stacks)):
             program = laboratory.program(choice)
-            if program not in laboratory.times:
-                new.setdefault(program, choice)
-            elif self.above_floor(choice):
+            timed = program in laboratory.times
+            if (timed or program in laboratory.shorter) and self.by_bounds(choice):
                 return True
+            if not timed:
+                new.setdefault(program, choice)
         asked = sorted(new.values(), key=laboratory.catalogue.likeness, reverse=True)
         return any(map(self.by_bounds, asked)) or any(map(self.above_floor, asked))
 

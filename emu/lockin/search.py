@@ -4,10 +4,11 @@ A contract sees a few slots only, so it is executed once for each projection of 
 the mask of a stack is the OR of what its projections say. A stack whose mask is 0 fits.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, groupby, product
+from math import prod
 
 import numpy as np
 
@@ -104,10 +105,26 @@ def masks(laboratory: Laboratory, options: Options) -> Masks:
     order = ("device", *(slot for slot in SLOTS if slot != "device"))
     lying = np.zeros([len(options[slot]) for slot in order], dtype=np.uint8)
     table = np.moveaxis(lying, 0, SLOTS.index("device"))
-    for contract in CONTRACTS:
-        bit = np.uint8(NAMES.index(contract.name))
-        table |= _projected(laboratory, contract, options) << bit
+    table |= _joined(
+        _projected(laboratory, contract, options) << np.uint8(NAMES.index(contract.name))
+        for contract in CONTRACTS
+    )
     return Masks(options, table)
+
+
+def _joined(tables: Iterable[Array]) -> Array:
+    """The OR of tables that broadcast; those that make the smallest table first."""
+    rest: list[Array] = list(tables)
+    while len(rest) > 1:
+        one, other = min(combinations(rest, 2), key=_together)
+        both: Array = np.bitwise_or(one, other)
+        rest = [both, *(table for table in rest if table is not one and table is not other)]
+    return rest[0]
+
+
+def _together(pair: tuple[Array, Array]) -> int:
+    """The size of the OR of two tables."""
+    return prod(np.broadcast_shapes(*(table.shape for table in pair)))
 
 
 def _projected(laboratory: Laboratory, contract: Contract, options: Options) -> Array:

@@ -7,6 +7,7 @@ the link, and the host dispatches the next segment; all else stays in device mem
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from emu.devices.bounds import serial_ps
 from emu.devices.device import Device
 from emu.ir.body import Body
 from emu.ir.graph import Graph
@@ -71,9 +72,9 @@ def timed(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> Time
     return Timed(total_ps + dispatch_ps, ledger, launched(segments))
 
 
-def latency_ps(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> int:
-    """How long that is, without what it is charged to."""
-    ran_ps = sum(chip.latency_ps(segment.charged) for segment in segments)
+def serially_ps(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> int:
+    """How long that would be at most, if nothing overlapped."""
+    ran_ps = sum(serial_ps(segment.program, chip) for segment in segments)
     return ran_ps + _dispatch_ps(segments, dispatch_us)
 
 

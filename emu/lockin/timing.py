@@ -7,12 +7,13 @@ from math import floor
 from emu.devices.device import Device
 from emu.digest import digest
 from emu.fastest import fewer_cores
+from emu.ir.body import Body, body_of
 from emu.ir.errors import CapacityError, EmuError, Unsupported
 from emu.lockin.bundles import listed
-from emu.lockin.by_host import OnlyHost
-from emu.lockin.compiling import Compiled, Compiling, Effort, dispatch_us, spelled
+from emu.lockin.by_host import ByHost
+from emu.lockin.compiling import Compiled, Compiling, dispatch_us
 from emu.lockin.parts import Choice, Part
-from emu.lockin.segments import Timed, latency_ps, timed
+from emu.lockin.segments import Timed, serially_ps, timed
 from emu.lockin.shared import Shared
 
 ALONE = Shared()
@@ -22,17 +23,20 @@ ALONE = Shared()
 class Timing(Compiling):
     """Times stacks of parts on one source program; what is found is kept by number of program.
 
-    ``longer`` has times that programs are known to take longer than. Other processes may find some
-    of it, which is ``shared``.
+    ``longer`` has times that programs are known to take longer than, and ``shorter`` times that
+    they take no longer than. Other processes may find some of it, which is ``shared``.
     """
 
     shared: Shared = ALONE
     times: dict[int, Timed | EmuError] = field(default_factory=dict[int, Timed | EmuError])
     programs: dict[int, Compiled] = field(default_factory=dict[int, Compiled])
     rescaled: dict[Hashable, Timed] = field(default_factory=dict[Hashable, Timed])
-    on_all_cores: dict[int, int | EmuError] = field(default_factory=dict[int, int | EmuError])
+    shorter: dict[int, int | EmuError] = field(default_factory=dict[int, int | EmuError])
     longer: dict[int, float] = field(default_factory=dict[int, float])
     by_host: dict[int, int] = field(default_factory=dict[int, int])
+    nodes: dict[Hashable, tuple[Body, ...]] = field(
+        default_factory=dict[Hashable, tuple[Body, ...]]
+    )
     digests: dict[int, str] = field(default_factory=dict[int, str])
 
     def time(self, choice: Choice) -> Timed | EmuError:
@@ -107,7 +111,7 @@ class Timing(Compiling):
         """Find the time of a stack, or that it takes longer."""
         chip = self.chip(choice)
         try:
-            program = self.planned(choice, chip, effort=Effort(worth_ps=floor(most_ps) + 1))
+            program = self.planned(choice, chip, worth_ps=floor(most_ps) + 1)
         except (CapacityError, Unsupported) as error:
             self.times[number] = error
             return
@@ -119,36 +123,32 @@ class Timing(Compiling):
             self.longer[number] = most_ps
 
     def at_most(self, choice: Choice) -> int | EmuError:
-        """Picoseconds that are quick to find, or why it cannot run: a warm run takes no longer.
-
-        They are those of a run on all cores and, where the compiler weighs fusion by whole runs,
-        without any.
-        """
+        """Picoseconds that are quick to find, or why it cannot run: a warm run takes no longer."""
         number = self.known_number(choice)
         if isinstance(number, Unsupported):
             return number
-        if number in self.on_all_cores and number not in self.times:
-            return self.on_all_cores[number]
+        if number in self.shorter and number not in self.times:
+            return self.shorter[number]
         if self._told(number):
             known = self.times[number]
             return known.ps if isinstance(known, Timed) else known
-        self.on_all_cores[number] = self._on_all_cores(choice, number)
-        return self.on_all_cores[number]
+        self.shorter[number] = self._at_most(choice, number)
+        return self.shorter[number]
 
-    def _on_all_cores(self, choice: Choice, number: int) -> int | EmuError:
+    def _at_most(self, choice: Choice, number: int) -> int | EmuError:
         chip, told = self.chip(choice), self.shared.most(self._digest(number))
         if told is not None:
             return told
         try:
-            program = self.planned(choice, chip, effort=Effort(all_cores=True))
+            program = self.quickly(choice, chip)
         except (CapacityError, Unsupported) as error:
             return error
-        most_ps = latency_ps(program, chip, dispatch_us(choice))
+        most_ps = serially_ps(program, chip, dispatch_us(choice))
         self.shared.keep_most(self._digest(number), most_ps)
         return most_ps
 
     def at_least(self, choice: Choice) -> int:
-        """A bound on a warm run in picoseconds, from what only the host can compute.
+        """A bound on a warm run in picoseconds, from what the host does whatever is planned.
 
         It is 0 for what cannot run at all.
         """
@@ -156,13 +156,23 @@ class Timing(Compiling):
             number = self.number(choice)
             if number not in self.by_host:
                 chip = self.chip(choice)
-                graphs, only = self.pieces(choice, chip), self._only(choice, chip)
-                self.by_host[number] = sum(only.least_ps(graph) for graph in graphs)
+                host = self._host(choice, chip)
+                self.by_host[number] = host.least_ps(self._nodes(choice, chip))
         except (CapacityError, Unsupported):
             return 0
         return self.by_host[number]
 
-    def _only(self, choice: Choice, chip: Device) -> OnlyHost:
-        generates = spelled(choice, self.catalogue).compiler.fallback == "generated"
+    def _nodes(self, choice: Choice, chip: Device) -> tuple[Body, ...]:
+        """Each node of the program alone."""
+        key = self._typing(choice, chip)
+        if key not in self.nodes:
+            graphs = self.pieces(choice, chip)
+            self.nodes[key] = tuple(body_of(g, [node]).body for g in graphs for node in g.nodes)
+        return self.nodes[key]
+
+    def _host(self, choice: Choice, chip: Device) -> ByHost:
+        compiler = self.stack(choice, chip).compiler
+        apart = compiler.scope == "none" and compiler.graph_replay == "off"
+        generates = compiler.fallback == "generated"
         teach = self.library(choice, chip, self.source).teaches
-        return OnlyHost(chip, listed(choice, self.catalogue), generates, teach)
+        return ByHost(chip, listed(choice, self.catalogue), generates, apart, teach)

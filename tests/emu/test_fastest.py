@@ -1,10 +1,15 @@
 """What was decided for a graph is remembered for graphs that are alike, and for no other."""
 
+from dataclasses import replace
+
 import pytest
 
+from emu.devices.bounds import serial_ps
+from emu.devices.make import device_of
 from emu.dump import Watch
-from emu.fastest import fastest
+from emu.fastest import any_plan, fastest
 from emu.ir.graph import Graph
+from emu.ir.schedule import Schedule
 from emu.kernels.libraries import LIBRARIES
 from emu.models.model import Model
 from emu.models.zoo.draft import Draft
@@ -52,3 +57,51 @@ def test_a_given_library_stands_for_the_one_of_the_stack() -> None:
 
     assert all(b.kernel.startswith(("basic.", "generated.")) for b in shallow[1].bindings)
     assert fastest(graph, stack, chip, Watch())[1] == executable.compiled.schedule
+
+
+@pytest.mark.parametrize("device", ["gpu", "systolic", "npu", "h100_sxm", "ipu_mk2", "tpu_v5e"])
+@pytest.mark.parametrize(
+    ("fusion", "decider"),
+    [("none", "first-match"), ("vertical", "post-dominator"), ("global", "priority")],
+)
+def test_any_plan_without_overlap_takes_no_less_time_than_the_fastest(
+    device: str, fusion: str, decider: str
+) -> None:
+    for model in ("mlp", "attention", "conv_block"):
+        executable = compile(model, device=device, fusion=fusion, decider=decider)
+        compiled, chip = executable.compiled, executable.chip
+        replaying = replace(compiled.stack.compiler, graph_replay="on")
+        library = LIBRARIES[compiled.stack.kernels]
+        quick = any_plan(compiled.lowered, compiled.stack, chip, library)
+        assert serial_ps(quick[2], chip) >= chip.latency_ps(compiled.program)
+        if chip.sheet.launch.replay_us is not None:
+            stack = replace(compiled.stack, compiler=replaying)
+            quick, best = (
+                any_plan(compiled.lowered, stack, chip, library),
+                fastest(compiled.lowered, stack, chip, Watch(), library=library),
+            )
+            assert serial_ps(quick[2], chip) >= chip.latency_ps(best[2])
+
+
+@pytest.mark.parametrize("device", ["npu", "ipu_mk2", "ascend_910b", "tpu_v5e"])
+def test_numbers_of_cores_left_out_by_launches_are_never_the_fastest(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for model in ("mlp", "attention"):
+        found = made_on(device, model)
+        with monkeypatch.context() as patched:
+            patched.setattr("emu.fastest._Case.unfused_ps", no_bound)
+            assert made_on(device, model) == found
+
+
+def no_bound(_: object, cores: int) -> int:
+    return 0 * cores
+
+
+def made_on(device: str, model: str) -> Schedule:
+    """Groups and kernels without fusion on a chip that nobody used before, of slow launches."""
+    executable = compile(model, device=device, fusion="none")
+    sheet = executable.chip.sheet
+    slow = device_of.__wrapped__(replace(sheet, launch=replace(sheet.launch, issue_us=7.0)))
+    compiled = executable.compiled
+    return fastest(compiled.lowered, compiled.stack, slow, Watch())[1]

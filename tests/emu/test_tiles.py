@@ -53,3 +53,6 @@ def test_no_bound_leaves_the_fastest_tiles_untimed(
         programs = [p for _, p in home.programs(kernel, body, chip.machine) if chip.fits(p)]
         assert all(chip.bound_ps(p) <= chip.least_ps(p) <= chip.price(p) for p in programs)
         assert found.ps == min(map(chip.price, programs), default=0)
+        quick = Tiler(chip, chip.machine, "any").best(library, kernel, body, None)
+        assert quick.program == next(iter(programs), None)
+        assert quick.ps >= found.ps

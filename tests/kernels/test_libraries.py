@@ -88,6 +88,16 @@ def test_a_deeper_library_tries_all_tilings_that_a_shallower_one_tries(
     assert shallow.load_width_bytes <= deep.load_width_bytes
 
 
+@pytest.mark.parametrize("machine", [GRID, CORES], ids=lambda machine: machine.name)
+def test_a_menu_gives_the_same_programs_one_by_one(machine: Machine) -> None:
+    for library in DEPTHS:
+        for kernel in library.kernels:
+            for body in (make() for make in BODIES.values() if kernel.refusal(make()) is None):
+                found = [program for _, program in library.programs(kernel, body, machine)]
+                one_by_one = [made for _, made in library.one_by_one(kernel, body, machine)]
+                assert list(dict.fromkeys(one_by_one)) == found
+
+
 def test_tiles_between_powers_of_two_are_on_the_full_menu_of_units_that_have_them() -> None:
     body = square()
     fine = replace(GRID, fine_tiles=True)

@@ -1,13 +1,14 @@
 """K5, link: libraries open drivers by the functions that these export, and runtimes by the same."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from emu.devices.driver.handles import Request
 from emu.devices.driver.linker import Export, Import, link
 from emu.devices.driver.runtime import Caller
 from emu.ir.errors import AbiMismatch, ContextClosed
 from emu.lockin.cycles import cycle, told
-from emu.lockin.parts import Catalogue, Choice, Offer, Part
+from emu.lockin.parts import Bundle, Catalogue, Choice, Offer, Part
 from emu.lockin.source import Source
 
 Submit = Callable[..., None]
@@ -61,6 +62,12 @@ def compiled_code(
 
 def roles_of(choice: Choice, catalogue: Catalogue) -> frozenset[str]:
     """What the functions do that compiled code can call; raises AbiMismatch if there are none."""
+    return _roles_of(choice["kernels"], choice["driver"], catalogue)
+
+
+@lru_cache(maxsize=8192)
+def _roles_of(kernels: Bundle, drivers: Bundle, catalogue: Catalogue) -> frozenset[str]:
+    choice = {"kernels": kernels, "driver": drivers}
     callers = opened(choice, catalogue, _closed)
     return frozenset(compiled_code(choice, catalogue, callers, _closed).roles)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emu.devices.bounds import serial_ps
 from emu.ir.errors import ContractError, DynamicShape
 from emu.ir.graph import Graph
 from emu.ir.program import Copy, Launch, Wait
@@ -16,7 +17,7 @@ from emu.lockin.compare import compared
 from emu.lockin.flags import TryFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import Choice, Fact
-from emu.lockin.segments import Timed, latency_ps, reading, timed
+from emu.lockin.segments import Timed, reading, serially_ps, timed
 from emu.lockin.session import Session
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
@@ -123,10 +124,13 @@ def test_what_the_host_computed_is_read_where_it_is() -> None:
     assert reading(program, graph().inputs, graph()) == program
 
 
-def test_how_long_it_takes_is_told_without_what_it_is_charged_to() -> None:
+def test_without_any_overlap_it_takes_longer_and_is_dispatched_as_often() -> None:
     for laboratory in (UNBROKEN, broken()):
         program, chip = laboratory.compiled(CUDA), laboratory.chip(CUDA)
-        assert latency_ps(program, chip, 7.0) == timed(program, chip, 7.0).ps
+        apart = sum(serial_ps(segment.program, chip) for segment in program)
+        dispatches = len(program) - 1
+        assert serially_ps(program, chip, 7.0) == apart + dispatches * 7_000_000
+        assert serially_ps(program, chip, 7.0) >= timed(program, chip, 7.0).ps
 
 
 def test_every_further_break_costs_more() -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from emu.devices.make import device_of
 from emu.lockin.catalogue import load_catalogue
-from emu.lockin.compiling import Effort
 from emu.lockin.parts import Choice, Part
 from emu.lockin.peaks import scaled
 from emu.lockin.segments import Timed
@@ -32,6 +31,8 @@ class Idle(Timing):
 
     def planned(self, *_: object, **__: object) -> tuple[()]:
         raise AssertionError("this was found before")
+
+    quickly = planned
 
 
 def timing(shared: Path | None = None) -> Timing:
@@ -65,16 +66,16 @@ def test_a_stack_is_within_its_own_time_and_in_none_shorter(
 def test_numbers_of_cores_that_cannot_be_worth_it_are_not_tried() -> None:
     asked, choice = timing(), KNOWN.stacks["tenstorrent-like"]
 
-    def cores(effort: Effort) -> set[object]:
+    def cores(worth_ps: int | None) -> set[object]:
         """The numbers that kernels were chosen for on a chip that nobody used before."""
         chip = device_of.__wrapped__(asked.chip(choice).sheet)
-        asked.planned(choice, chip, effort=effort)
+        asked.planned(choice, chip, worth_ps=worth_ps)
         keys = [cast(tuple[Any, ...], key) for key in chip.remembered if isinstance(key, tuple)]
         return {key[4] for key in keys if key[0] == "selector"}
 
     most = asked.chip(choice).machine.cores
-    assert cores(Effort(worth_ps=1)) == cores(Effort(all_cores=True)) >= {most}
-    assert cores(Effort()) > cores(Effort(worth_ps=1))
+    assert most in cores(1)
+    assert cores(None) > cores(1)
 
 
 @pytest.mark.parametrize("name", SOME)
