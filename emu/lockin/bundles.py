@@ -8,6 +8,7 @@ from emu.dtype import computes
 from emu.ir.body import Body
 from emu.ir.errors import Unsupported
 from emu.ir.ops import OPS
+from emu.ir.ops.own import OWN, standard
 from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Claims, Library
 from emu.lockin.layouts import claimed, lies_in
@@ -145,10 +146,12 @@ def agreed(part: Part, device: Part, catalogue: Catalogue) -> frozenset[str]:
     return claimed(part, catalogue) & claimed(device, catalogue)
 
 
+@lru_cache(maxsize=65536)
 def _ops(part: Part, asking: Bundle, catalogue: Catalogue) -> frozenset[str]:
-    """The ops that a library can be asked for."""
+    """The ops that a library can be asked for: own ops if it has all that they stand for."""
     met = meetings((part,), asking, catalogue.of_kind("kernels"))
-    return frozenset(op for m in met for op in catalogue.interfaces[m.interface].upto(m.version))
+    listed = {op for m in met for op in catalogue.interfaces[m.interface].upto(m.version)}
+    return frozenset(listed.union(op for op in OWN if listed.issuperset(standard(op))))
 
 
 def owner(kernels: Bundle, name: str) -> Part | None:

@@ -9,7 +9,7 @@ from emu.devices.device import Device
 from emu.devices.make import device_of
 from emu.dtype import in_dtype
 from emu.dump import Watch
-from emu.fastest import Planned, any_plan, fastest
+from emu.fastest import Planned, fastest, quick_plan
 from emu.ir.errors import Unsupported
 from emu.ir.graph import Graph
 from emu.ir.passes import run_passes
@@ -120,14 +120,14 @@ class Compiling:
             lambda graph: fastest(graph, stack, chip, Watch(), None, library, worth_ps),
         )
 
-    def quickly(self, choice: Choice, chip: Device) -> Compiled:
-        """A program of a choice of parts that is quick to find, as ``any_plan`` has it.
+    def quickly(self, choice: Choice, chip: Device, tiling: str) -> Compiled:
+        """A program of a choice of parts that is quick to find, as ``quick_plan`` has it.
 
         Raises CapacityError or Unsupported.
         """
         stack, library = self.stack(choice, chip), self.library(choice, chip, self.source)
         return self._segments(
-            choice, chip, self.source, lambda graph: any_plan(graph, stack, chip, library)
+            choice, chip, self.source, lambda graph: quick_plan(graph, stack, chip, library, tiling)
         )
 
     def _segments(

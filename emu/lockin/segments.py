@@ -72,8 +72,14 @@ def timed(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> Time
     return Timed(total_ps + dispatch_ps, ledger, launched(segments))
 
 
+def latency_ps(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> int:
+    """How long that is, without what it is charged to."""
+    ran_ps = sum(chip.latency_ps(segment.charged) for segment in segments)
+    return ran_ps + _dispatch_ps(segments, dispatch_us)
+
+
 def serially_ps(segments: Sequence[Segment], chip: Device, dispatch_us: float) -> int:
-    """How long that would be at most, if nothing overlapped."""
+    """How long it would be if nothing overlapped."""
     ran_ps = sum(serial_ps(segment.program, chip) for segment in segments)
     return ran_ps + _dispatch_ps(segments, dispatch_us)
 

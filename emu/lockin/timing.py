@@ -13,7 +13,7 @@ from emu.lockin.bundles import listed
 from emu.lockin.by_host import ByHost
 from emu.lockin.compiling import Compiled, Compiling, dispatch_us
 from emu.lockin.parts import Choice, Part
-from emu.lockin.segments import Timed, serially_ps, timed
+from emu.lockin.segments import Timed, latency_ps, serially_ps, timed
 from emu.lockin.shared import Shared
 
 ALONE = Shared()
@@ -103,9 +103,24 @@ class Timing(Compiling):
         if isinstance(number, Unsupported):
             return False
         if most_ps > self.longer.get(number, -1) and not self._told(number):
+            if self._is_shorter(choice, number, most_ps):
+                return True
             self._try(choice, number, most_ps)
         known = self.times.get(number)
         return isinstance(known, Timed) and known.ps <= most_ps
+
+    def _is_shorter(self, choice: Choice, number: int, most_ps: float) -> bool:
+        """Whether a stack can run, and one of its plans that is quick to find takes no longer."""
+        chip, known = self.chip(choice), self.shorter.get(number)
+        if isinstance(known, int) and known <= most_ps:
+            return True
+        try:
+            program = self.quickly(choice, chip, "menu")
+        except (CapacityError, Unsupported):
+            return False
+        found = latency_ps(program, chip, dispatch_us(choice))
+        self.shorter[number] = found
+        return found <= most_ps
 
     def _try(self, choice: Choice, number: int, most_ps: float) -> None:
         """Find the time of a stack, or that it takes longer."""
@@ -140,7 +155,7 @@ class Timing(Compiling):
         if told is not None:
             return told
         try:
-            program = self.quickly(choice, chip)
+            program = self.quickly(choice, chip, "any")
         except (CapacityError, Unsupported) as error:
             return error
         most_ps = serially_ps(program, chip, dispatch_us(choice))

@@ -7,7 +7,7 @@ import pytest
 from emu.devices.bounds import serial_ps
 from emu.devices.make import device_of
 from emu.dump import Watch
-from emu.fastest import any_plan, fastest
+from emu.fastest import fastest, quick_plan
 from emu.ir.graph import Graph
 from emu.ir.schedule import Schedule
 from emu.kernels.libraries import LIBRARIES
@@ -64,7 +64,7 @@ def test_a_given_library_stands_for_the_one_of_the_stack() -> None:
     ("fusion", "decider"),
     [("none", "first-match"), ("vertical", "post-dominator"), ("global", "priority")],
 )
-def test_any_plan_without_overlap_takes_no_less_time_than_the_fastest(
+def test_quick_plan_without_overlap_takes_no_less_time_than_the_fastest(
     device: str, fusion: str, decider: str
 ) -> None:
     for model in ("mlp", "attention", "conv_block"):
@@ -72,12 +72,12 @@ def test_any_plan_without_overlap_takes_no_less_time_than_the_fastest(
         compiled, chip = executable.compiled, executable.chip
         replaying = replace(compiled.stack.compiler, graph_replay="on")
         library = LIBRARIES[compiled.stack.kernels]
-        quick = any_plan(compiled.lowered, compiled.stack, chip, library)
+        quick = quick_plan(compiled.lowered, compiled.stack, chip, library, "any")
         assert serial_ps(quick[2], chip) >= chip.latency_ps(compiled.program)
         if chip.sheet.launch.replay_us is not None:
             stack = replace(compiled.stack, compiler=replaying)
             quick, best = (
-                any_plan(compiled.lowered, stack, chip, library),
+                quick_plan(compiled.lowered, stack, chip, library, "any"),
                 fastest(compiled.lowered, stack, chip, Watch(), library=library),
             )
             assert serial_ps(quick[2], chip) >= chip.latency_ps(best[2])

@@ -16,6 +16,7 @@ from emu.dtype import computes
 from emu.ir.body import Body
 from emu.ir.errors import KernelNotRegistered, SymbolNotFound
 from emu.ir.graph import Node
+from emu.ir.ops.own import standard
 from emu.ir.precision import DTYPES
 from emu.kernels.libraries import LIBRARIES
 from emu.lockin.bundles import wanted_in
@@ -148,8 +149,9 @@ def _answers(node: Node, body: Body, tables: Tables, dtype: str) -> Iterator[tup
     """For each library that was met, with a table of ops, why it has no kernel for a node."""
     for meeting, table in tables:
         library = meeting.exporter
-        if node.op not in table:
-            yield library.name, f"{meeting.interface} {meeting.version} has no {node.op}"
+        absent = [op for op in standard(node.op) if op not in table]
+        if absent:
+            yield library.name, f"{meeting.interface} {meeting.version} has no {absent[0]}"
         elif dtype not in library.fact("dtypes"):
             yield library.name, f"{library.name} has {', '.join(library.fact('dtypes'))}"
         else:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emu.ir import errors
+from emu.ir.types import TensorType
 from emu.lockin.bundles import library_of
 from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts import CONTRACTS
@@ -133,6 +134,24 @@ def test_of_two_libraries_the_one_with_the_element_type_of_the_run_answers(tmp_p
         assert set(BY_NAME["K3"].check(choice, source, known).by.values()) == {name}
     in_fp32 = library_of(choice, known, "fp32").kernels
     assert in_fp32 == library_of({**choice, "kernels": both[1:]}, known, "fp32").kernels
+
+
+def test_an_own_op_is_asked_for_by_what_it_stands_for(tmp_path: Path) -> None:
+    """A convolution in eight bits is made of two ops, and no table names that of the bias."""
+    graph = SOURCE.graph
+    relu = next(node for node in graph.nodes if node.op == "Relu")
+    biased = replace(relu, op="BiasAdd", inputs=(*relu.inputs, "bias"), attrs={"axis": 1})
+    types = {**graph.types, "bias": TensorType("f32", graph.types[relu.output].shape[1:2])}
+    nodes = tuple(biased if node is relu else node for node in graph.nodes)
+    source = Source(replace(graph, inputs=(*graph.inputs, "bias"), nodes=nodes, types=types))
+    known = catalogue(tmp_path / "with")
+    choice = known.stacks["stack-a"]
+    assert BY_NAME["K3"].check(choice, source, known).by[relu.id] == "kernels-a"
+    (ops,) = INTERFACES["ops-a"]["versions"]
+    without = {op: name for op, name in ops.items() if op != "Add"}
+    tables = {**INTERFACES, "ops-a": {**INTERFACES["ops-a"], "versions": [without]}}
+    known = catalogue(tmp_path / "without", interfaces=tables)
+    assert BY_NAME["K3"].check(known.stacks["stack-a"], source, known).by[relu.id] != "kernels-a"
 
 
 def test_a_chip_says_which_of_its_element_types_a_library_is_asked_for(tmp_path: Path) -> None:

@@ -158,6 +158,32 @@ def test_at_other_peaks_the_same_program_runs_at_other_rates() -> None:
     assert replace(made, compute=ours.compute, memory=ours.memory) == ours
 
 
+def test_a_run_in_eight_bits_leaves_no_bias_to_the_host() -> None:
+    """Passes make ops that no table names, and libraries compute them by those that it does."""
+    asked, choice = timing(), {**KNOWN.stacks["furiosa-like"]}
+    choice["device"] = (KNOWN.parts["device"]["warboy-like"],)
+    chip = asked.chip(choice)
+    assert asked.dtype(choice, chip) == "int8"
+    (segment,) = asked.planned(choice, chip)
+    made = {node.op for node in segment.graph.nodes}
+    assert made >= {"ConvInteger", "BiasAdd", "DequantizeAdd"}
+    assert [b.group.nodes for b in segment.schedule.bindings if b.program is None] == []
+
+
+def test_a_plan_that_is_quick_to_find_is_enough_if_it_is_short_enough(
+    exact: Mapping[str, Timed],
+) -> None:
+    for name in SOME:
+        asked, choice = timing(), KNOWN.stacks[name]
+        (segment,) = asked.quickly(choice, asked.chip(choice), "menu")
+        ps = asked.chip(choice).latency_ps(segment.program)
+        assert ps >= exact[name].ps
+        assert asked.within(choice, ps)
+        assert not asked.times
+        assert asked.at_most(choice) == ps
+        assert not asked.within(choice, exact[name].ps - 1)
+
+
 def test_libraries_that_differ_in_what_a_program_never_asks_for_make_one_program() -> None:
     """What the stack can ask of two of these for the ops of the program is nothing."""
     asked, choice = Timing(KNOWN, replace(SOURCE, dtype="fp32")), KNOWN.stacks["cuda-like"]
