@@ -33,8 +33,8 @@ LARGEST_SET = 3  # ops taken away at once
 FACTORS = (0.5, 2.0)
 DEPTH = "deep"
 
+# Models with more nodes than the largest class has on the host, so that none is mostly there.
 CORPUS: tuple[tuple[str, Mapping[str, int]], ...] = (
-    ("conv_block", {}),
     ("bert_layer", {}),
     ("gpt2", {"layers": 1}),
     ("vit_b16", {"layers": 1}),

@@ -9,7 +9,9 @@ import pytest
 from emu.devices.datasheet import load_datasheet
 from emu.ir.program import Copy, HostCall, Replay
 from emu.kernels.libraries import LIBRARIES
-from emu.lockin.fallback import Case, Row, cases, removals, spread, table, without
+from emu.lockin.fallback import CLASSES, CORPUS, Case, Row, cases, removals, spread, table, without
+from emu.models.reader import to_graph
+from emu.models.zoo import build
 from emu.pipeline import compile
 
 SHEET = load_datasheet("tt_n150")
@@ -26,6 +28,13 @@ def found() -> tuple[Case, ...]:
 def rows() -> dict[str, Row]:
     """The table of the small part, by what was changed."""
     return {row.what: row for row in table(found(), SHEET)}
+
+
+def test_no_model_of_the_corpus_can_be_mostly_on_the_host_in_any_class() -> None:
+    for model, settings in CORPUS:
+        graph = to_graph(build(model, dict(settings)), {})
+        assert len(graph.nodes) > CLASSES[-1][1]
+        assert all(removals(graph, low, high) for low, high in CLASSES[1:])
 
 
 def test_the_speed_up_falls_with_every_class_whatever_host_and_link_are() -> None:
