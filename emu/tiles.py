@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from emu.devices.device import Device
 from emu.ir.body import Body
@@ -58,6 +57,8 @@ class Tiler:
         with ``worth_ps``, those that cannot be faster than that are not timed.
         """
         library = library.home(kernel)
+        if self.how == "any":
+            return self.first(library, kernel, body)
         ranked, why_not = self.ranked(library, kernel, body)
         if not ranked:
             return Choice(why=why_not)
@@ -70,6 +71,17 @@ class Tiler:
         return self.tuned(
             library, kernel, body, Choice(name, program, kernel.tilewise, ps, why, True, tiling)
         )
+
+    def first(self, library: Library, kernel: Kernel, body: Body) -> Choice:
+        """The first program of a menu that fits the chip; a choice without one if none does."""
+        key = "first", self.machine.cores, library.cuts(kernel), body
+        menu = library.one_by_one(kernel, body, self.machine)
+        fitting = ((tiling, made) for tiling, made in menu if self.device.fits(made))
+        tiling, program = self.device.memo(key, lambda: next(fitting, (None, None)))
+        if program is None:
+            return Choice(why="no tiling of its menu fits")
+        name, ps = f"{library.name}.{kernel.name}", self.device.price(program)
+        return Choice(name, program, kernel.tilewise, ps, f"claimed by {name}", True, tiling)
 
     def ranked(self, library: Library, kernel: Kernel, body: Body) -> tuple[Sequence[Ranked], str]:
         """The programs that fit in the order of a bound on their time, or why none does.
@@ -94,12 +106,8 @@ class Tiler:
     def cut(
         self, library: Library, kernel: Kernel, body: Body
     ) -> Sequence[tuple[Tiling, TileProgram]]:
-        """The programs to choose from, with their tilings: one by the rule, any, or the menu."""
-        if self.how == "any":
-            menu = library.one_by_one(kernel, body, self.machine)
-            fitting = ((tiling, made) for tiling, made in menu if self.device.fits(made))
-            return tuple(islice(fitting, 1)) or library.programs(kernel, body, self.machine)
-        if self.how == "exhaustive":
+        """The programs to choose from, with their tilings: one by the rule, or the whole menu."""
+        if self.how != "heuristic":
             return library.programs(kernel, body, self.machine)
         tiling = heuristic(kernel, body, self.machine, library.menu_length, self.device.fits)
         program = None if tiling is None else library.program(kernel, body, tiling)

@@ -142,7 +142,9 @@ class Compiling:
         if source is not self.source:
             graphs = _in_dtype(source, *self._typing(choice, chip), chip)
             return self._laid_out(choice, chip, graphs, source)
-        key = self.number(choice), chip
+        layout = spelled(choice, self.catalogue).compiler.layout
+        # What a launch costs makes no difference to layouts.
+        key = layout, self._typing(choice, chip), self.asked(choice, chip), chip.name
         if key not in self.lowered:
             self.lowered[key] = self._laid_out(choice, chip, self.pieces(choice, chip), source)
         return self.lowered[key]

@@ -64,6 +64,8 @@ def claimed(part: Part, catalogue: Catalogue) -> frozenset[str]:
 
 def lies_in(type: TensorType, layouts: frozenset[str]) -> bool:
     """Whether the bytes of a value are those that it has in one of some layouts."""
+    if type.layout in layouts:
+        return True
     same = same_bytes(type.layout, type.dims)
     return same is None or not same.isdisjoint(layouts)
 

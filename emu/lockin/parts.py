@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -105,6 +105,7 @@ class Meeting:
     version: int
 
 
+@lru_cache(maxsize=65536)
 def meetings(
     exporters: tuple[Part, ...], importers: tuple[Part, ...], names: frozenset[str]
 ) -> tuple[Meeting, ...]:
