@@ -9,8 +9,8 @@ from emu.digest import digest
 from emu.fastest import fewer_cores
 from emu.ir.body import Body, body_of
 from emu.ir.errors import CapacityError, EmuError, Unsupported
+from emu.lockin.at_least import AtLeast
 from emu.lockin.bundles import listed
-from emu.lockin.by_host import ByHost
 from emu.lockin.compiling import Compiled, Compiling, dispatch_us
 from emu.lockin.parts import Choice, Part
 from emu.lockin.segments import Timed, latency_ps, serially_ps, timed
@@ -33,7 +33,7 @@ class Timing(Compiling):
     rescaled: dict[Hashable, Timed] = field(default_factory=dict[Hashable, Timed])
     shorter: dict[int, int | EmuError] = field(default_factory=dict[int, int | EmuError])
     longer: dict[int, float] = field(default_factory=dict[int, float])
-    by_host: dict[int, int] = field(default_factory=dict[int, int])
+    least: dict[int, int] = field(default_factory=dict[int, int])
     nodes: dict[Hashable, tuple[Body, ...]] = field(
         default_factory=dict[Hashable, tuple[Body, ...]]
     )
@@ -163,19 +163,19 @@ class Timing(Compiling):
         return most_ps
 
     def at_least(self, choice: Choice) -> int:
-        """A bound on a warm run in picoseconds, from what the host does whatever is planned.
+        """A bound on a warm run in picoseconds, from what is done whatever is planned.
 
         It is 0 for what cannot run at all.
         """
         try:
             number = self.number(choice)
-            if number not in self.by_host:
+            if number not in self.least:
                 chip = self.chip(choice)
-                host = self._host(choice, chip)
-                self.by_host[number] = host.least_ps(self._nodes(choice, chip))
+                bound = self._at_least(choice, chip)
+                self.least[number] = bound.ps(self._nodes(choice, chip))
         except (CapacityError, Unsupported):
             return 0
-        return self.by_host[number]
+        return self.least[number]
 
     def _nodes(self, choice: Choice, chip: Device) -> tuple[Body, ...]:
         """Each node of the program alone."""
@@ -185,9 +185,9 @@ class Timing(Compiling):
             self.nodes[key] = tuple(body_of(g, [node]).body for g in graphs for node in g.nodes)
         return self.nodes[key]
 
-    def _host(self, choice: Choice, chip: Device) -> ByHost:
+    def _at_least(self, choice: Choice, chip: Device) -> AtLeast:
         compiler = self.stack(choice, chip).compiler
         apart = compiler.scope == "none" and compiler.graph_replay == "off"
         generates = compiler.fallback == "generated"
         teach = self.library(choice, chip, self.source).teaches
-        return ByHost(chip, listed(choice, self.catalogue), generates, apart, teach)
+        return AtLeast(chip, listed(choice, self.catalogue), generates, apart, teach)
