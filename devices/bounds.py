@@ -12,8 +12,12 @@ from emu.ir.tile import TileProgram
 
 def least_host_ps(body: Body, chip: Device) -> int:
     """Picoseconds that a body takes the host at least: to issue it alone, or to compute it."""
-    issuing, _ = Queue(chip.sheet, frozenset()).launch()
-    return chip.memo(("least host", body), lambda: min(issuing.ps, call_ps(body, chip.rates)))
+
+    def least() -> int:
+        issuing, _ = Queue(chip.sheet, frozenset()).launch()
+        return min(issuing.ps, call_ps(body, chip.rates))
+
+    return chip.memo(("least host", body), least)
 
 
 def issued_ps(program: TileProgram, chip: Device) -> int:

@@ -119,7 +119,7 @@ class Timing(Compiling):
         except (CapacityError, Unsupported):
             return False
         found = latency_ps(program, chip, dispatch_us(choice))
-        self.shorter[number] = found
+        self.shorter[number] = min(found, known) if isinstance(known, int) else found
         return found <= most_ps
 
     def _try(self, choice: Choice, number: int, most_ps: float) -> None:
