@@ -62,15 +62,11 @@ class Tiler:
         ranked, why_not = self.ranked(library, kernel, body)
         if not ranked:
             return Choice(why=why_not)
-        name = f"{library.name}.{kernel.name}"
-        why = f"claimed by {name}"
         bound, _, tiling, program = ranked[0]
         if worth_ps is not None and bound >= worth_ps:
-            return Choice(name, program, kernel.tilewise, bound, why, False, tiling)
-        ps, tiling, program = self.fastest(ranked, worth_ps)
-        return self.tuned(
-            library, kernel, body, Choice(name, program, kernel.tilewise, ps, why, True, tiling)
-        )
+            return replace(_chosen(library, kernel, bound, tiling, program), timed=False)
+        chosen = _chosen(library, kernel, *self.fastest(ranked, worth_ps))
+        return self.tuned(library, kernel, body, chosen)
 
     def first(self, library: Library, kernel: Kernel, body: Body) -> Choice:
         """The first program of a menu that fits the chip; a choice without one if none does."""
@@ -80,8 +76,7 @@ class Tiler:
         tiling, program = self.device.memo(key, lambda: next(fitting, (None, None)))
         if program is None:
             return Choice(why="no tiling of its menu fits")
-        name, ps = f"{library.name}.{kernel.name}", self.device.price(program)
-        return Choice(name, program, kernel.tilewise, ps, f"claimed by {name}", True, tiling)
+        return _chosen(library, kernel, self.device.price(program), tiling, program)
 
     def ranked(self, library: Library, kernel: Kernel, body: Body) -> tuple[Sequence[Ranked], str]:
         """The programs that fit in the order of a bound on their time, or why none does.
@@ -143,3 +138,10 @@ class Tiler:
             trials=found.trials,
             menu_ps=start.ps,
         )
+
+
+def _chosen(
+    library: Library, kernel: Kernel, ps: int, tiling: Tiling | None, program: TileProgram
+) -> Choice:
+    name = f"{library.name}.{kernel.name}"
+    return Choice(name, program, kernel.tilewise, ps, f"claimed by {name}", tiling=tiling)

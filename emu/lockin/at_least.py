@@ -36,12 +36,15 @@ class AtLeast:
         host, cores = Fraction(), Fraction()
         products: list[tuple[Fraction, Fraction]] = []  # how many times as long the host takes
         for node in nodes:
-            called, busy = self._call_ps(node), self._product_ps(node)
-            needed = called if self.only_host(node) else self._issue_ps(node)
-            host += needed
-            if busy and not self.only_host(node):
+            called = self._call_ps(node)
+            if self.only_host(node):
+                host += called
+                continue
+            issued, busy = self._issue_ps(node), self._product_ps(node)
+            host += issued
+            if busy:
                 cores += busy
-                products.append(((called - needed) / busy, busy))
+                products.append(((called - issued) / busy, busy))
         for longer, busy in sorted(products):
             moved = min(busy, (cores - host) / (1 + longer))
             if moved <= 0:
