@@ -10,13 +10,15 @@ from emu.digest import digest
 from emu.energy import Energy
 from emu.ir.trace import Traffic
 from emu.run import Check, Run
-from emu.stack import Stack
+from emu.stack import Partition, Stack
+from emu.telemetry import telemetry
 
 
 def run_json(run: Run) -> dict[str, Any]:
     """Everything that ``emu run`` reports, as numbers: ps, bytes, pJ.
 
-    ``over_capacity`` is there only if the run does not fit the device.
+    ``over_capacity`` is there only if the run does not fit the device, ``telemetry`` (a share of
+    the time, watts, bytes) only if an orchestrator reads any.
     """
     account, compiled = Account(run.compiled), run.compiled
     trace, boundary, energy = compiled.trace, account.boundary, account.energy
@@ -49,6 +51,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "array_cycles": trace.did.array_cycles,
         "assumed": list(account.chip.sheet.assumed),
         "datasheet_digest": digest(account.chip.sheet),
+        **_telemetry_json(account),
         **capacity_json(excess_of(compiled)),
     }
 
@@ -93,9 +96,21 @@ def stack_json(stack: Stack) -> dict[str, Any]:
             "name": stack.device.name,
             "array_model": stack.device.array_model,
             "facts": list(stack.device.facts),
+            **_partition_json(stack.device.partition),
         },
         "orchestrator": stack.orchestrator,
     }
+
+
+def _partition_json(partition: Partition | None) -> dict[str, Any]:
+    """The part of the chip, nothing if a program has all of it."""
+    return {} if partition is None else {"partition": asdict(partition)}
+
+
+def _telemetry_json(account: Account) -> dict[str, Any]:
+    """What the orchestrator reads of the run, nothing if that is nothing."""
+    read = telemetry(account)
+    return {"telemetry": dict(read)} if read else {}
 
 
 def traffic_json(traffic: Traffic) -> dict[str, int]:

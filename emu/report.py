@@ -9,6 +9,7 @@ from emu.capacity import excess_of
 from emu.ir.trace import MEANING
 from emu.run import Run
 from emu.table import COLUMNS, percent, plain, room, short, size, table, us
+from emu.telemetry import FIGURES, telemetry
 
 LABEL = 18  # columns of a name in the summary
 BARS = range(4, 17)  # how long the longest bar may be, as room is left
@@ -33,7 +34,7 @@ def _summary(account: Account, run: Run) -> Iterator[str]:
     stack = compiled.stack
     dtype = "" if stack.compiler.dtype == "fp32" else f", {stack.compiler.dtype}"
     yield (
-        f"{plain(compiled.model.name)} on {stack.device.name}, fusion {stack.compiler.scope}, "
+        f"{plain(compiled.model.name)} on {stack.device.title}, fusion {stack.compiler.scope}, "
         f"kernels {stack.kernels}{dtype}"
     )
     yield ""
@@ -52,10 +53,22 @@ def _time(account: Account) -> Iterator[tuple[str, str]]:
     yield "energy", f"{_joules(energy.dynamic)} dynamic, {_joules(energy.static)} static"
     yield "energy of ops", _parts(energy.operations)
     yield "energy of bytes", _parts(energy.levels)
+    yield from _operations(account)
     if facts := account.compiled.stack.device.facts:
         yield "what if", ", ".join(facts)
     if assumed := account.chip.sheet.assumed:
         yield "assumed", ", ".join(assumed)
+
+
+def _operations(account: Account) -> Iterator[tuple[str, str]]:
+    """What the orchestrator made of the chip, and what it reads of the run."""
+    stack = account.compiled.stack
+    if (partition := stack.device.partition) is not None:
+        facts = (fact.split("=") for fact in partition.facts)
+        shown = (f"{key}={float(figure):.5g}" for key, figure in facts)
+        yield "partition", f"{partition.name}: {', '.join(shown)}"
+    if read := telemetry(account):
+        yield "telemetry", ", ".join(f"{n} {FIGURES[n].text(v)}" for n, v in read.items())
 
 
 def _parts(spent: Mapping[str, int]) -> str:

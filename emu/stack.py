@@ -38,8 +38,16 @@ class Compiler:
 
 
 @dataclass(frozen=True)
+class Partition:
+    """A part of a chip; ``facts``, each KEY=VALUE, are what is other in it than on the chip."""
+
+    name: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Chip:
-    """The device slot: a datasheet, and how its matrix array is priced.
+    """The device slot: a datasheet or a partition of the chip, and how its array is priced.
 
     ``facts`` are other figures for keys of the datasheet, each KEY=VALUE.
     """
@@ -47,15 +55,29 @@ class Chip:
     name: str
     array_model: str = "native"
     facts: tuple[str, ...] = ()
+    partition: Partition | None = None
 
     def make(self) -> Device:
         """The chip; raises UnknownName, DatasheetError or BadOption for what there cannot be."""
-        return make_device(self.name, self.array_model, parse_changes(self.facts))
+        return make_device(self.name, self.array_model, parse_changes(self.all_facts))
+
+    @property
+    def title(self) -> str:
+        """What a program runs on, in words."""
+        return self.name if self.partition is None else f"{self.partition.name} of {self.name}"
+
+    @property
+    def all_facts(self) -> tuple[str, ...]:
+        """The facts of its partition and its own, which go before those."""
+        return self.facts if self.partition is None else (*self.partition.facts, *self.facts)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The six slots. The front end captures a whole graph; no orchestrator demands anything."""
+    """The six slots. The front end captures a whole graph; no orchestrator demands anything.
+
+    ``telemetry`` names the figures of a run that the orchestrator reads.
+    """
 
     compiler: Compiler
     kernels: str
@@ -63,6 +85,7 @@ class Stack:
     front_end: str = "graph-capture"
     driver: str = "emu"
     orchestrator: str = "none"
+    telemetry: tuple[str, ...] = ()
 
 
 class Choices(TypedDict, total=False):

@@ -2,18 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from emu.ir.errors import NotSupported
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A share of a chip: cores, memory and bandwidth as ``slices`` of ``of``, at given starts."""
+    """A part of a chip: ``cores`` of ``of`` of its cores, and ``slices`` from one of ``starts`` on.
+
+    The slices are those that a placement has, of memory, bandwidth and cache.
+    """
 
     name: str
-    slices: int
+    cores: int
     of: int
+    slices: int
     starts: tuple[int, ...]
+
+    @property
+    def share(self) -> Fraction:
+        """What share of the cores it has, by which policies ask for it."""
+        return Fraction(self.cores, self.of)
 
 
 @dataclass(frozen=True)

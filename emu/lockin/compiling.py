@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from emu.devices.datasheet import Datasheet, load_datasheet
+from emu.devices.datasheet import Datasheet
 from emu.devices.device import Device
 from emu.devices.make import device_of
 from emu.dtype import in_dtype
@@ -17,7 +17,8 @@ from emu.kernels.library import Library
 from emu.layouts import lay_out
 from emu.lockin.bundles import Asked, asked_of, dtype_of, library, library_of
 from emu.lockin.contracts.kernels import instead
-from emu.lockin.parts import Bundle, Catalogue, Choice, Part
+from emu.lockin.partitions import datasheet_of, partition_of, runs_on
+from emu.lockin.parts import Bundle, Catalogue, Choice
 from emu.lockin.peaks import scaled
 from emu.lockin.replays import program_slots, replays
 from emu.lockin.segments import Segment, reading
@@ -62,7 +63,7 @@ class Compiling:
 
     def known_number(self, choice: Choice) -> int | Unsupported:
         """The same, or why there is none, by the slots that it follows from."""
-        slots = program_slots(choice["compiler"])
+        slots = program_slots(choice["compiler"], choice["orchestrator"])
         parts = self.catalogue, *(choice[slot] for slot in slots)
         if parts not in self.numbered:
             try:
@@ -81,9 +82,9 @@ class Compiling:
         going_on = dispatch_us(choice) if self.source.reads else 0.0
         as_graph = replays(choice, self.catalogue, chip)
         stack = replace(spelled(choice, self.catalogue), kernels="")  # names do not matter
-        issue_us = chip.sheet.launch.issue_us
-        asked = self.asked(choice, chip)
-        return stack, asked, self.dtype(choice, chip), issue_us, going_on, as_graph
+        issue_us, asked = chip.sheet.launch.issue_us, self.asked(choice, chip)
+        partition = partition_of(choice)
+        return stack, asked, self.dtype(choice, chip), partition, issue_us, going_on, as_graph
 
     def library(self, choice: Choice, chip: Device, source: Source) -> Library:
         """The kernels of a stack: of the own source, those that could take anything of it."""
@@ -143,7 +144,7 @@ class Compiling:
             graphs = _in_dtype(source, *self._typing(choice, chip), chip)
             return self._laid_out(choice, chip, graphs, source)
         layout = spelled(choice, self.catalogue).compiler.layout
-        # What a launch costs makes no difference to layouts.
+        # What a launch costs, or how many cores there are, makes no difference to layouts.
         key = layout, self._typing(choice, chip), self.asked(choice, chip), chip.name
         if key not in self.lowered:
             self.lowered[key] = self._laid_out(choice, chip, self.pieces(choice, chip), source)
@@ -180,23 +181,23 @@ class Compiling:
         graphs = "on" if replays(choice, self.catalogue, chip) else "off"
         return replace(stack, compiler=replace(stack.compiler, graph_replay=graphs))
 
-    def sheet(self, device: Part) -> Datasheet:
-        """The datasheet of a device; a file is read once."""
-        name = device.fact("datasheet")
-        if name not in self.sheets:
-            self.sheets[name] = load_datasheet(name)
-        return self.sheets[name]
+    def sheet(self, choice: Choice) -> Datasheet:
+        """The datasheet of what a stack runs on, a chip or a partition of one; read once."""
+        key = runs_on(choice)
+        if key not in self.sheets:
+            self.sheets[key] = datasheet_of(*key)
+        return self.sheets[key]
 
     def chip(
-        self, choice: Choice, like: Part | None = None, sheet: Datasheet | None = None
+        self, choice: Choice, like: Choice | None = None, sheet: Datasheet | None = None
     ) -> Device:
         """The chip of a stack, or of a ``sheet``; a launch takes what the front end needs too."""
-        own = sheet or self.sheet(choice["device"][0])
+        own = sheet or self.sheet(choice)
         if like is not None:
             own = scaled(own, self.sheet(like))
         issue_us = own.launch.issue_us + _overhead(choice)
         # A given sheet may have other facts under the same name.
-        key = sheet or own.name, like and like.fact("datasheet"), issue_us
+        key = sheet or runs_on(choice), like and runs_on(like), issue_us
         if key not in self.chips:
             launch = replace(own.launch, issue_us=issue_us)
             self.chips[key] = device_of(replace(own, launch=launch))

@@ -18,7 +18,7 @@ from emu.lockin.disarm import TYPES, Worlds, same
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import SLOTS, Choice, Part, title
 from emu.lockin.prices import Prices
-from emu.lockin.search import least_changes, masks_of
+from emu.lockin.search import least_changes, masks_of, options_beside
 from emu.lockin.trial import Laboratory
 
 WORK = ("port", "kernels", "adapters", "requalify")
@@ -102,9 +102,9 @@ class Mover:
 
     def _least_changes(self, chip: Part, laboratory: Laboratory) -> Iterator[Choice]:
         catalogue = laboratory.catalogue
-        options = {slot: catalogue.options(slot) for slot in SLOTS}
-        found = masks_of(laboratory, {**options, "device": ((chip,),)})
         base = same(catalogue, self.bench.base)
+        options = {**options_beside(catalogue, base), "device": ((chip,),)}
+        found = masks_of(laboratory, options)
         for _, stacks in least_changes(found, base, frozenset({"device"})):
             yield from stacks()
 

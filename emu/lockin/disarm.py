@@ -55,11 +55,11 @@ def design(catalogue: Catalogue) -> Catalogue:
 
 def structural(catalogue: Catalogue) -> Catalogue:
     """Drivers that export all and take in all, and chips that anybody starts, cuts and programs."""
-    placement = _placement(catalogue.parts["device"].values())
+    shares = _shares(catalogue.parts["device"].values())
     images = _images(catalogue)
     edits: Mapping[str, Callable[[Part], Part]] = {
         "driver": lambda driver: _opened(catalogue, driver),
-        "device": lambda device: _unlocked(device, placement),
+        "device": lambda device: _unlocked(device, _placement(device, shares)),
         "compiler": lambda compiler: _ported(compiler, images, catalogue),
         "kernels": lambda library: _ported(library, images, catalogue),
     }
@@ -96,19 +96,29 @@ def _ported(maker: Part, images: tuple[Offer, ...], catalogue: Catalogue) -> Par
     return replace(maker, exports=_joined(maker.exports, images))
 
 
-def _placement(devices: Iterable[Part]) -> dict[str, object]:
-    """Facts of a chip that has each share which any chip has, wherever there is room for it."""
-    profiles = [p for d in devices for p in placement_of(d).profiles.values()]
-    shares = sorted({Fraction(p.slices, p.of) for p in profiles})
-    slices = lcm(*(share.denominator for share in shares))
+def _shares(devices: Iterable[Part]) -> tuple[Fraction, ...]:
+    """Each share that any chip can be cut into."""
+    return tuple(sorted({p.share for d in devices for p in placement_of(d).profiles.values()}))
+
+
+def _placement(device: Part, shares: tuple[Fraction, ...]) -> dict[str, object]:
+    """Facts of a chip that has each of some shares, wherever there is room for it.
+
+    Those that it has anyway keep the memory that goes with them.
+    """
+    found = placement_of(device)
+    own = {p.share: Fraction(p.slices, found.slices) for p in found.profiles.values()}
+    memory = {share: own.get(share, share) for share in shares}
+    slices = lcm(*(part.denominator for part in memory.values()))
     rows = [
         {
             "name": str(share),
-            "slices": int(share * slices),
-            "of": slices,
-            "starts": list(range(slices - int(share * slices) + 1)),
+            "cores": share.numerator,
+            "of": share.denominator,
+            "slices": int(part * slices),
+            "starts": list(range(slices - int(part * slices) + 1)),
         }
-        for share in shares
+        for share, part in memory.items()
     ]
     table = {"slices": slices, "most": slices, "profiles": rows}
     return {"placement_kind": "table", "placement": table}

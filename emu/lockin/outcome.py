@@ -23,11 +23,13 @@ from emu.lockin.search import (
     masks_of,
     of_all_programs,
     of_one_program,
+    options_beside,
 )
 from emu.lockin.segments import Timed
 from emu.lockin.trial import Failure, Laboratory, Trial
 
 FREE = 1.05
+FEW = 10  # stacks of which it pays to know bounds before the first is timed
 FLOOR = 10.0
 
 
@@ -137,10 +139,9 @@ class Bench:
 
     def reference(self, choice: Choice) -> Timed:
         """The run of the stack as it was, on a chip of the same peaks as that of ``choice``."""
-        chip = choice["device"][0]
-        if chip is self.base["device"][0]:
+        if choice["device"][0] is self.base["device"][0]:
             return self.native.timed
-        return self.laboratory.at_peaks(self.base, chip)
+        return self.laboratory.at_peaks(self.base, choice)
 
     def failed(self, replaced: Mapping[str, Bundle], failure: Failure) -> Outcome:
         """Look for what must change too, or for the contracts that forbid it."""
@@ -162,9 +163,9 @@ class Bench:
 
     def options(self, replaced: Mapping[str, Bundle], kept: frozenset[str]) -> Options:
         """What may stand in each slot: what was asked for, what is kept, or anything."""
-        catalogue = self.laboratory.catalogue
         fixed = {**self.base, **replaced}
-        return {s: (fixed[s],) if s in kept else catalogue.options(s) for s in SLOTS}
+        free = options_beside(self.laboratory.catalogue, self.base)
+        return {s: (fixed[s],) if s in kept else free[s] for s in SLOTS}
 
     def first(self, found: Masks, replaced: Mapping[str, Bundle]) -> Changes | None:
         """The fastest stack above the floor with the fewest further slots changed, then by name."""
@@ -201,7 +202,7 @@ class Bench:
 
         One is enough to know. Those of which a time or a bound is known are asked first, then those
         most like a stack of the catalogue, whose parts were made for each other; and bounds before
-        times.
+        times, of a FEW at a time.
         """
         laboratory, new = self.laboratory, dict[int | None, Choice]()
         for choice in chain(*map(of_all_programs, stacks)):
@@ -212,7 +213,8 @@ class Bench:
             if not timed:
                 new.setdefault(program, choice)
         asked = sorted(new.values(), key=laboratory.catalogue.likeness, reverse=True)
-        return any(map(self.by_bounds, asked)) or any(map(self.above_floor, asked))
+        parts = (asked[i : i + FEW] for i in range(0, len(asked), FEW))
+        return any(any(map(self.by_bounds, p)) or any(map(self.above_floor, p)) for p in parts)
 
     def fastest(self, running: Sequence[tuple[Masks, Choice]]) -> Sequence[tuple[Masks, Choice]]:
         """Those of some stacks that run in the shortest time; what takes longer is not timed.

@@ -3,6 +3,7 @@
 from emu.devices.device import Device
 from emu.devices.driver.handles import GRAPH
 from emu.lockin.contracts.linking import roles_of
+from emu.lockin.partitions import cuts
 from emu.lockin.parts import Bundle, Catalogue, Choice
 
 PROGRAM = ("front_end", "compiler", "kernels", "device")  # slots that all programs follow from
@@ -25,6 +26,7 @@ def wishes(compilers: Bundle) -> bool:
     return any(part.fact("replays") for part in compilers)
 
 
-def program_slots(compilers: Bundle) -> tuple[str, ...]:
-    """What programs follow from: never an orchestrator, drivers if the compiler would replay."""
-    return (*PROGRAM, "driver") if wishes(compilers) else PROGRAM
+def program_slots(compilers: Bundle, orchestrators: Bundle) -> tuple[str, ...]:
+    """What programs follow from: drivers if the compiler would replay, who cuts chips if one is."""
+    drivers = ("driver",) if wishes(compilers) else ()
+    return (*PROGRAM, *drivers, *(("orchestrator",) if cuts(orchestrators) else ()))

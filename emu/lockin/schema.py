@@ -14,6 +14,7 @@ from emu.kernels.libraries import LIBRARIES
 Check = Callable[[Any], bool]
 PARTITION, FIGURE = "partition ", "figure "  # beginnings of intents; the rest are roles
 MOST_SLICES = 1024  # of a chip, more than any has cores that can be cut apart
+SIZES = ("cores", "of", "slices")  # of a partition
 MOST_SHARE = 12  # digits of the two numbers of a share
 MOST_DIGITS = 2048  # of a key of 8,192 bits
 MOST_EXPONENT = 1 << 32
@@ -96,11 +97,13 @@ def _is_cut(value: Any) -> bool:
 
 
 def _is_profile(value: Any, slices: int) -> bool:
-    """Whether a table is a named share, some slices ``of`` a number, which starts within a chip."""
-    if not isinstance(value, dict) or value.keys() != {"name", "slices", "of", "starts"}:
+    """Whether a table is a named share of the cores, and of the slices where it starts."""
+    if not isinstance(value, dict) or value.keys() != {"name", "starts", *SIZES}:
         return False
     table = cast("dict[str, Any]", value)
-    if not isinstance(table["name"], str) or not all(_is_size(table[k]) for k in ("slices", "of")):
+    if not isinstance(table["name"], str) or not all(_is_size(table[key]) for key in SIZES):
+        return False
+    if table["cores"] > table["of"]:
         return False
     starts, last = table["starts"], slices - table["slices"]
     return isinstance(starts, list) and all(
@@ -126,8 +129,8 @@ POLICY = Rule(
     _is_policy,
 )
 CUT = Rule(
-    f"a table of slices, most (up to {MOST_SLICES}) and profiles, each with name, slices, of and "
-    "starts, within the chip",
+    f"a table of slices, most (up to {MOST_SLICES}) and profiles, each with name, cores, of, "
+    "slices and starts, within the chip",
     _is_cut,
 )
 

@@ -14,11 +14,13 @@ import numpy as np
 
 from emu.ir.types import Array
 from emu.lockin.contracts import CONTRACTS, NAMES, Contract
-from emu.lockin.parts import SLOTS, Bundle, Choice
-from emu.lockin.replays import program_slots
+from emu.lockin.partitions import cuts, worth_trying
+from emu.lockin.parts import SLOTS, Bundle, Catalogue, Choice
+from emu.lockin.replays import program_slots, wishes
 from emu.lockin.trial import Laboratory
 
 Options = Mapping[str, Sequence[Bundle]]
+DECIDING = ("compiler", "orchestrator")  # slots that decide on what a program follows from
 FLOOR = "FLOOR"  # what a stack fails at that breaks no contract: it cannot run, or is too slow
 BARRIERS = (*NAMES, FLOOR)
 FLOOR_BIT = 1 << len(NAMES)
@@ -79,18 +81,28 @@ class Masks:
 
 
 def _taken(table: Array, axis: int, places: list[int]) -> Array:
-    """Some places along an axis; a view where it is one, which costs nothing."""
-    if len(places) == 1:
-        one = [slice(None)] * table.ndim
-        one[axis] = slice(places[0], places[0] + 1)
-        return table[tuple(one)]
-    return np.take(table, places, axis)
+    """Some places along an axis; a view where they lie side by side, which costs nothing."""
+    side_by_side = slice(places[0], places[-1] + 1) if places else slice(0)
+    if places != list(range(side_by_side.start or 0, side_by_side.stop)):
+        return np.take(table, places, axis)
+    some = [slice(None)] * table.ndim
+    some[axis] = side_by_side
+    return table[tuple(some)]
 
 
 @lru_cache(maxsize=8)
 def all_masks(laboratory: Laboratory) -> Masks:
     """The masks of all stacks of a catalogue, made once; a few tens of megabytes."""
-    return masks(laboratory, {slot: laboratory.catalogue.options(slot) for slot in SLOTS})
+    options = {slot: laboratory.catalogue.options(slot) for slot in SLOTS}
+    # Orchestrators that are tried lie side by side, so that what is not costs no copy.
+    return masks(laboratory, {**options, "orchestrator": sorted(options["orchestrator"], key=cuts)})
+
+
+def options_beside(catalogue: Catalogue, base: Choice) -> Options:
+    """What may stand in each slot of a stack beside what is there."""
+    options = {slot: catalogue.options(slot) for slot in SLOTS}
+    orchestrators = worth_trying(options["orchestrator"], base["orchestrator"])
+    return {**options, "orchestrator": orchestrators}
 
 
 def masks_of(laboratory: Laboratory, options: Options) -> Masks:
@@ -229,16 +241,27 @@ def _changed(found: Masks, base: Choice, slots: frozenset[str], free: frozenset[
 
 def of_all_programs(found: Masks) -> Iterator[Choice]:
     """Stacks that fit, among which are all programs there are."""
-    by_slots: dict[tuple[str, ...], list[Bundle]] = {}
-    for compilers in found.options["compiler"]:
-        by_slots.setdefault(program_slots(compilers), []).append(compilers)
-    for slots, some in by_slots.items():
-        yield from found.only({**found.options, "compiler": some}).one_of_each(slots)
+    orchestrators = _by(cuts, found.options["orchestrator"])
+    compilers = _by(wishes, found.options["compiler"])
+    for some in (
+        dict(zip(DECIDING, pair, strict=True)) for pair in product(compilers, orchestrators)
+    ):
+        slots = program_slots(*(some[slot][0] for slot in DECIDING))
+        yield from found.only({**found.options, **some}).one_of_each(slots)
+
+
+def _by(differ: Callable[[Bundle], bool], bundles: Sequence[Bundle]) -> list[list[Bundle]]:
+    """The bundles that a predicate holds for and those that it does not, whichever comes first."""
+    told: dict[bool, list[Bundle]] = {}
+    for bundle in bundles:
+        told.setdefault(differ(bundle), []).append(bundle)
+    return [*told.values()]
 
 
 def of_one_program(found: Masks, choice: Choice) -> list[Choice]:
     """The stacks that fit and differ from one in nothing that its program follows from."""
-    same: Options = {slot: (choice[slot],) for slot in program_slots(choice["compiler"])}
+    slots = program_slots(*(choice[slot] for slot in DECIDING))
+    same: Options = {slot: (choice[slot],) for slot in slots}
     return found.only({**found.options, **same}).fitting()
 
 

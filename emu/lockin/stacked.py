@@ -16,7 +16,9 @@ from emu.kernels.libraries import LIBRARIES
 from emu.kernels.library import Library
 from emu.lockin.bundles import library_of
 from emu.lockin.catalogue import FOLDER, load_with
+from emu.lockin.contracts.binding import figures_of
 from emu.lockin.contracts.linking import roles_of
+from emu.lockin.partitions import runs_on, spelled_out
 from emu.lockin.parts import Catalogue, Choice, title
 from emu.lockin.playing import ENDLESS, Playing
 from emu.lockin.segments import Segment, programs_of
@@ -163,15 +165,19 @@ def _chip(
     if not given & CHIP:
         return laboratory.chip(choice)
     asked = _device(choice, flags, given)
-    return laboratory.chip(choice, sheet=load_datasheet(asked.name, parse_changes(asked.facts)))
+    return laboratory.chip(choice, sheet=load_datasheet(asked.name, parse_changes(asked.all_facts)))
 
 
 def _device(choice: Choice, flags: StackFlags, given: frozenset[str]) -> Chip:
-    """The chip that flags ask for, or that of the device slot with the facts that they change."""
+    """The chip that flags ask for, or that of the stack with the facts that they change.
+
+    A policy has the chip of the stack cut; another one that is asked for stays whole.
+    """
     asked = make_stack(**choices(flags)).device
-    own: str = choice["device"][0].fact("datasheet")
-    name = asked.name if given & {"device", "device_file"} else own
-    return replace(asked, name=name)
+    if given & {"device", "device_file"}:
+        return asked
+    name, share = runs_on(choice)
+    return replace(asked, name=name, partition=share and spelled_out(share, name))
 
 
 def _stack(
@@ -187,7 +193,8 @@ def _stack(
     dtype = laboratory.dtype(choice, chip)
     compiler = replace(compiler, dtype=dtype)
     device = _device(choice, flags, given)
-    stack = replace(spelt, compiler=compiler, device=device, **_names(choice))
+    read = figures_of(choice["orchestrator"][0].fact("intents"))
+    stack = replace(spelt, compiler=compiler, device=device, telemetry=read, **_names(choice))
     if "kernels" in given:
         return replace(stack, kernels=asked.kernels), LIBRARIES[asked.kernels]
     return stack, library_of(choice, laboratory.catalogue, dtype)

@@ -12,7 +12,8 @@ from emu.ir.errors import CapacityError, EmuError, Unsupported
 from emu.lockin.at_least import AtLeast
 from emu.lockin.bundles import listed
 from emu.lockin.compiling import Compiled, Compiling, dispatch_us
-from emu.lockin.parts import Choice, Part
+from emu.lockin.partitions import runs_on
+from emu.lockin.parts import Choice
 from emu.lockin.segments import Timed, latency_ps, serially_ps, timed
 from emu.lockin.shared import Shared
 
@@ -83,12 +84,12 @@ class Timing(Compiling):
             self.programs[number] = self.planned(choice, self.chip(choice))
         return self.programs[number]
 
-    def at_peaks(self, choice: Choice, like: Part) -> Timed:
+    def at_peaks(self, choice: Choice, like: Choice) -> Timed:
         """A warm run of the program of a stack that runs, on its chip with the peaks of ``like``.
 
         The program is the one that the stack was timed with, so that all that changes is rates.
         """
-        key = self.number(choice), like.fact("datasheet")
+        key = self.number(choice), runs_on(like)
         if key not in self.rescaled:
             program, chip = self.compiled(choice), self.chip(choice, like)
             self.rescaled[key] = timed(program, chip, dispatch_us(choice))

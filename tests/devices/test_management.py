@@ -12,10 +12,10 @@ from emu.ir.errors import ApiUnknown, NotSupported, TelemetryMissing
 SEVENTHS = Placement(
     "table",
     {
-        "1g": Profile("1g", 1, 7, tuple(range(7))),
-        "2g": Profile("2g", 2, 7, (0, 2, 4)),
-        "3g": Profile("3g", 4, 7, (0, 4)),
-        "7g": Profile("7g", 8, 7, (0,)),
+        "1g": Profile("1g", 1, 7, 1, tuple(range(7))),
+        "2g": Profile("2g", 2, 7, 2, (0, 2, 4)),
+        "3g": Profile("3g", 3, 7, 4, (0, 4)),
+        "7g": Profile("7g", 7, 7, 8, (0,)),
     },
     slices=8,
     most=7,
@@ -54,7 +54,7 @@ def test_a_chip_that_is_whole_supports_no_partition() -> None:
 
 
 def test_a_mode_makes_equal_parts_only() -> None:
-    parts = {"half": Profile("half", 4, 8, (0, 4)), "eighth": Profile("eighth", 1, 8, (0, 1))}
+    parts = {"half": Profile("half", 1, 2, 4, (0, 4)), "eighth": Profile("eighth", 1, 8, 1, (0, 1))}
     modes = Placement("mode", parts, 8, 8)
     assert modes.place(("half", "half")) == (("half", 0), ("half", 4))
     with pytest.raises(NotSupported, match="equal parts only"):

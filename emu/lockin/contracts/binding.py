@@ -12,6 +12,7 @@ from emu.ir.errors import ApiUnknown, NotSupported
 from emu.lockin.parts import Catalogue, Choice, Meeting, Part, meetings
 from emu.lockin.schema import FIGURE, PARTITION
 from emu.lockin.source import Source
+from emu.telemetry import FIGURES
 
 
 def bind(choice: Choice, source: Source, catalogue: Catalogue) -> Part:
@@ -57,7 +58,8 @@ def admitted(choice: Choice, source: Source, catalogue: Catalogue) -> Admitted:
     met = _met(choice, orchestrator, catalogue)
     functions = catalogue.interfaces[met.interface].upto(met.version)
     placement = placement_of(device)
-    figures = tuple(f for driver in choice["driver"] for f in driver.fact("figures"))
+    claimed = (figure for driver in choice["driver"] for figure in driver.fact("figures"))
+    figures = tuple(figure for figure in claimed if figure in FIGURES)
     management = Management(_open(functions, choice["driver"]), figures, placement)
     return admit(_policy(intents, functions, placement), management)
 
@@ -97,20 +99,31 @@ def _open(functions: Mapping[str, str], drivers: tuple[Part, ...]) -> dict[str, 
 
 
 def _policy(intents: list[str], functions: Mapping[str, str], placement: Placement) -> Policy:
-    shares = [i.removeprefix(PARTITION) for i in intents if i.startswith(PARTITION)]
-    figures = [i.removeprefix(FIGURE) for i in intents if i.startswith(FIGURE)]
+    partitions = profiles_of(intents, placement)
+    figures = figures_of(intents)
     roles = [i for i in intents if not i.startswith((PARTITION, FIGURE))]
-    roles += ["partition"] * bool(shares) + ["measure"] * bool(figures)
-    partitions = tuple(_profile(Fraction(share), placement) for share in shares)
-    return Policy(partitions, tuple(figures), tuple(roles), functions)
+    roles += ["partition"] * bool(partitions) + ["measure"] * bool(figures)
+    return Policy(partitions, figures, tuple(roles), functions)
+
+
+def profiles_of(intents: list[str], placement: Placement) -> tuple[str, ...]:
+    """The profiles that are the shares of a chip which a policy asks for."""
+    shares = [i.removeprefix(PARTITION) for i in intents if i.startswith(PARTITION)]
+    return tuple(_profile(Fraction(share), placement) for share in shares)
+
+
+def figures_of(intents: list[str]) -> tuple[str, ...]:
+    """The figures that a policy reads, each once."""
+    read = (i.removeprefix(FIGURE) for i in intents if i.startswith(FIGURE))
+    return tuple(dict.fromkeys(read))
 
 
 def _profile(share: Fraction, placement: Placement) -> str:
     """The profile that is such a share of the chip."""
     for profile in placement.profiles.values():
-        if Fraction(profile.slices, profile.of) == share:
+        if profile.share == share:
             return profile.name
-    have = [f"{Fraction(p.slices, p.of)}" for p in placement.profiles.values()]
+    have = [f"{profile.share}" for profile in placement.profiles.values()]
     raise NotSupported("a partition is asked for", ", ".join(have) or "a whole chip", share)
 
 
@@ -119,7 +132,9 @@ def placement_of(device: Part) -> Placement:
     table: dict[str, Any] = device.fact("placement")
     rows = cast("list[dict[str, Any]]", table.get("profiles", []))
     profiles = {
-        row["name"]: Profile(row["name"], row["slices"], row["of"], tuple(row["starts"]))
+        row["name"]: Profile(
+            row["name"], row["cores"], row["of"], row["slices"], tuple(row["starts"])
+        )
         for row in rows
     }
     slices, most = table.get("slices", 1), table.get("most", 1)

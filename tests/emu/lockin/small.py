@@ -94,8 +94,8 @@ SEVENTHS = {
     "slices": 8,
     "most": 7,
     "profiles": [
-        {"name": "1s", "slices": 1, "of": 7, "starts": [0, 1, 2, 3, 4, 5, 6]},
-        {"name": "7s", "slices": 8, "of": 8, "starts": [0]},
+        {"name": "1s", "cores": 1, "of": 7, "slices": 1, "starts": [0, 1, 2, 3, 4, 5, 6]},
+        {"name": "7s", "cores": 7, "of": 7, "slices": 8, "starts": [0]},
     ],
 }
 

@@ -18,13 +18,14 @@ from tests.mutating import refusal
 SOURCE = Source(to_graph(build("mlp", {}), {}))
 FACTS: list[Any] = [0, -1, 2**70, "", "x", [], ["x"], {}, True, 1.5, ["fp8"], ["partition 1/7"]]
 HUGE = 10**12
-ONE = {"name": "a", "slices": 1, "of": 7, "starts": [0]}
+ONE = {"name": "a", "cores": 1, "of": 7, "slices": 1, "starts": [0]}
 REFUSED: list[tuple[str, str, Any, str]] = [
     ("chip-a", "placement", {"slices": HUGE, "most": HUGE, "profiles": [ONE]}, "a table of slices"),
     ("chip-a", "placement", {"profiles": 3}, "a table of slices"),
     ("chip-a", "placement", {"profiles": [{}]}, "a table of slices"),
     ("chip-a", "placement", {"profiles": [{**ONE, "starts": [1]}]}, "a table of slices"),
     ("chip-a", "placement", {"profiles": [{**ONE, "name": 1}]}, "a table of slices"),
+    ("chip-a", "placement", {"profiles": [{**ONE, "cores": 8}]}, "a table of slices"),
     ("chip-a", "rom_modulus", "0", "not 0"),
     ("chip-a", "rom_modulus", "f" * 5000, "up to 2,048 digits"),
     ("chip-a", "rom_exponent", 2**70, "a whole number below"),

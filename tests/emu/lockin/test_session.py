@@ -109,7 +109,7 @@ def test_a_library_that_imports_nothing_to_launch_with_fails_when_it_runs() -> N
 
 def test_equal_programs_on_the_same_parts_are_played_once() -> None:
     tried = Laboratory(KNOWN, Source(block()))
-    for orchestrator in ("k8s-mig-like", "bare"):
+    for orchestrator in ("k8s-nvidia-like", "bare"):
         tried.try_(with_parts("cuda-like", orchestrator=orchestrator))
     assert (len(tried.programs), len(tried.played)) == (1, 1)
 

@@ -42,6 +42,7 @@ WITH_CELLS = [
     "cuda-like",
     "furiosa-like",
     "jax-tpu-like",
+    "kunlun-like",
     "oneapi-like",
     "poplar-like",
     "rbln-like",
