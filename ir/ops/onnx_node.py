@@ -126,17 +126,28 @@ def node_as_text(node: "NodeProto") -> str:
     return str(MessageToString(plain, as_one_line=True))
 
 
+def op_of_text(text: str) -> str:
+    """Return the op of a node that ``node_as_text`` wrote."""
+    return _parsed(text).op_type
+
+
+def _parsed(text: str) -> "NodeProto":
+    from google.protobuf.text_format import Parse
+    from onnx import NodeProto
+
+    return Parse(text, NodeProto())
+
+
 @lru_cache(maxsize=1024)
 def _evaluator(text: str, opset: int) -> "ReferenceEvaluator":
-    from google.protobuf.text_format import Parse
-    from onnx import NodeProto, TypeProto, helper
+    from onnx import TypeProto, helper
     from onnx.defs import onnx_opset_version
     from onnx.reference import ReferenceEvaluator
 
     from emu.ir.ops.onnx_ml import OPS_OF_ML
     from emu.ir.ops.tokenizer import Tokenizer
 
-    node: NodeProto = Parse(text, NodeProto())
+    node = _parsed(text)
     inputs = [helper.make_value_info(name, TypeProto()) for name in node.input if name]
     outputs = [helper.make_value_info(name, TypeProto()) for name in node.output if name]
     graph = helper.make_graph([node], node.op_type, inputs, outputs)

@@ -13,6 +13,7 @@ from itertools import takewhile
 
 from emu.ir.errors import DynamicShape, GraphBreak, NoCommonIR
 from emu.ir.graph import Attrs, Graph, Node
+from emu.ir.ops.onnx_node import ONNX_NODE, op_of_text
 from emu.lockin.parts import Catalogue, Choice, Interface, Meeting, Offer, Part, meetings
 from emu.lockin.source import Source
 
@@ -130,8 +131,13 @@ def emit(graph: Graph, dialect: Interface, version: int) -> Tape:
     for node in graph.nodes:
         if node.op not in known:
             have = f"{dialect.name} {version}, of {len(known)} ops"
-            raise NoCommonIR("the front end encodes the program", have, f"{node.op} ({node.id})")
+            raise NoCommonIR("the front end encodes the program", have, f"{_op(node)} ({node.id})")
     return Tape(dialect.name, version, tuple(_entry(node, known) for node in graph.nodes))
+
+
+def _op(node: Node) -> str:
+    """The op as the model has it: what emu leaves to the host as it is has another name."""
+    return op_of_text(str(node.attrs["node"])) if node.op == ONNX_NODE else node.op
 
 
 def _entry(node: Node, known: Mapping[str, Code]) -> Entry:
