@@ -53,7 +53,7 @@ def forged_firmware(folder: Path) -> Path:
 
 
 def other_instructions(folder: Path) -> Path:
-    sm = [{"interface": "sm", "min": 1, "max": 3}]
+    sm = [{"interface": "sm9", "min": 1, "max": 1}]
     return planted(folder, "device", "mi300x-like", exports=sm)
 
 

@@ -29,7 +29,7 @@ SLOTS: dict[str, list[str]] = {
 }
 KERNELS = kernels(
     [offer("hip-api", 1, 1)],
-    [offer("hip-engines"), offer("cdna")],
+    [offer("hip-engines"), offer("cdna", 3, 3)],
     dtypes=["fp16"],
     depth="basic",
 )

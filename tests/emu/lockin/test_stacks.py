@@ -12,7 +12,7 @@ from emu.lockin.catalogue import load_catalogue
 from emu.lockin.contracts.kernels import dispatch
 from emu.lockin.disarm import Disarmed, Worlds
 from emu.lockin.outcome import Bench
-from emu.lockin.parts import Bundle, Choice, Fact
+from emu.lockin.parts import Bundle, Choice, Fact, Part
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.reader import to_graph
@@ -158,9 +158,48 @@ def test_modes_and_templates_serve_other_policies(stack: str, kind: str, orchest
 def test_an_older_chip_refuses_the_image_of_a_newer_minor_version_and_a_newer_one_takes_it() -> (
     None
 ):
-    assert broken("cuda-like", device=parts("device", "a100-like")) == "K6 VersionSkew"
-    assert broken("cuda-like", device=parts("device", "b200-like")) == ""
-    assert broken("jax-tpu-like", device=parts("device", "tpu-v4-like")) == "K6 VersionSkew"
+    chip, *_ = parts("device", "a100-like")
+    of_86 = [with_code(library, 2) for library in KNOWN.stacks["cuda-like"]["kernels"]]
+    newer = (with_code(chip, 3),)
+    assert broken("cuda-like", device=(chip,)) == ""
+    assert broken("cuda-like", device=(chip,), kernels=tuple(of_86)) == "K6 VersionSkew"
+    assert broken("cuda-like", device=newer) == ""
+    assert broken("cuda-like", device=newer, kernels=tuple(of_86)) == ""
+
+
+def with_code(part: Part, minor: int) -> Part:
+    """A part whose code, or whose chip, is of another minor version of one major version."""
+    exports = [replace(o, most=minor) if o.interface == "sm8" else o for o in part.exports]
+    return replace(part, exports=tuple(exports))
+
+
+@pytest.mark.parametrize(
+    ("stack", "other"),
+    [("cuda-like", "a100-like"), ("cuda-like", "b200-like"), ("jax-tpu-like", "tpu-v4-like")],
+)
+def test_a_library_with_code_of_several_major_versions_runs_on_all_of_these_chips(
+    stack: str, other: str
+) -> None:
+    device, kernels = parts("device", other), KNOWN.stacks[stack]["kernels"]
+    (own,) = (o.interface for o in device[0].exports)
+    assert broken(stack, device=device) == ""
+    lacking = (
+        replace(k, exports=tuple(o for o in k.exports if o.interface != own)) for k in kernels
+    )
+    assert broken(stack, device=device, kernels=tuple(lacking)) == "K6 NoBinaryForDevice"
+
+
+def test_a_driver_that_takes_code_of_the_very_chip_only_refuses_that_of_an_older_one() -> None:
+    assert KNOWN.parts["driver"]["amdgpu-like"].fact("exact_isa")
+    older = (
+        replace(
+            k,
+            exports=tuple(replace(o, most=2) if o.interface == "cdna" else o for o in k.exports),
+        )
+        for k in KNOWN.stacks["rocm-like"]["kernels"]
+    )
+    assert broken("rocm-like") == ""
+    assert broken("rocm-like", kernels=tuple(older)) == "K6 VersionSkew"
 
 
 def test_a_kernel_is_used_only_for_what_the_table_lists() -> None:
