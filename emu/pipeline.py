@@ -217,6 +217,18 @@ class Executable:
         return prepare(self.compiled.program, self.compiled.lowered, tilewise)
 
     @cached_property
+    def _is_foreign(self) -> bool:
+        """Whether somebody else made the model, whose values have bounds, which are looked at once.
+
+        Raises OverLimit.
+        """
+        limits = self.compiled.model.limits
+        if limits is UNLIMITED:
+            return False
+        check_run(self.compiled.lowered, limits)
+        return True
+
+    @cached_property
     def _spread(self) -> dict[int, Walk]:
         return {}
 
@@ -243,11 +255,7 @@ class Executable:
         """
         if not values:
             return Run(self.compiled, None, None, None)
-        model = self.compiled.model
-        is_foreign = model.limits is not UNLIMITED
-        if is_foreign:
-            check_run(self.compiled.lowered, model.limits)
-        with computing(model.origin) if is_foreign else nullcontext():
+        with computing(self.compiled.model.origin) if self._is_foreign else nullcontext():
             return compute(
                 self.compiled, self.chip, self.walk, inputs, seed, check, executor, threads
             )
