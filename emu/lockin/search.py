@@ -243,11 +243,10 @@ def of_all_programs(found: Masks) -> Iterator[Choice]:
     """Stacks that fit, among which are all programs there are."""
     orchestrators = _by(cuts, found.options["orchestrator"])
     compilers = _by(wishes, found.options["compiler"])
-    for some in (
-        dict(zip(DECIDING, pair, strict=True)) for pair in product(compilers, orchestrators)
-    ):
-        slots = program_slots(*(some[slot][0] for slot in DECIDING))
-        yield from found.only({**found.options, **some}).one_of_each(slots)
+    for pair in product(compilers, orchestrators):
+        slots = program_slots(*(bundles[0] for bundles in pair))
+        alike: Options = dict(zip(DECIDING, pair, strict=True))
+        yield from found.only({**found.options, **alike}).one_of_each(slots)
 
 
 def _by(differ: Callable[[Bundle], bool], bundles: Sequence[Bundle]) -> list[list[Bundle]]:
