@@ -11,6 +11,7 @@ import typer
 from emu import cli_chips, cli_stacks, cli_sweep
 from emu.answer import USAGE, answer, failed
 from emu.flags import (
+    BatchFlags,
     LimitsFlag,
     LookFlags,
     ModelFlags,
@@ -42,9 +43,6 @@ Model = Annotated[str, typer.Argument(help="A name of `emu list models`, or a pa
 Trace = Annotated[
     Path | None, typer.Option("--trace", help="Write its events for Perfetto, .json.")
 ]
-Batches = Annotated[
-    str | None, typer.Option("--batches", help="On a --stack, with its batch left open: N,N,...")
-]
 Threads = Annotated[
     int, typer.Option("--threads", help="Compute values on N threads, with the same bits.")
 ]
@@ -60,6 +58,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run resnet50 --stack cuda-like --no-values",
         "run resnet50 --stack my-stack.toml --no-values",
         "run mlp --stack cuda-like --batches 1,8,1,16",
+        "run mlp --stack rbln-like --batches 1,5,20 --buckets 1,8",
         "run resnet50 --no-values --trace resnet50.json",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
         "run gpt2 --threads 4 --no-check",
@@ -75,6 +74,7 @@ def run(
     shape: ModelFlags,
     stack: StackFlags,
     look: LookFlags,
+    batch: BatchFlags,
     executor: Annotated[
         str, typer.Option(help="fast, or tiles: interpret every tile program literally.")
     ] = "fast",
@@ -97,18 +97,17 @@ def run(
         str | None,
         typer.Option("--stack", help=f"{cli_stacks.STACK} Other flags override it."),
     ] = None,
-    batches: Batches = None,
     trace: Trace = None,
     json: Json = False,
 ) -> None:
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
     from emu import commands
 
-    if batches is not None:
+    if batch.asked:
         from emu.lockin import batches_run
 
         asked, check = commands.Request(model, shape, stack), not (no_values or no_check)
-        batches_run.run(asked, on, batches, _given(context), check, json)
+        batches_run.run(asked, on, batch, _given(context), check, json)
         return
     bring = None
     if on is not None:

@@ -153,6 +153,25 @@ class LookFlags:
 
 
 @dataclass(frozen=True)
+class BatchFlags:
+    """What batches are run on a stack, and the buckets that they are run in."""
+
+    batches: Annotated[
+        str | None,
+        typer.Option("--batches", help="On a --stack, with its batch left open: N,N,..."),
+    ] = None
+    buckets: Annotated[
+        str | None,
+        typer.Option("--buckets", help="With --batches: the batches to compile for, N,N,..."),
+    ] = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether any is said."""
+        return self.batches is not None or self.buckets is not None
+
+
+@dataclass(frozen=True)
 class Request:
     """A model on a stack, as flags name them; an empty name is a model that is not named."""
 

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable
 
 from emu.commands import shape_of
-from emu.flags import Request, limits_of
+from emu.flags import BatchFlags, Request, limits_of
 from emu.foreign import is_path
 from emu.ir.errors import BadOption, EmuError
 from emu.lockin.asked import BATCH, opened
 from emu.lockin.batches import Batch, batch_json, batches_text, parse_batches, run_batches
+from emu.lockin.buckets import Buckets
 from emu.lockin.session import Session
 from emu.lockin.stacked import catalogue_of, known_stack
 from emu.models.model import Model
@@ -16,23 +17,44 @@ from emu.pipeline import open_model
 
 # The parameters of `emu run` that go with several batches.
 TAKEN = frozenset(
-    ("model", "more", "set_", "dim", "limits", "on", "batches", "no_values", "no_check", "json")
+    (
+        "model",
+        "more",
+        "set_",
+        "dim",
+        "limits",
+        "on",
+        "batches",
+        "buckets",
+        "no_values",
+        "no_check",
+        "json",
+    )
 )
 
 
 def run(
-    asked: Request, stack: str | None, text: str, given: frozenset[str], check: bool, as_json: bool
+    asked: Request,
+    stack: str | None,
+    flags: BatchFlags,
+    given: frozenset[str],
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Run a stack at several batches and print a row for each; raises EmuError for wrong values."""
+    text = flags.batches
+    if text is None:
+        raise BadOption(f"--buckets {flags.buckets}: goes with --batches N,N,...")
     if stack is None:
         raise BadOption(f"--batches {text}: goes with --stack NAME")
     if wrong := sorted(given - TAKEN):
         raise BadOption(f"--{wrong[0].replace('_', '-')}: does not go with --batches {text}")
     batches = parse_batches(text)
+    buckets = () if flags.buckets is None else parse_batches(flags.buckets, "--buckets")
     catalogue, name = catalogue_of(stack)
     choice = known_stack(catalogue, name)
     _, laboratory = opened(catalogue, asked, open_batch=True)
-    session = Session(choice, laboratory)
+    session = Buckets.of(choice, laboratory, buckets) if buckets else Session(choice, laboratory)
     found = run_batches(session, batches, _models(asked) if check else None)
     if as_json:
         said = {"schema": "emu.batches/1", "model": asked.model, "stack": name}
