@@ -91,7 +91,7 @@ class KeptRun:
         """Model and stack in a few words."""
         stack = self.stack
         chosen = f"fusion {stack.compiler.scope}/{stack.compiler.decider}, kernels {stack.kernels}"
-        return f"{self.model.name} on {stack.device.name}, {chosen}"
+        return f"{self.model.name} on {stack.device.title}, {chosen}"
 
 
 def keep(compiled: Compiled, model: KeptModel | None = None, ok: bool | None = None) -> KeptRun:

@@ -62,7 +62,7 @@ def _rows(groups: tuple[GroupAccount, ...]) -> list[int]:
 
 def _names(compiled: Compiled, rows: list[int], holds: Iterable[Hold]) -> Iterator[Event]:
     """Names of processes and rows, in the order in which they stand."""
-    model, device = compiled.model.name, compiled.stack.device.name
+    model, device = compiled.model.name, compiled.stack.device.title
     yield _meta("process_name", GROUPS, 0, name=f"groups of {model}")
     yield _meta("process_name", RESOURCES, 0, name=f"resources of {device}, those of one core")
     for row in sorted(set(rows)):

@@ -56,7 +56,13 @@ def _leaves(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shape = {"model": model["asked"], **model["settings"], **model["dims"]}
     compiler = {**stack["compiler"], "passes": ", ".join(stack["compiler"]["passes"]) or "none"}
     slots = {name: choice for name, choice in stack.items() if isinstance(choice, str)}
-    device = {"device": stack["device"]["name"], "array model": stack["device"]["array_model"]}
+    chip, part = stack["device"], stack["device"].get("partition")
+    device = {
+        "device": chip["name"],
+        "array model": chip["array_model"],
+        "facts": ", ".join(chip["facts"]) or "none",
+        "partition": part["name"] if part else "none",
+    }
     for name, choice in {**shape, **compiler, **slots, **device}.items():
         yield name.replace("_", " "), str(choice)
 

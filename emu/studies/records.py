@@ -62,10 +62,9 @@ def _is_needed(field: Field[Any]) -> bool:
 
 
 def _either(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
-    for kind in kinds[:-1]:
-        if type(data) is kind:
-            return _plain(kind, data, where)
-    return _plain(kinds[-1], data, where)
+    """The value of the first kind that the data can be of, else of the last, which says so."""
+    fits = (kind for kind in kinds if type(data) is (dict if is_dataclass(kind) else kind))
+    return _value(next(fits, kinds[-1]), data, where)
 
 
 def _plain(kind: Any, data: Any, where: str) -> Any:

@@ -193,6 +193,20 @@ def test_a_run_says_which_part_it_ran_on_and_what_is_read_of_it(
     assert f"\ntelemetry         busy {found['telemetry']['busy']:.1%}\n" in text
 
 
+def test_a_run_on_a_part_of_a_chip_can_be_kept_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = str(written(tmp_path, {**OWN, "orchestrator": ["k8s-amd-like"]}))
+    whole, cut = str(tmp_path / "whole.emurun"), str(tmp_path / "cut.emurun")
+    assert main(["run", "mlp", "--no-values", "--stack", "rocm-like", "-o", whole]) == 0
+    assert main(["run", "mlp", "--no-values", "--stack", part, "-o", cut]) == 0
+    capsys.readouterr()
+    assert main(["diff", whole, cut]) == 0
+    text = capsys.readouterr().out
+    assert "\nB: mlp on 1of8 of mi300x, " in text
+    assert "partition none -> 1of8" in " ".join(text.split())
+
+
 def test_facts_change_a_partition_and_another_chip_is_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ class Tree:
     leaves: tuple[Leaf, ...]
     counts: Mapping[str, int]
     numbers: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+    apart: Leaf | None = None
 
 
 WHOLE = st.integers(-LARGEST, LARGEST)
@@ -34,6 +35,7 @@ TREES = st.builds(
     st.lists(LEAVES, max_size=3).map(tuple),
     st.dictionaries(st.text(), WHOLE, max_size=3),
     st.dictionaries(st.text(), WHOLE | FINITE, max_size=3),
+    st.none() | LEAVES,
 )
 PLAIN: dict[str, Any] = {"leaves": [{"name": "a", "data": ""}], "counts": {"b": 1}}
 
@@ -61,6 +63,8 @@ def test_what_has_a_default_may_be_left_out() -> None:
         ({"leaves": [{"name": "a", "data": "!"}]}, "base64|padding"),
         ({"leaves": [{"name": "a", "data": "", "is_set": 1}]}, "is_set is not of type"),
         ({"numbers": {"c": float("inf")}}, "t.numbers.c is too large"),
+        ({"apart": {"name": 7, "data": ""}}, "t.apart.name is not of type str"),
+        ({"apart": [7]}, "t.apart is not of type NoneType"),
         ({"more": 1}, "t.more is not known"),
     ],
 )
