@@ -7,18 +7,17 @@ arithmetic. A fixed time for each run goes with it. Medians, one pinned thread.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from benches.values import ONE_THREAD
+from benches.values import ONE_THREAD, running, timed
 from emu.ir.types import Array
 from emu.models.inputs import random_inputs
 from emu.models.reader import read_model
@@ -66,19 +65,9 @@ def seconds(op: str, nodes: int, folder: Path) -> float:
     path.write_bytes(chain(op, nodes).SerializeToString())
     made = compile(read_model(path), fusion="none", passes=["infer-types"])
     assert len(made.compiled.schedule.bindings) == nodes
-    inputs = random_inputs(made.compiled.graph, 0)
-
-    def run() -> object:
-        return made.run(inputs, check=False)
-
+    run = running(made, random_inputs(made.compiled.graph, 0))
     run()
     return median(timed(run) for _ in range(RUNS))
-
-
-def timed(call: Callable[[], object]) -> float:
-    start = perf_counter()
-    call()
-    return perf_counter() - start
 
 
 def row(op: str, folder: Path) -> float:

@@ -104,7 +104,7 @@ def _together(ran: Sequence[Ran], outputs: Arrays) -> Ran:
 
 
 def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    return {key: sum(count.get(key, 0) for count in counts) for key in {**counts[0]}}
+    return {key: sum(count.get(key, 0) for count in counts) for key in counts[0]}
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,11 @@ class Masks:
 
 def _taken(table: Array, axis: int, places: list[int]) -> Array:
     """Some places along an axis; a view where they lie side by side, which costs nothing."""
-    side_by_side = slice(places[0], places[-1] + 1) if places else slice(0)
-    if places != list(range(side_by_side.start or 0, side_by_side.stop)):
+    first, count = places[0] if places else 0, len(places)
+    if places != list(range(first, first + count)):
         return np.take(table, places, axis)
     some = [slice(None)] * table.ndim
-    some[axis] = side_by_side
+    some[axis] = slice(first, first + count)
     return table[tuple(some)]
 
 
