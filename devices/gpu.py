@@ -15,9 +15,10 @@ from emu.devices.terms import Settled, settle
 from emu.devices.tile_cost import Shares
 from emu.devices.waves import Waves
 from emu.ir.machine import Machine, Residency
+from emu.ir.ops import Work
 from emu.ir.program import Launch
 from emu.ir.tile import TileProgram
-from emu.ir.trace import Footprint
+from emu.ir.trace import Footprint, Traffic
 
 KIB = 1024
 
@@ -97,8 +98,16 @@ class GpuDevice(Device):
     def does(self, program: TileProgram, shares: Shares, cores: int) -> Footprint:
         """What a launch does on this chip, whose clusters share what crosses the cache."""
         did = launch_footprint(program, shares, self.residency(program), cores, 0)
-        _, through, _ = self.waves(program).sizes
-        return replace(did, l2_bytes=through)
+        waves = self.waves(program)
+        _, through, _ = waves.bytes.sizes
+        stored, deal = 0, waves.deal(cores)
+        if deal is not None:
+            # The sums of each part are stored and loaded again.
+            stored = 2 * deal.stored * waves.sums.bytes
+            added = Work(flops=deal.stored * waves.sums.elements)
+            again = Traffic(reload=2 * waves.exact.spilled(deal))
+            did = replace(did, traffic=did.traffic + again, work=did.work + added)
+        return replace(did, l2_bytes=through + stored, onchip_bytes=did.onchip_bytes + stored)
 
     def least_ps(self, program: TileProgram) -> int:
         """Its operations on all cores that it can use, or its bytes, whatever the waves are."""

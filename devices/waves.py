@@ -5,27 +5,25 @@ the shared cache, and the cache fetches what it does not hold; only bytes that a
 tiles that fits the cache come from device memory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import ceil
 
-from emu.devices.datasheet import Datasheet, Unit
-from emu.devices.full_tile import FullCompute, full_tile
-from emu.devices.loads import in_flight_bytes, port_rate
+from emu.devices.datasheet import Datasheet
+from emu.devices.deals import Deal, deals, steps_of, sums_of
+from emu.devices.loads import in_flight_bytes
 from emu.devices.occupancy import occupancy
-from emu.devices.raster import cluster
 from emu.devices.rates import Number, Rates, Speeds
-from emu.devices.terms import Phase, Term, positive
-from emu.devices.tile_cost import NO_SHARES, Shares, TileCost, computed_in, moved_elements
+from emu.devices.terms import Phase, Term, fixed_ps, positive
+from emu.devices.tile_cost import NO_SHARES, Shares, TileCost
+from emu.devices.wave_bytes import WaveBytes
 from emu.devices.wave_times import ROUGHNESS, WaveTimes
-from emu.ir.count import Counts, count
-from emu.ir.layout import padded
+from emu.devices.wave_units import WaveUnits
 from emu.ir.machine import Residency
-from emu.ir.tile import Compute, Gather, Load, Placed, Statement, Store, TileProgram
-from emu.ir.types import NARROW, TensorType
-from emu.ir.work import gemm_shape, shapes
+from emu.ir.tile import TileProgram
+from emu.ir.types import TensorType
 
 # What works beside the units of the cores in a wave, in the order of its alternatives.
 IN_A_WAVE = ("device memory", "shared cache", "core ports")
@@ -39,6 +37,9 @@ class Waves:
     sheet: Datasheet
     rates: Rates
     residency: Residency
+    known: dict[tuple[int, int], Deal | None] = field(
+        default_factory=dict[tuple[int, int], Deal | None], compare=False
+    )
 
     @cached_property
     def tiles(self) -> int:
@@ -46,24 +47,19 @@ class Waves:
         return self.cost.active
 
     @cached_property
-    def counts(self) -> Counts:
-        """What all tiles move and compute."""
-        return count(self.program, tuple(self.residency.block.items()))
-
-    @cached_property
-    def multicast(self) -> Counts:
-        """What all tiles move, where ``fetched`` is what crosses the shared cache.
-
-        The tiles of a cluster receive what one of them loads.
-        """
-        limits = self.sheet.limits
-        together = 1 if limits is None else limits.cluster_tiles or 1
-        return count(self.program, tuple(cluster(self.program, together).block.items()))
+    def bytes(self) -> WaveBytes:
+        """What crosses each border."""
+        return WaveBytes(self.program, self.rates, self.residency)
 
     @cached_property
     def cost(self) -> TileCost:
         """Knows the true work of statements."""
         return TileCost(self.program, self.rates, NO_SHARES)
+
+    @cached_property
+    def units(self) -> WaveUnits:
+        """What the units of the cores compute."""
+        return WaveUnits(self.program, self.rates, self.bytes.counts, self.cost)
 
     @cached_property
     def occupancy(self) -> int:
@@ -93,7 +89,7 @@ class Waves:
         for cores in self.candidates():
             if found is not None and self.at_least(cores) >= found[0]:
                 break
-            if found is None or _below(self.rough.ps(cores, self.dealt(cores))) < found[0]:
+            if found is None or _below(self.roughly_ps(cores)) < found[0]:
                 timed = self.ps(cores), cores
                 found = timed if found is None or timed[0] < found[0] else found
         assert found is not None
@@ -102,9 +98,13 @@ class Waves:
     def candidates(self) -> Iterator[int]:
         """Counts of cores, most first, at which the busiest core has different numbers of tiles.
 
-        Tiles are dealt out one to each core before any core gets a second one.
+        Tiles are dealt out one to each core before any core gets a second one. All cores can share
+        those of the last wave if it deals their steps.
         """
         cores = min(self.rates.cores, self.tiles)
+        deal = self.deal(self.rates.cores)
+        if deal is not None:
+            yield min(self.rates.cores, max(deal.workers, self.tiles))
         while cores:
             rounds = -(-self.tiles // cores)
             cores = -(-self.tiles // rounds)
@@ -117,8 +117,36 @@ class Waves:
 
     def ps(self, cores: int) -> int:
         """The duration of ``phases``, from what their terms sum to."""
-        ps = self.exact.ps(cores, self.dealt(cores))
+        ps = self.exact.ps(cores, self.dealt(cores), self.deal(cores))
         return -(-ps.numerator // ps.denominator)
+
+    def roughly_ps(self, cores: int) -> float:
+        """The same, nearly."""
+        return self.rough.ps(cores, self.dealt(cores), self.deal(cores))
+
+    def deal(self, cores: int) -> Deal | None:
+        """How the last wave is dealt to more workers than it has tiles, None if no way is faster.
+
+        Worked out roughly, so one that is as fast as whole tiles may be taken for faster.
+        """
+        tiles = self.dealt(cores)[2]
+        if (tiles, cores) not in self.known:
+            self.known[tiles, cores] = self.fastest_deal(tiles, cores)
+        return self.known[tiles, cores]
+
+    def fastest_deal(self, tiles: int, cores: int) -> Deal | None:
+        """The fastest way to deal a wave of ``tiles`` on ``cores``, None if whole ones are."""
+        rough, program = self.rough, self.program
+        best, found = rough.wave_ps(tiles, min(cores, tiles)), None
+        if steps_of(program) == 1 or rough.least_deal_ps(tiles, cores) >= best:
+            return None
+        if program.split == "split_k" and tiles < self.tiles:
+            return None
+        for deal in deals(program, tiles, cores * self.occupancy):
+            ps = rough.deal_ps(deal, cores)
+            if ps < best:
+                best, found = ps, deal
+        return found
 
     @cached_property
     def exact(self) -> WaveTimes[Fraction]:
@@ -132,42 +160,57 @@ class Waves:
 
     def times(self, number: type[Number], speeds: Speeds[Number]) -> WaveTimes[Number]:
         """The times of waves, worked out in such numbers."""
-        fetched, through, received = self.sizes
-        tile_ps = number(self.full_tile.cycles) / speeds.clock
-        speeds = replace(speeds, port=number(self.port))
+        fetched, through, received = self.bytes.sizes
+        full = self.units.full_tile
+        speeds = replace(speeds, port=number(self.bytes.port))
         return WaveTimes(
-            number(self.tiles),
-            self.occupancy,
-            fetched,
-            through,
-            received,
-            number(self.staged.ps),
-            tile_ps,
-            tile_ps * number(self.alone),
-            number(in_flight_bytes(self.program)) / speeds.latency_ps,
-            speeds,
+            tiles=number(self.tiles),
+            occupancy=self.occupancy,
+            fetched=fetched,
+            through=through,
+            received=received,
+            staged_ps=number(self.staged.ps),
+            tile_ps=number(full.cycles) / speeds.clock,
+            stepping_ps=number(full.stepping) / speeds.clock,
+            alone=number(self.alone),
+            in_flight=number(in_flight_bytes(self.program)) / speeds.latency_ps,
+            steps=steps_of(self.program),
+            sums=self.sums.bytes,
+            adding_ps=number(self.adding_ps),
+            cached=self.cached,
+            start_ps=number(self.starting.ps),
+            speeds=speeds,
         )
+
+    @cached_property
+    def sums(self) -> TensorType:
+        """The sums that a worker stores of a part of a tile, none if tiles stay whole."""
+        return sums_of(self.program)
+
+    @cached_property
+    def adding_ps(self) -> Fraction:
+        """What a core takes to add the sums of one part to those of another."""
+        sums = self.sums
+        return 2 * sums.elements / self.rates.vector(sums.dtype) if sums.elements else Fraction()
+
+    @cached_property
+    def starting(self) -> Term:
+        """The start of a second kernel, which adds up sums."""
+        return fixed_ps("launch", self.sheet.launch.start_us)
+
+    @cached_property
+    def cached(self) -> int:
+        """Bytes of the shared cache."""
+        l2 = self.sheet.memory.l2
+        return 0 if l2 is None else int(l2.capacity_mib * 2**20)
 
     @cached_property
     def staged(self) -> Term:
         """Setting up and draining what stages the operands of products; nothing without one."""
-        staging, first = self.rates.staging, self.product
+        staging, first = self.rates.staging, self.bytes.product
         if first is None:
             return replace(staging, amount=Fraction())
         return replace(staging, node=first.node)
-
-    @cached_property
-    def product(self) -> Compute | None:
-        """The first product of the program."""
-        computes = (placed.statement for placed in self.program.statements)
-        products = (s for s in computes if isinstance(s, Compute) and s.kind == "matrix")
-        return next(products, None)
-
-    @cached_property
-    def sizes(self) -> tuple[int, int, int]:
-        """Bytes that cross the border of device memory, of the shared cache, and of cores."""
-        counts = self.counts
-        return counts.fetched_bytes, self.multicast.fetched_bytes, counts.moved_bytes
 
     def dealt(self, cores: int) -> tuple[int, int, int, int]:
         """Tiles in a full wave, waves, tiles in the last one, and exposed latencies.
@@ -188,196 +231,86 @@ class Waves:
         wide, waves, last, exposed = self.dealt(cores)
         full = (self.wave(wide, cores, waves - 1, shares, every),) if waves > 1 else ()
         staged = (Phase(((self.staged,),)),) if self.staged.amount else ()
+        deal = self.deal(cores)
         return (
             *staged,
             Phase(((self.rates.dram_latency,),), exposed),
             *full,
-            self.wave(last, min(cores, last), 1, shares, every),
+            *(
+                (self.wave(last, min(cores, last), 1, shares, every),)
+                if deal is None
+                else self.dealt_wave(deal, cores, shares, every)
+            ),
         )
 
     def wave(self, tiles: int, cores: int, times: int, shares: Shares, every: bool) -> Phase:
         """One wave of ``tiles`` on ``cores``: compute, memory, shared cache, or core ports."""
         per_core = Fraction(-(-tiles // cores))
+        computing = max(per_core, self.alone)
         resources = (
-            lambda: self.computed(tiles, max(per_core, self.alone)),
-            lambda: self.fetched(tiles, shares, self.in_flight(tiles, cores)),
-            lambda: self.through(tiles, shares),
-            lambda: self.received(per_core, shares),
+            lambda: self.units.computed(tiles, computing, computing),
+            lambda: self.bytes.fetched(tiles, shares, self.in_flight(tiles, cores)),
+            lambda: self.bytes.through(tiles, shares),
+            lambda: self.bytes.received(per_core, shares),
         )
-        if not every:
-            alone = self.exact.in_a_wave(tiles, cores)
-            resources = (resources[alone.index(max(alone))],)
-        return Phase(tuple(positive(terms()) for terms in resources), times)
+        return _phase(resources, None if every else self.exact.in_a_wave(tiles, cores), times)
+
+    def dealt_wave(
+        self, deal: Deal, cores: int, shares: Shares, every: bool
+    ) -> tuple[Phase, Phase, Phase]:
+        """A wave whose steps are dealt: workers go through theirs, then sums are added up."""
+        tiles, exact = deal.tiles, self.exact
+        stepping, beside = exact.of_a_core(deal, cores)
+        per_core = Fraction(-(-deal.workers // cores) * deal.each, deal.steps)
+        steps = (
+            lambda: self.units.computed(tiles, stepping, beside),
+            lambda: self.bytes.fetched(tiles, shares, self.in_flight(deal.workers, cores)),
+            lambda: self.bytes.through(tiles, shares),
+            lambda: self.bytes.received(per_core, shares),
+        )
+        took = exact.in_joining(deal, cores)
+        joined = self.joined(took)
+        return (
+            _phase(steps, None if every else exact.in_a_deal(deal, cores)),
+            Phase(((*((self.starting,) if deal.apart else ()), self.rates.dram_latency),)),
+            Phase(joined if every else (joined[took.index(max(took))],)),
+        )
+
+    def joined(self, took: Sequence[Fraction]) -> tuple[tuple[Term, ...], ...]:
+        """What each resource does with the sums of parts: adding, and moving them once more."""
+        assert self.bytes.product is not None
+        rates = (Fraction(1), self.rates.dram, self.rates.l2, self.bytes.port)
+        causes = ("fill_drain", "reload", "reload", "reload")
+        return tuple(
+            positive((Term(cause, ps * rate, rate, self.bytes.product.node),))
+            for cause, ps, rate in zip(causes, took, rates, strict=True)
+        )
 
     def in_flight(self, tiles: int, cores: int) -> Fraction:
         """Bytes per ps that requests in flight sustain: bytes in flight / latency (Little's law).
 
-        A tile has one request per lane in flight, or all next stages of its buffers if more. A
-        gather asks for its rows only when their index is there, a second latency.
+        A tile, or a part of one, has one request per lane in flight, or all next stages of its
+        buffers if more. A gather asks for its rows only when their index is there, a second
+        latency.
         """
         per_core = min(-(-tiles // cores), self.occupancy)
-        return cores * per_core * self.tile_in_flight
+        return min(cores, tiles) * per_core * self.tile_in_flight
 
     @cached_property
     def tile_in_flight(self) -> Fraction:
         """Bytes per ps that the requests of one tile sustain."""
         return in_flight_bytes(self.program) / self.rates.latency_ps
 
-    def fetched(self, tiles: int, shares: Shares, sustained: Fraction) -> tuple[Term, ...]:
-        """Bytes between cache and device memory that belong to a number of tiles."""
-        share = Fraction(tiles, self.tiles)
-        terms = self.moved(self.counts.fetched, shares, share, self.rates.dram)
-        if sustained < self.rates.dram:
-            moved = sum((t.amount for t in terms), Fraction())
-            lost = moved / sustained - moved / self.rates.dram
-            terms = (*terms, Term("wait", lost, Fraction(1)))
-        return terms
 
-    def through(self, tiles: int, shares: Shares) -> tuple[Term, ...]:
-        """Bytes that clusters load and tiles store; what others load as well is reload."""
-        share = Fraction(tiles, self.tiles)
-        return self.moved(self.multicast.fetched, shares, share, self.rates.l2)
-
-    def received(self, tiles: Fraction, shares: Shares) -> tuple[Term, ...]:
-        """Bytes that tiles load and store; what other tiles load as well counts as reload."""
-        return self.moved(self.counts.loaded, shares, tiles / self.tiles, self.port)
-
-    @cached_property
-    def port(self) -> Fraction:
-        """Bytes of the program's loads that one core takes, per picosecond."""
-        return port_rate(self.program, self.rates, self.product is not None)
-
-    def moved(
-        self, read: Mapping[int, int], shares: Shares, share: Fraction, rate: Fraction
-    ) -> tuple[Term, ...]:
-        """A share of the bytes that are read and stored, first moves and repeated ones apart."""
-        terms: list[Term] = []
-        for view, size in read.items():
-            node, once = self.touching["load", view], self.counts.unique[view]
-            terms += apart(size, once, Term(shares.cause(view), share, rate, node))
-        for view, size in self.counts.stored.items():
-            node, once = self.touching["store", view], self.program.views[view].type.bytes
-            terms += apart(size, once, Term(shares.cause(view), share, rate, node))
-        return tuple(terms)
-
-    @cached_property
-    def touching(self) -> dict[tuple[str, int], int]:
-        """The node that is charged for loading or storing each view."""
-        found: dict[tuple[str, int], int] = {}
-        for placed in self.program.statements:
-            match placed.statement:
-                case Load(buffer, node):
-                    found.setdefault(("load", self.program.buffers[buffer].value), node)
-                case Gather(table, _, _, node):
-                    found.setdefault(("load", table), node)
-                case Store(_, view, node):
-                    found.setdefault(("store", view), node)
-                case _:
-                    pass
-        return found
-
-    def computed(self, tiles: int, per_core: Fraction) -> tuple[Term, ...]:
-        """Operations of ``tiles`` tiles; every core takes its time for ``per_core`` full ones."""
-        terms: list[Term] = []
-        for number, (placed, full) in enumerate(self.full_tile.slots):
-            if isinstance(placed.statement, Compute):
-                terms += self.operations(number, placed.statement, full, tiles, per_core)
-        return tuple(terms)
-
-    def operations(
-        self, number: int, statement: Compute, full: Fraction, tiles: int, per_core: Fraction
-    ) -> tuple[Term, ...]:
-        """Terms of one statement. Units do multiply-adds, other operations use half a slot."""
-        node, products = statement.node, statement.kind == "matrix"
-        chip = self.rate(statement) * self.rates.cores
-        peak = max(chip, self.peak(statement)) if products else chip
-        simple = self.rates.simple(self.counts.computed[number][0]) * tiles / self.tiles
-        again = self.cost.again(number)
-        slots = simple if products else 2 * simple
-        whole = self.cost.type(statement.out)
-        placed = 2 * moved_elements(statement, whole) * Fraction(tiles, self.tiles)
-        moved = max(placed - slots, Fraction())
-        padded = full * tiles
-        return (
-            Term("useful", simple * (1 - again), peak, node),
-            Term("recompute", simple * again, peak, node),
-            Term("slower_path", slots - simple * chip / peak, chip, node),
-            Term("layout", moved, chip, node),
-            Term("padding", padded - slots - moved, chip, node),
-            Term("idle", full * per_core * self.rates.cores - padded, chip, node),
-        )
-
-    @cached_property
-    def full_tile(self) -> "FullTile":
-        """What one full tile takes of the units; chips with equal ones work it out once."""
-        known = full_tiles(self.sheet.compute.units)
-        if self.program not in known:
-            full = zip(self.program.statements, full_tile(self.program), strict=True)
-            slots = tuple((placed, self.slots(placed.statement, each)) for placed, each in full)
-            timed = ((p.statement, n) for p, n in slots)
-            cycles = (n / self.rate(s) for s, n in timed if isinstance(s, Compute))
-            known[self.program] = FullTile(slots, sum(cycles, Fraction()) * self.rates.clock)
-        return known[self.program]
-
-    def slots(self, statement: Statement, full: FullCompute | None) -> Fraction:
-        """Lane slots of the executions of a statement in one full tile; moving takes them too."""
-        if full is None or not isinstance(statement, Compute):
-            return Fraction()
-        simple = self.rates.simple(full.work)
-        if statement.kind == "matrix":
-            return (simple + self.beyond(statement, full.ins, full.out)) * full.times
-        return max(2 * simple, Fraction(2 * full.moved)) * full.times
-
-    def rate(self, statement: Compute) -> Fraction:
-        """Operations of one core in the unit that runs a statement, per picosecond."""
-        unit, dtype = self.cost.unit(statement), computed_in(self.program, statement)
-        if unit is not None:
-            return self.rates.flops(unit, dtype)
-        lanes = self.sheet.unit("vector")
-        widened = lanes is not None and lanes.widens and dtype in NARROW
-        return self.rates.vector("f32" if widened and statement.kind == "vector" else dtype)
-
-    def peak(self, statement: Compute) -> Fraction:
-        """Operations of all cores in the best unit for a product, whatever its layout."""
-        return self.rates.best_product(computed_in(self.program, statement)) * self.rates.cores
-
-    def beyond(self, statement: Compute, ins: Sequence[TensorType | None], out: TensorType) -> int:
-        """Operations beyond the edges of a product, in the granules of the matrix unit."""
-        unit = self.cost.unit(statement)
-        first = ins[0]
-        if unit is None or first is None:
-            return 0
-        batch, m, n, k = gemm_shape(statement.op, shapes(ins), out.dims)
-        rows, columns, depth = unit.granule(first.itemsize)
-        whole = padded(m, rows) * padded(n, columns) * padded(k, depth)
-        return 2 * batch * (whole - m * n * k)
-
-
-@dataclass(frozen=True)
-class FullTile:
-    """Each statement with the lane slots of all its executions in a tile away from edges.
-
-    ``cycles`` are those of a core that computes all of them.
-    """
-
-    slots: tuple[tuple[Placed, Fraction], ...]
-    cycles: Fraction
-
-
-def apart(size: int, once: int, each: Term) -> tuple[Term, Term]:
-    """The bytes of one view by what ``each`` of them takes: those that had to move, the rest."""
-    first = min(size, once)
-    return (
-        replace(each, amount=first * each.amount),
-        replace(each, cause="reload", amount=(size - first) * each.amount),
-    )
-
-
-@lru_cache(maxsize=64)
-def full_tiles(units: tuple[Unit, ...]) -> dict[TileProgram, FullTile]:
-    """What is known of full tiles on cores with such units."""
-    del units
-    return {}
+def _phase(
+    resources: Sequence[Callable[[], tuple[Term, ...]]],
+    took: tuple[Fraction, ...] | None,
+    times: int = 1,
+) -> Phase:
+    """What resources do side by side: each of them, or the slowest by what they ``took``."""
+    if took is not None:
+        resources = (resources[took.index(max(took))],)
+    return Phase(tuple(positive(terms()) for terms in resources), times)
 
 
 def _below(ps: float) -> int:

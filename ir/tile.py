@@ -183,8 +183,11 @@ class View:
 class TileProgram:
     """A whole kernel. Parallel loops stand outermost; all the rest is inside of them.
 
-    ``load_width_bytes`` is what one lane moves at a time, ``threads`` the lanes of one tile. Two
-    programs that differ in ``name`` only are equal: they do the same, in the same time.
+    ``load_width_bytes`` is what one lane moves at a time, ``threads`` the lanes of one tile.
+    ``split`` says how tiles share their reduction, the only loop that is not parallel, with cores
+    that would be idle, if they do ("split_k" or "stream_k"); how many parts are summed apart is for
+    the chip to say. Two programs that differ in ``name`` only are equal: they do the same, in the
+    same time.
     """
 
     name: str = field(compare=False)
@@ -194,6 +197,7 @@ class TileProgram:
     steps: tuple[Step, ...]
     threads: int = 256
     load_width_bytes: int = 16
+    split: str = ""
 
     def __hash__(self) -> int:
         return self._hash

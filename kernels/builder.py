@@ -42,6 +42,7 @@ class Builder:
         self.buffer_of: dict[int, int] = {}
         self.placed: list[tuple[int, Step]] = []  # how many loops of the nest stand around it
         self.inside: tuple[int, list[Step]] | None = None  # the open loop and what it repeats
+        self.reductions = 0  # products that are summed up slice by slice
         # A tile of a grid ends when its results are stored, so none waits beside the next one's.
         self.result_versions = tiling.depth if tiling.cores else 1
 
@@ -55,6 +56,7 @@ class Builder:
             steps=self.steps(0),
             threads=self.tiling.threads,
             load_width_bytes=self.tiling.load_width_bytes,
+            split=self.tiling.split if not self.tiling.cores and self.reductions == 1 else "",
         )
 
     def steps(self, depth: int) -> tuple[Step, ...]:
@@ -123,6 +125,7 @@ class Builder:
     def add_slice(self, number: int, loop: int, out: int) -> None:
         """Add the product of the slices that the open ``loop`` over the reduction is at."""
         node, rule = self.body.nodes[number], self.rules[number]
+        self.reductions += 1
         for position, d in rule.reduced:
             axes = self.axes[node.ins[position]]
             self.axes[node.ins[position]] = (*axes[:d], Axis(loop), *axes[d + 1 :])

@@ -66,8 +66,9 @@ class Library:
     """Kernels in order of preference; depth is which groups they claim and how many tilings.
 
     ``menu_length`` tilings are tried for a group; lanes load ``load_width_bytes`` at a time, which
-    may be ONE_ELEMENT of the result, or less where rows of factors are not aligned. What it
-    ``teaches`` are ops that it brings to chips whose datasheets refuse them.
+    may be ONE_ELEMENT of the result, or less where rows of factors are not aligned. Its products
+    ``split`` their reductions as a ``Tiling`` says. What it ``teaches`` are ops that it brings to
+    chips whose datasheets refuse them.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Library:
     kernels: tuple[Kernel, ...]
     menu_length: int
     load_width_bytes: int
+    split: str = ""
     teaches: frozenset[str] = frozenset()
 
     def home(self, kernel: Kernel) -> "Library":
@@ -85,7 +87,7 @@ class Library:
     def cuts(self, kernel: Kernel) -> Hashable:
         """All that the programs of ``kernel`` follow from: neither what it takes, nor who else."""
         way = kernel.name, kernel.template, kernel.menu, kernel.tilewise
-        return self.name, self.menu_length, self.load_width_bytes, *way
+        return self.name, self.menu_length, self.load_width_bytes, self.split, *way
 
     def programs(
         self, kernel: Kernel, body: Body, machine: Machine
@@ -113,7 +115,8 @@ class Library:
     def program(self, kernel: Kernel, body: Body, tiling: Tiling) -> TileProgram | None:
         """One tile program of the menu, None if the body cannot be cut that way."""
         width = self.load_width_bytes or body.types[body.nodes[-1].out].itemsize
-        tiling = replace(tiling, load_width_bytes=aligned_width(body, width))
+        width = aligned_width(body, width)
+        tiling = replace(tiling, load_width_bytes=width, split=self.split)
         tiling = whole_granules(body, tiling)
         try:
             return kernel.template(body, tiling, f"{self.name}.{kernel.name}")

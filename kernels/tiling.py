@@ -13,7 +13,8 @@ class Tiling:
     ``tile`` is the tile of the last output, a number a dimension (its extent or more: whole);
     ``k`` the step of an anchor's reduction (0: whole); ``order`` the dimensions, outermost loop
     first; ``cores`` how many cores share the tiles (0: every tile is parallel, as on a grid);
-    ``depth`` the versions of each streamed buffer.
+    ``depth`` the versions of each streamed buffer; ``split`` how tiles of a grid share their
+    reduction with cores that would be idle, if they do: "split_k" or "stream_k".
     """
 
     tile: tuple[int, ...]
@@ -23,6 +24,7 @@ class Tiling:
     depth: int = 2
     threads: int = 256
     load_width_bytes: int = 16
+    split: str = ""
 
 
 @lru_cache(maxsize=65536)

@@ -125,6 +125,7 @@ def library(asked: tuple[Asked, ...]) -> Library:
         kernels=tuple(dict.fromkeys(kernels)),
         menu_length=max(library.menu_length for library in libraries),
         load_width_bytes=max(library.load_width_bytes for library in libraries),
+        split=max(library.split for library in libraries),
     )
 
 

@@ -94,6 +94,7 @@ class Stock:
             (probe, *added, *rest),
             own.menu_length,
             own.load_width_bytes,
+            own.split,
             frozenset(self.ops),
             added,
             own,
@@ -172,12 +173,15 @@ class _Bench:
 
 
 def _is_missing(stock: Stock, kernel: Kernel) -> bool:
-    """Whether there is no such kernel, or only one with fewer tiles or narrower loads."""
+    """Whether there is no such kernel, or only one with fewer tiles or other ways to use them."""
     if kernel in stock.kernels:
         return False
     own = stock.library
-    depth = own.menu_length, own.load_width_bytes
-    return kernel not in own.kernels or depth != (WHOLE.menu_length, WHOLE.load_width_bytes)
+    return kernel not in own.kernels or _depth(own) != _depth(WHOLE)
+
+
+def _depth(library: Library) -> tuple[int, int, str]:
+    return library.menu_length, library.load_width_bytes, library.split
 
 
 def _refuse_all(asked: list[Body]) -> Callable[[Body], str]:

@@ -24,6 +24,8 @@ HEADER = 100  # bytes, of every SQLite database (sqlite.org/fileformat.html)
 MAGIC = b"SQLite format 3\0"
 LONGEST = 1_000_000  # bytes of one row
 LARGEST = 1 << 40  # of a number in a tiling
+# What a tiling is but for how a library splits reductions, which the key of a tuning says.
+KEPT = {field.name for field in fields(Tiling)} - {"split"}
 
 TABLE = """CREATE TABLE tunings (
     kernel TEXT NOT NULL,
@@ -81,7 +83,7 @@ class TuningDatabase:
 
     def keep(self, key: Key, found: Tuning) -> None:
         """Store a tuning; of two for one key the faster stays, with the larger number of trials."""
-        text = json.dumps({f.name: getattr(found.tiling, f.name) for f in fields(Tiling)})
+        text = json.dumps({name: getattr(found.tiling, name) for name in KEPT})
         with self.session("BEGIN IMMEDIATE") as opened:
             opened.execute(KEEP, (*astuple(key), text, found.ps, found.trials))
 
@@ -219,7 +221,7 @@ def _tiling(made: object) -> Tiling | None:
     if not isinstance(made, dict):
         return None
     entries = cast(dict[str, Any], made)
-    if set(entries) != {f.name for f in fields(Tiling)}:
+    if entries.keys() != KEPT:
         return None
     tile, order = (_items(entries.pop(name)) for name in ("tile", "order"))
     if tile is None or order is None:

@@ -65,6 +65,7 @@ def _function(program: TileProgram, name: str, extra: Mapping[str, str]) -> Func
         "tile.kernel": quoted(program.name),
         "tile.threads": integer(program.threads),
         "tile.load_width_bytes": integer(program.load_width_bytes),
+        **({"tile.split": quoted(program.split)} if program.split else {}),
     }
     body = (*_views(program), *_buffers(program), *_steps(program, program.steps))
     return Function(name, Values(), Values(), body, attrs={**facts, **extra})

@@ -12,12 +12,12 @@ from emu.kernels.libraries.epilogue import EPILOGUE
 from emu.kernels.libraries.generated import GENERATED, GENERATOR
 from emu.kernels.libraries.plain import PLAIN
 from emu.kernels.libraries.reference import REFERENCE
-from emu.kernels.libraries.vendor import VENDOR
+from emu.kernels.libraries.vendor import VENDOR, WORK_CENTRIC
 from emu.kernels.library import Library
 
 __all__ = ["DEPTHS", "GENERATOR", "LIBRARIES"]
 
 DEPTHS = (REFERENCE, BASIC, EPILOGUE, DEEP, VENDOR)  # each claims all that those before it claim
 LIBRARIES: Mapping[str, Library] = MappingProxyType(
-    {library.name: library for library in (*DEPTHS, GENERATED, PLAIN)}
+    {library.name: library for library in (*DEPTHS, WORK_CENTRIC, GENERATED, PLAIN)}
 )

@@ -29,7 +29,7 @@ def terms(layout: str) -> dict[str, float]:
     """Picoseconds by cause of the product in all tiles, with the lanes that round its sums."""
     program = build(conv(layout), Tiling((1, 16, 4, 8), cores=0), "conv")
     waves = Waves(program, GPU.sheet, GPU, Residency())
-    found = waves.computed(waves.tiles, Fraction(1))
+    found = waves.units.computed(waves.tiles, Fraction(1), Fraction(1))
     return {c: float(sum(t.ps for t in found if t.cause == c)) for c in ("useful", "slower_path")}
 
 

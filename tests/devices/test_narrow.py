@@ -48,7 +48,8 @@ def test_a_product_bound_by_the_matrix_units_of_a_gpu_takes_their_time() -> None
 
 def padding_of(program: TileProgram) -> list[Term]:
     waves = GPU.waves(program)
-    terms = waves.computed(waves.tiles, Fraction(-(-waves.tiles // 108)))
+    rounds = Fraction(-(-waves.tiles // 108))
+    terms = waves.units.computed(waves.tiles, rounds, rounds)
     return [t for t in terms if t.cause == "padding" and t.amount]
 
 

@@ -142,7 +142,8 @@ def test_lanes_that_only_move_elements_are_charged_to_layout() -> None:
     body = Body((node,), (square, square), 1, frozenset(), (1,))
     waves = GPU.waves(program_of(body, Tiling((32, 32), cores=0)))
 
-    amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(3))}
+    terms = waves.units.computed(waves.tiles, Fraction(3), Fraction(3))
+    amounts = {t.cause: t.amount for t in terms}
 
     assert amounts["layout"] == 2 * 500 * 500
     assert amounts["padding"] == 2 * (512 * 512 - 500 * 500)
@@ -155,7 +156,8 @@ def test_an_enlarged_image_is_moved_by_the_lanes_and_not_for_free() -> None:
     body = Body((BodyNode("Resize", (0,), (1,), scales),), types, 1, frozenset(), (1,))
     waves = GPU.waves(program_of(body, Tiling((1, 8, 8, 32), cores=0)))
 
-    amounts = {t.cause: t.amount for t in waves.computed(waves.tiles, Fraction(1))}
+    terms = waves.units.computed(waves.tiles, Fraction(1), Fraction(1))
+    amounts = {t.cause: t.amount for t in terms}
 
     assert amounts["layout"] == 2 * 8 * 32 * 32
 
@@ -233,10 +235,10 @@ def test_narrow_loads_of_factors_take_an_instruction_each_and_one_more_to_shared
     product = GPU.waves(program_of(matmul_body(2048, 2048, 64), tiling))
 
     # 32 lanes a cycle; below 4 bytes, half of the instructions store what the others loaded
-    assert product.port == Fraction(cycle * 1410, 10**6)
-    (received,) = (sum(term.ps for term in product.received(Fraction(2), Shares())),)
+    assert product.bytes.port == Fraction(cycle * 1410, 10**6)
+    (received,) = (sum(term.ps for term in product.bytes.received(Fraction(2), Shares())),)
     # 2 of 256 tiles: 256 rows and columns of 64 elements, and 128 x 128 sums, of 4 bytes each
-    assert received == 2 * (256 * 64 + 128 * 128) * 4 / product.port
+    assert received == 2 * (256 * 64 + 128 * 128) * 4 / product.bytes.port
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
@@ -252,7 +254,7 @@ def test_wider_loads_are_never_slower(width: int) -> None:
 def test_lanes_that_keep_what_they_load_need_no_second_instruction() -> None:
     tiling = Tiling((1, 1024), cores=0, load_width_bytes=2)
     add = GPU.waves(program_of(add_body(64, 1024), tiling))
-    assert add.port == Fraction(64 * 1410, 10**6)
+    assert add.bytes.port == Fraction(64 * 1410, 10**6)
 
 
 def test_what_is_no_operand_of_a_product_lies_in_either() -> None:
@@ -274,10 +276,10 @@ def test_what_tiles_of_a_cluster_share_crosses_the_cache_once() -> None:
     # 8 x 4 tiles load 128 rows and 256 columns of 1024 elements each, and store all 1024 x 1024.
     stored = 4 * 1024 * 1024
     loaded = 32 * (128 + 256) * 1024 * 4 + stored
-    assert alone.sizes[1:] == (loaded, loaded)
+    assert alone.bytes.sizes[1:] == (loaded, loaded)
     # Two tiles below each other share their 256 columns: 16 pairs load 256 rows and 256 columns.
     assert dict(cluster(product, 2).block) == {0: 2, 1: 1}
-    assert pairs.sizes[1:] == (16 * (256 + 256) * 1024 * 4 + stored, loaded)
+    assert pairs.bytes.sizes[1:] == (16 * (256 + 256) * 1024 * 4 + stored, loaded)
 
 
 @pytest.mark.parametrize("tiles", [1, 2, 4, 8])
@@ -285,7 +287,7 @@ def test_larger_clusters_never_load_more_and_are_never_slower(tiles: int) -> Non
     product = program_of(matmul_body(4096, 4096, 512), Tiling((64, 128), 16, cores=0))
     smaller = with_facts("h100_sxm", limits__cluster_tiles=tiles)
     larger = with_facts("h100_sxm", limits__cluster_tiles=2 * tiles)
-    sizes = [chip.waves(product).sizes[1] for chip in (smaller, larger)]
+    sizes = [chip.waves(product).bytes.sizes[1] for chip in (smaller, larger)]
     assert sizes[1] <= sizes[0]
     assert larger.price(product) <= smaller.price(product)
 
