@@ -129,6 +129,8 @@ class Waves:
 
         Worked out roughly, so one that is as fast as whole tiles may be taken for faster.
         """
+        if not self.program.split:
+            return None
         tiles = self.dealt(cores)[2]
         if (tiles, cores) not in self.known:
             self.known[tiles, cores] = self.fastest_deal(tiles, cores)
@@ -136,11 +138,12 @@ class Waves:
 
     def fastest_deal(self, tiles: int, cores: int) -> Deal | None:
         """The fastest way to deal a wave of ``tiles`` on ``cores``, None if whole ones are."""
-        rough, program = self.rough, self.program
-        best, found = rough.wave_ps(tiles, min(cores, tiles)), None
-        if steps_of(program) == 1 or rough.least_deal_ps(tiles, cores) >= best:
+        program = self.program
+        if steps_of(program) == 1 or (program.split == "split_k" and tiles < self.tiles):
             return None
-        if program.split == "split_k" and tiles < self.tiles:
+        rough = self.rough
+        best, found = rough.wave_ps(tiles, min(cores, tiles)), None
+        if rough.least_deal_ps(tiles, cores) >= best:
             return None
         for deal in deals(program, tiles, cores * self.occupancy):
             ps = rough.deal_ps(deal, cores)
