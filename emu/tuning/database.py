@@ -25,7 +25,7 @@ MAGIC = b"SQLite format 3\0"
 LONGEST = 1_000_000  # bytes of one row
 LARGEST = 1 << 40  # of a number in a tiling
 # What a tiling is but for how a library splits reductions, which the key of a tuning says.
-KEPT = {field.name for field in fields(Tiling)} - {"split"}
+KEPT = tuple(field.name for field in fields(Tiling) if field.name != "split")
 
 TABLE = """CREATE TABLE tunings (
     kernel TEXT NOT NULL,
@@ -221,7 +221,7 @@ def _tiling(made: object) -> Tiling | None:
     if not isinstance(made, dict):
         return None
     entries = cast(dict[str, Any], made)
-    if entries.keys() != KEPT:
+    if set(entries) != set(KEPT):
         return None
     tile, order = (_items(entries.pop(name)) for name in ("tile", "order"))
     if tile is None or order is None:
