@@ -54,9 +54,8 @@ class GpuDevice(Device):
 
     def residency(self, program: TileProgram) -> Residency:
         """The largest blocks of neighbouring tiles that share what the cache fetches."""
-        l2 = self.sheet.memory.l2
         at_once = self.sheet.compute.cores * occupancy(program, self.sheet)
-        return raster(program, 0 if l2 is None else int(l2.capacity_mib * KIB**2), at_once)
+        return raster(program, self.rates.l2_bytes, at_once)
 
     def waves(self, program: TileProgram) -> Waves:
         """The wave model of a program; made once for each."""

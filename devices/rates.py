@@ -84,6 +84,12 @@ class Rates:
         return _gb_s(self.sheet.memory.l2.bandwidth_gb_s)
 
     @cached_property
+    def l2_bytes(self) -> int:
+        """Bytes that the shared cache holds, 0 on a chip without one."""
+        l2 = self.sheet.memory.l2
+        return 0 if l2 is None else int(l2.capacity_mib * 2**20)
+
+    @cached_property
     def link(self) -> Mapping[str, Fraction]:
         """Bytes between host and device, by where they go to: "device" or "host"."""
         facts = self.sheet.link

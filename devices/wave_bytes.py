@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from math import prod
 
 from emu.devices.loads import port_rate
 from emu.devices.raster import cluster
@@ -16,22 +15,17 @@ from emu.devices.terms import Term
 from emu.devices.tile_cost import Shares
 from emu.ir.count import Counts, count
 from emu.ir.machine import Residency
-from emu.ir.regions import trips
 from emu.ir.tile import Compute, Gather, Load, Store, TileProgram
 
 
 @dataclass(frozen=True)
 class WaveBytes:
-    """What the tiles of one program move on one chip, whose shared cache holds ``residency``."""
+    """What all ``tiles`` of one program move on a chip whose shared cache holds ``residency``."""
 
     program: TileProgram
     rates: Rates
     residency: Residency
-
-    @cached_property
-    def tiles(self) -> int:
-        """Tiles in all: the iterations of all parallel loops."""
-        return prod(trips(loop, {}) for loop in self.program.loops if loop.parallel)
+    tiles: int
 
     @cached_property
     def counts(self) -> Counts:

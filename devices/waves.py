@@ -37,9 +37,7 @@ class Waves:
     sheet: Datasheet
     rates: Rates
     residency: Residency
-    known: dict[tuple[int, int], Deal | None] = field(
-        default_factory=dict[tuple[int, int], Deal | None], compare=False
-    )
+    known: dict[int, Deal | None] = field(default_factory=dict[int, Deal | None], compare=False)
 
     @cached_property
     def tiles(self) -> int:
@@ -49,7 +47,7 @@ class Waves:
     @cached_property
     def bytes(self) -> WaveBytes:
         """What crosses each border."""
-        return WaveBytes(self.program, self.rates, self.residency)
+        return WaveBytes(self.program, self.rates, self.residency, self.tiles)
 
     @cached_property
     def cost(self) -> TileCost:
@@ -131,10 +129,9 @@ class Waves:
         """
         if not self.program.split:
             return None
-        tiles = self.dealt(cores)[2]
-        if (tiles, cores) not in self.known:
-            self.known[tiles, cores] = self.fastest_deal(tiles, cores)
-        return self.known[tiles, cores]
+        if cores not in self.known:
+            self.known[cores] = self.fastest_deal(self.dealt(cores)[2], cores)
+        return self.known[cores]
 
     def fastest_deal(self, tiles: int, cores: int) -> Deal | None:
         """The fastest way to deal a wave of ``tiles`` on ``cores``, None if whole ones are."""
@@ -180,7 +177,7 @@ class Waves:
             steps=steps_of(self.program),
             sums=self.sums.bytes,
             adding_ps=number(self.adding_ps),
-            cached=self.cached,
+            cached=self.rates.l2_bytes,
             start_ps=number(self.starting.ps),
             speeds=speeds,
         )
@@ -200,12 +197,6 @@ class Waves:
     def starting(self) -> Term:
         """The start of a second kernel, which adds up sums."""
         return fixed_ps("launch", self.sheet.launch.start_us)
-
-    @cached_property
-    def cached(self) -> int:
-        """Bytes of the shared cache."""
-        l2 = self.sheet.memory.l2
-        return 0 if l2 is None else int(l2.capacity_mib * 2**20)
 
     @cached_property
     def staged(self) -> Term:
