@@ -15,7 +15,7 @@ from emu.devices.timeline import OPEN, Clockwork
 from emu.devices.wires import DMA_IN, KEPT_IN, RESOURCES
 from emu.ir.machine import Machine
 from emu.ir.program import Drop, Keep, Launch
-from emu.ir.regions import footprint_bytes, held_bytes
+from emu.ir.regions import held_bytes, taken_bytes
 from emu.ir.tile import Compute, TileProgram
 from emu.ir.trace import Footprint
 
@@ -36,6 +36,7 @@ class CoreDevice(Device):
     def machine(self) -> Machine:
         """Cores over which parallel loops are spread, and one scratchpad each."""
         matrix = self.sheet.unit("matrix")
+        banked = self.sheet.unified_buffer
         shape = (1, 1) if matrix is None else (matrix.rows or 1, matrix.columns or 1)
         return Machine(
             name=self.name,
@@ -46,6 +47,7 @@ class CoreDevice(Device):
             alignment_bytes=self.sheet.memory.dram.alignment_bytes,
             matrix_shape=shape,
             network=self.sheet.network is not None,
+            bank_bytes=1 if banked is None else int(banked.bank_kib * KIB),
         )
 
     def clockwork(
@@ -161,7 +163,7 @@ class _CoreClock(Clock):
             if value is not None and value in outs:  # else nobody waits for it
                 self.ready[outs[value]] = mark(moment)
         end = mark(passage.end)
-        self.alive.append((footprint_bytes(program), end))
+        self.alive.append((taken_bytes(program, self.chip.machine), end))
         self.used |= {v: later(self.used[v], end) for v in touched(command) if v in self.kept}
         did = self.with_kept(self.chip.footprint(program, shares, clockwork.cost))
         self.record(index, later(entries[first], entries[OPEN]).ps, end, did)
@@ -193,7 +195,9 @@ class _CoreClock(Clock):
         """When a launch is issued and started, and the on-chip memory that it needs is free."""
         issued, starting = self.issue(index)
         opened = issued.after(starting, index)
-        taken = footprint_bytes(program) + sum(keep.size for keep in self.kept.values())
+        taken = taken_bytes(program, self.chip.machine) + sum(
+            keep.size for keep in self.kept.values()
+        )
         room = self.chip.machine.onchip_bytes - taken
         while self.alive and sum(size for size, _ in self.alive) > room:
             _, end = self.alive.pop(0)

@@ -12,6 +12,7 @@ from itertools import groupby
 from math import prod
 from typing import TypeAlias
 
+from emu.devices.slices import Slice
 from emu.devices.tile_shapes import Shape, Tile, moved_view, shape_in, stream, whole_tile
 from emu.ir.count import count
 from emu.ir.ops import Work
@@ -164,9 +165,9 @@ class Course:
     def memory_bytes(self) -> int:
         """Bytes of device memory that all active cores move, each as many as the first."""
         moved = sum(
-            part.shape * times
+            part.shape.bytes * times
             for part, times in zip(self.parts, self.times, strict=True)
-            if isinstance(part.shape, int) and not self.keeps(part.number)
+            if isinstance(part.shape, Slice) and not self.keeps(part.number)
         )
         return moved * self.active
 

@@ -11,68 +11,26 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from emu.devices.dma import Dma, check_dma
 from emu.devices.facts import Changes, Fact, Table, figures, with_facts
-from emu.devices.feeding import Accumulators, WeightFifo, check_array_only
+from emu.devices.feeding import (
+    Accumulators,
+    UnifiedBuffer,
+    WeightFifo,
+    check_array_only,
+    check_buffer,
+)
 from emu.devices.fields import At, near, read
 from emu.devices.network import Network, check_network
 from emu.devices.refusals import NOTHING_REFUSED, Ops
+from emu.devices.units import NO_FIGURES, Compute, Unit, check_peaks, check_units
 from emu.ir.errors import DatasheetError, UnknownName
-from emu.ir.layout import STORED
-from emu.ir.types import NUMPY
 
-NO_FIGURES: Mapping[str, float] = MappingProxyType({})
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 KINDS = ("gpu", "systolic", "npu")
-PEAK_TOLERANCE = 0.03
 FOLDER = Path(__file__).parent / "datasheets"
 CHIPS = FOLDER / "chips"
 LONGEST = 1 << 18  # characters; those that come with emu have some thousand
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One unit of every core: "matrix" or "vector".
-
-    ``flops_per_cycle_per_core`` gives the rate per dtype (a multiply-add is 2). ``rows`` and
-    ``columns`` are the shape of an array of multiply-adders; a gpu's matrix unit has ``tile_rows``,
-    ``tile_columns`` and ``tile_depth_bytes`` instead, the granule of one instruction. With
-    ``fine_tiles`` its libraries have tiles between powers of two.
-    ``transcendental_cycles`` is what one exp, erf, tanh, ... costs, counted in simple operations of
-    this unit, ``division_cycles`` what a division costs: one of them, if that is not given. A unit
-    that ``widens`` computes narrow floats in f32, at the rate of f32. It convolves images in
-    ``image_layouts`` only, in any layout if none is given.
-    ``peak_tflops`` are the dense peaks of the whole chip as published, which the rates must meet.
-    """
-
-    name: str
-    source: str
-    flops_per_cycle_per_core: Mapping[str, float] = field(hash=False)
-    rows: int | None = None
-    columns: int | None = None
-    transcendental_cycles: float | None = None
-    division_cycles: float | None = None
-    widens: bool = False
-    tile_rows: int | None = None
-    tile_columns: int | None = None
-    tile_depth_bytes: int | None = None
-    fine_tiles: bool = False
-    image_layouts: tuple[str, ...] = ()
-    peak_tflops: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES, hash=False)
-
-    def granule(self, itemsize: int) -> tuple[int, int, int]:
-        """Rows, columns and depth of the smallest product, of factors of ``itemsize`` bytes."""
-        depth = (self.tile_depth_bytes or 1) // itemsize
-        return self.tile_rows or 1, self.tile_columns or 1, max(1, depth)
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Cores that work side by side, their clock and the units in each of them."""
-
-    cores: int
-    clock_mhz: float
-    units: tuple[Unit, ...]
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +184,8 @@ class Datasheet:
     network: Network | None = None
     weight_fifo: WeightFifo | None = None
     accumulators: Accumulators | None = None
+    unified_buffer: UnifiedBuffer | None = None
+    dma: Dma | None = None
     ops: Ops = NOTHING_REFUSED
     board: Board | None = None
     assumed: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS, hash=False)
@@ -233,7 +193,7 @@ class Datasheet:
 
     def unit(self, name: str) -> Unit | None:
         """Return the unit "matrix" or "vector" of a core, or None if the device has none."""
-        return next((unit for unit in self.compute.units if unit.name == name), None)
+        return self.compute.unit(name)
 
 
 def device_names() -> tuple[str, ...]:
@@ -315,11 +275,11 @@ def _check(sheet: Datasheet, table: Table, at: At, as_published: bool) -> None:
     The published peaks are those of a sheet ``as_published``, with no figure replaced.
     """
     _check_kind(sheet, at)
-    _check_units(sheet, at.to("compute").to("units"))
+    check_units(sheet.compute, sheet.kind, at.to("compute").to("units"))
     _check_notes(sheet, table, at)
     _check_power(sheet, at)
     if as_published:
-        _check_peaks(sheet, at.to("compute").to("units"))
+        check_peaks(sheet.compute, sheet.conflict, at.to("compute").to("units"))
 
 
 def _check_kind(sheet: Datasheet, at: At) -> None:
@@ -330,23 +290,11 @@ def _check_kind(sheet: Datasheet, at: At) -> None:
             raise at.to(key).error(f"a gpu needs it and no other kind has it, not a {sheet.kind}")
     if sheet.network is not None:
         check_network(sheet.network, sheet.kind, at.to("network"))
+    check_dma(sheet.dma, sheet.kind, at.to("dma"))
+    check_buffer(sheet.unified_buffer, sheet.kind, at.to("unified_buffer"))
     for key, block in (("weight_fifo", sheet.weight_fifo), ("accumulators", sheet.accumulators)):
         if block is not None:
             check_array_only(sheet.kind, at.to(key))
-
-
-def _check_units(sheet: Datasheet, at: At) -> None:
-    names = [unit.name for unit in sheet.compute.units]
-    if set(names) - {"matrix", "vector"} or len(names) != len(set(names)):
-        raise at.error(f"names are matrix and vector, each once at most, not {', '.join(names)}")
-    vector, matrix = sheet.unit("vector"), sheet.unit("matrix")
-    if vector is None or vector.transcendental_cycles is None:
-        raise at.error("a vector unit with transcendental_cycles is missing")
-    if sheet.kind != "gpu" and matrix is None:
-        raise at.error(f"a {sheet.kind} needs a matrix unit")
-    for unit in sheet.compute.units:
-        _check_array(sheet, unit, at.to(unit.name))
-        _check_layouts(unit, at.to(unit.name).to("image_layouts"))
 
 
 def _check_power(sheet: Datasheet, at: At) -> None:
@@ -363,37 +311,3 @@ def _check_notes(sheet: Datasheet, table: Table, at: At) -> None:
     for block, notes in (("assumed", sheet.assumed), ("conflict", sheet.conflict)):
         if unknown := next((key for key in notes if key not in known), None):
             raise at.to(block).to(unknown).error(f"is no figure here{near(unknown, known)}")
-
-
-def _check_peaks(sheet: Datasheet, at: At) -> None:
-    """Cores x clock x rate of a unit must be within 3 % of its published peak."""
-    cycles = sheet.compute.cores * sheet.compute.clock_mhz * 1e6
-    for unit in sheet.compute.units:
-        for dtype, peak in unit.peak_tflops.items():
-            key = f"compute.units.{unit.name}.peak_tflops.{dtype}"
-            made = unit.flops_per_cycle_per_core.get(dtype, 0.0) * cycles / 1e12
-            if abs(made / peak - 1) > PEAK_TOLERANCE and key not in sheet.conflict:
-                place = at.to(unit.name).to("peak_tflops").to(dtype)
-                said = f"{peak:g} is not the {made:.4g} of {sheet.compute.cores} cores x clock"
-                raise place.error(f"{said} x rate; sources that disagree belong under conflict")
-
-
-def _check_array(sheet: Datasheet, unit: Unit, at: At) -> None:
-    needs_shape = unit.name == "matrix" and sheet.kind != "gpu"
-    if unit.rows is None or unit.columns is None:
-        if needs_shape or unit.rows is not unit.columns:
-            raise at.error("rows and columns are needed, both")
-        return
-    for dtype, rate in unit.flops_per_cycle_per_core.items():
-        # A multiply-adder of f32 can be split into as many narrower ones as fit its 4 bytes.
-        most = 2 * unit.rows * unit.columns * max(1, 4 // NUMPY[dtype].itemsize)
-        if rate > most:
-            place = at.to("flops_per_cycle_per_core").to(dtype)
-            array = f"{unit.rows} x {unit.columns}"
-            raise place.error(f"{rate:g} is over the {most} of {array} multiply-adders")
-
-
-def _check_layouts(unit: Unit, at: At) -> None:
-    for layout in unit.image_layouts:
-        if layout not in STORED:
-            raise at.error(f"'{layout}' is none of {', '.join(STORED)}")

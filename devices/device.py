@@ -33,7 +33,7 @@ from emu.ir.program import (
     Step,
     Wait,
 )
-from emu.ir.regions import footprint_bytes
+from emu.ir.regions import taken_bytes
 from emu.ir.tile import TileProgram
 from emu.ir.trace import Footprint, Launched, Trace
 from emu.ir.work import node_work, whole_work
@@ -126,13 +126,13 @@ class Device(ABC):
 
     def fits(self, program: TileProgram, kept_bytes: int = 0) -> bool:
         """Whether the buffers of a program fit a core beside values that are kept there."""
-        return footprint_bytes(program) + kept_bytes <= self.machine.onchip_bytes
+        return taken_bytes(program, self.machine) + kept_bytes <= self.machine.onchip_bytes
 
     def shortage(self, program: TileProgram) -> str:
         """What a program that does not fit needs, and what there is."""
-        return (
-            f"needs {footprint_bytes(program):,} bytes on chip, has {self.machine.onchip_bytes:,}"
-        )
+        banks = "" if self.machine.bank_bytes == 1 else " in whole banks"
+        needed, room = taken_bytes(program, self.machine), self.machine.onchip_bytes
+        return f"needs {needed:,} bytes on chip{banks}, has {room:,}"
 
     def simulate(self, program: Program, free: frozenset[str] = frozenset()) -> Trace:
         """Run the commands of ``program`` on a new clock; ``free`` causes take no time."""

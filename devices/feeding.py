@@ -1,4 +1,4 @@
-"""Facts of how data get to the array of a core, and where its sums stay."""
+"""Facts of how data get to the array of a core, where they wait, and where its sums stay."""
 
 from dataclasses import dataclass
 
@@ -23,6 +23,24 @@ class Accumulators:
 
     capacity_kib: float
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnifiedBuffer:
+    """The on-chip memory of a core is one buffer in banks of ``bank_kib``, with one port each.
+
+    What one engine fills while another reads must lie in banks of its own, so each version of a
+    buffer of a tile program takes whole banks.
+    """
+
+    bank_kib: float
+    source: str
+
+
+def check_buffer(buffer: UnifiedBuffer | None, kind: str, at: At) -> None:
+    """Raise DatasheetError unless a systolic array, and only that, has a unified buffer."""
+    if (buffer is None) == (kind == "systolic"):
+        raise at.error(f"a systolic array needs it and no other kind has it, not a {kind}")
 
 
 def check_array_only(kind: str, at: At) -> None:

@@ -9,10 +9,10 @@ stream hides is the shift of the first fold of an array that has run out of work
 from dataclasses import dataclass
 from fractions import Fraction
 
-from emu.devices.datasheet import Unit
 from emu.devices.rates import Rates
 from emu.devices.terms import Term, positive
 from emu.devices.tile_shapes import Product, folds, last, lead
+from emu.devices.units import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,12 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from emu.devices.datasheet import Datasheet, Unit
+from emu.devices.datasheet import Datasheet
+from emu.devices.dma import burst_bytes, descriptors
 from emu.devices.network import Network, Transfer, hops, loads
+from emu.devices.slices import Slice
 from emu.devices.terms import PS_PER_S, Event, Phase, Term, exact, one, positive
+from emu.devices.units import Unit
 from emu.ir.errors import NoKernel
 from emu.ir.layout import IMAGE_PRODUCTS, STORED, is_row_major
 from emu.ir.ops import Work
@@ -88,6 +91,19 @@ class Rates:
         """Bytes that the shared cache holds, 0 on a chip without one."""
         l2 = self.sheet.memory.l2
         return 0 if l2 is None else int(l2.capacity_mib * 2**20)
+
+    def burst_bytes(self, moved: Slice) -> Fraction:
+        """Bytes that device memory moves for a slice: whole bursts, where they are known."""
+        dma = self.sheet.dma
+        return Fraction(moved.bytes if dma is None else burst_bytes(moved, dma.burst_bytes))
+
+    def described(self, moved: Slice) -> tuple[Term, ...]:
+        """The time that one core takes to set up the descriptors of a slice, if it needs any."""
+        dma = self.sheet.dma
+        if dma is None:
+            return ()
+        count = Fraction(descriptors(moved, dma.descriptor_dims))
+        return (Term("slower_path", count * exact(dma.descriptor_ns) * 1000, Fraction(1)),)
 
     @cached_property
     def link(self) -> Mapping[str, Fraction]:

@@ -11,13 +11,15 @@ from math import prod
 
 from emu.devices.arrays import FORMULAS, NATIVE
 from emu.devices.course import Course, Part, course_of
-from emu.devices.datasheet import Compute as ComputeFacts
-from emu.devices.datasheet import Onchip, Unit
+from emu.devices.datasheet import Onchip
 from emu.devices.folds import Folds, array_terms, folds_of, port_terms
 from emu.devices.network import Transfer
 from emu.devices.rates import ZERO, Rates
+from emu.devices.slices import Slice
 from emu.devices.terms import NO_EVENT, Event, Phase, Term, one, positive, shared
 from emu.devices.tile_shapes import Tile, moved_view
+from emu.devices.units import Compute as ComputeFacts
+from emu.devices.units import Unit
 from emu.ir.tile import Compute, Gather, Load, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 
@@ -127,7 +129,7 @@ class TileCost:
             if place not in events:
                 events[place] = self.compute(part, statement, part.shape)
             return events[place]
-        if isinstance(statement, Load | Gather | Store) and isinstance(part.shape, int):
+        if isinstance(statement, Load | Gather | Store) and isinstance(part.shape, Slice):
             return self.moved(part.number, statement, part.shape)
         return NO_EVENT
 
@@ -160,31 +162,37 @@ class TileCost:
         """The view that a statement moves bytes of, -1 if it moves none."""
         return moved_view(self.program, statement)
 
-    def moved(self, number: int, statement: Load | Gather | Store, mine: int) -> Event:
-        """Moving bytes between device memory and every active core, or through the port."""
+    def moved(self, number: int, statement: Load | Gather | Store, mine: Slice) -> Event:
+        """Moving a slice between device memory and every active core, or through the port."""
         view = self.moved_view(statement)
         again, cause = self.moved_again(number, view), self.shares.cause(view)
         lies = self.program.views[view]
         if lies.kept:
             alike = self.course.alike(number, statement.buffer)
-            transfer = Transfer(mine, self.active, lies.kept_cores, alike)
+            transfer = Transfer(mine.bytes, self.active, lies.kept_cores, alike)
             return self.rates.event(
-                ("kept", transfer, lies.own, again, cause),
-                lambda: self.kept_transfer(transfer, lies.own, again, cause),
+                ("kept", transfer, lies.own, again, cause, mine),
+                lambda: self.kept_transfer(transfer, lies.own, again, cause, mine),
             )
         return self.rates.event(
             ("moved", mine, self.active, again, cause), lambda: self.transfer(mine, again, cause)
         )
 
-    def transfer(self, mine: int, again: Fraction, cause: str) -> Phases:
-        """Terms of ``mine`` bytes for each active core, a share of them ``again``."""
-        size = Fraction(mine * self.active)
-        first = Term(cause, size * (1 - again), self.rates.dram)
-        repeated = Term("reload", size * again, self.rates.dram)
-        through_port = Term("slower_path", Fraction(mine), self.rates.port)
-        return (Phase((positive((first, repeated)), positive((through_port,)))),)
+    def transfer(self, mine: Slice, again: Fraction, cause: str) -> Phases:
+        """Terms of a slice for each active core, a share of it ``again``: whole bursts."""
+        size, dram = Fraction(mine.bytes * self.active), self.rates.dram
+        in_memory = (
+            Term(cause, size * (1 - again), dram),
+            Term("reload", size * again, dram),
+            Term("padding", self.rates.burst_bytes(mine) * self.active - size, dram),
+        )
+        through_port = Term("slower_path", Fraction(mine.bytes), self.rates.port)
+        alternatives = in_memory, (through_port,), self.rates.described(mine)
+        return (Phase(tuple(map(positive, alternatives))),)
 
-    def kept_transfer(self, transfer: Transfer, own: bool, again: Fraction, cause: str) -> Phases:
+    def kept_transfer(
+        self, transfer: Transfer, own: bool, again: Fraction, cause: str, mine: Slice
+    ) -> Phases:
         """Terms of moving a value that is kept on chip: through the port, and the network."""
         bounds = [(Fraction(transfer.mine), self.rates.port)]
         if not own:
@@ -193,7 +201,8 @@ class TileCost:
             positive((Term(cause, size * (1 - again), rate), Term("reload", size * again, rate)))
             for size, rate in bounds
         )
-        return (Phase(tuple(alternatives)),)
+        described = () if own else self.rates.described(mine)
+        return (Phase((*alternatives, positive(described))),)
 
     def moved_again(self, number: int, view: int) -> Fraction:
         """The share of the bytes that a statement moves that had been moved before."""

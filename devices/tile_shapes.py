@@ -5,9 +5,10 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import TypeAlias
 
+from emu.devices.slices import Slice, slice_in
 from emu.ir.body import FrozenAttrs
 from emu.ir.ops import Work
-from emu.ir.regions import Frame, moved_slice, region, shape, span
+from emu.ir.regions import Frame, region, shape, span
 from emu.ir.tile import Compute, Gather, Load, Operand, Statement, Store, TileProgram
 from emu.ir.types import TensorType
 from emu.ir.work import gemm_shape, shapes, tile_work
@@ -55,20 +56,18 @@ def tile_of(
     return Tile(op, attrs, ins, out, data_bytes)
 
 
-Shape: TypeAlias = Tile | int  # what is computed, or the bytes that are moved
+Shape: TypeAlias = Tile | Slice | None  # what is computed or moved
 
 
 def shape_in(program: TileProgram, statement: Statement, frame: Frame) -> Shape:
-    """What a statement computes in ``frame``, or how many bytes it moves: none for a fill."""
+    """What a statement computes or moves in ``frame``: nothing for a fill."""
     match statement:
         case Load() | Gather() | Store():
-            buffer = program.buffers[statement.buffer]
-            itemsize = program.views[buffer.value].type.itemsize
-            return itemsize * moved_slice(program, buffer, frame)
+            return slice_in(program, statement, frame)
         case Compute():
             return _tile(program, statement, frame)
         case _:
-            return 0
+            return None
 
 
 def _tile(program: TileProgram, statement: Compute, frame: Frame) -> Tile:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 
-from emu.devices.datasheet import Unit
 from emu.devices.deals import reduction
 from emu.devices.full_tile import FullCompute, full_tile
 from emu.devices.rates import Rates
 from emu.devices.terms import Term
 from emu.devices.tile_cost import TileCost, computed_in, moved_elements
+from emu.devices.units import Unit
 from emu.ir.count import Counts
 from emu.ir.layout import padded
 from emu.ir.tile import Compute, Placed, Statement, TileProgram

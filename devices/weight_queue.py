@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from emu.devices.course import Part
 from emu.devices.recorder import Held, Kind, Preload
+from emu.devices.slices import Slice
 from emu.devices.terms import Event
 from emu.devices.tile_cost import TileCost
 from emu.ir.tile import Compute
@@ -41,9 +42,9 @@ def queue_parts(cost: TileCost, part: Part, busy: Event) -> tuple[Event, Event]:
     fifo, unit = cost.rates.sheet.weight_fifo, cost.rates.sheet.unit("matrix")
     assert fifo is not None
     assert unit is not None
-    assert isinstance(part.shape, int)
+    assert isinstance(part.shape, Slice)
     moved = cost.moved_view(cost.program.statements[part.number].statement)
-    size = part.shape // cost.program.views[moved].type.itemsize
+    size = part.shape.bytes // cost.program.views[moved].type.itemsize
     tile = min(Fraction((unit.rows or 1) * (unit.columns or 1), max(1, size)), Fraction(1))
     over = max(Fraction(), 1 - fifo.tiles * tile)
     return cost.part(busy, tile), cost.part(busy, over)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from emu.devices.device import Device
 from emu.ir.body import Body
 from emu.ir.machine import Machine
-from emu.ir.regions import footprint_bytes
+from emu.ir.regions import taken_bytes
 from emu.ir.tile import TileProgram
 from emu.kernels.heuristic import heuristic
 from emu.kernels.library import Kernel, Library
@@ -95,7 +95,7 @@ class Tiler:
             for i, (t, p) in enumerate(cut)
             if self.device.fits(p)
         ]
-        smallest = min((p for _, p in cut), key=footprint_bytes)
+        smallest = min((p for _, p in cut), key=lambda p: taken_bytes(p, self.machine))
         return sorted(fitting), "" if fitting else self.device.shortage(smallest)
 
     def cut(

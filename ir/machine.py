@@ -15,7 +15,8 @@ class Machine:
     columns) of the matrix unit, ``max_threads`` the lanes that one tile may use. They go in warps
     of ``warp_threads``, and ``schedulers`` of a core run one warp each at a time. Kernels
     for a unit with ``fine_tiles`` come in tiles between the powers of two as well. With a
-    ``network`` a core reaches what lies in the on-chip memory of others.
+    ``network`` a core reaches what lies in the on-chip memory of others. Each version of a buffer
+    takes whole banks of ``bank_bytes``.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Machine:
     schedulers: int = 4
     fine_tiles: bool = False
     network: bool = False
+    bank_bytes: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from math import prod
 from typing import TypeAlias
 
 from emu.ir.layout import ROW_MAJOR, padded
+from emu.ir.machine import Machine
 from emu.ir.tile import Axis, Buffer, Follower, Loop, TileProgram
 
 Interval: TypeAlias = tuple[int, int]
@@ -151,16 +152,24 @@ def loop_runs(
     return (*edges_before, Run(interval(first), last - first), *edges_after)
 
 
+def taken_bytes(program: TileProgram, machine: Machine) -> int:
+    """On-chip bytes of one core that the buffers of a program take on a machine, in its banks."""
+    return footprint_bytes(program, machine.bank_bytes)
+
+
 @lru_cache(maxsize=16384)
-def footprint_bytes(program: TileProgram) -> int:
+def footprint_bytes(program: TileProgram, bank: int = 1) -> int:
     """On-chip bytes that the buffers of one core need, all versions of each at its largest."""
-    return held_bytes(program, range(len(program.buffers)))
+    return held_bytes(program, range(len(program.buffers)), bank)
 
 
-def held_bytes(program: TileProgram, buffers: Iterable[int]) -> int:
-    """On-chip bytes of the buffers of these numbers, all versions of each at its largest."""
+def held_bytes(program: TileProgram, buffers: Iterable[int], bank: int = 1) -> int:
+    """On-chip bytes of the buffers of these numbers, all versions of each at its largest.
+
+    Each version takes whole banks of ``bank`` bytes.
+    """
     found = (program.buffers[number] for number in buffers)
-    return sum(buffer.depth * room_bytes(program, buffer) for buffer in found)
+    return sum(buffer.depth * padded(room_bytes(program, buffer), bank) for buffer in found)
 
 
 def room_bytes(program: TileProgram, buffer: Buffer) -> int:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from emu.ir.body import Body
 from emu.ir.machine import Machine
-from emu.ir.regions import footprint_bytes
+from emu.ir.regions import taken_bytes
 from emu.ir.tile import TileProgram
 from emu.kernels.alignment import aligned_width
 from emu.kernels.granules import reductions, whole_granules
@@ -106,7 +106,7 @@ class Library:
         menu = kernel.menu(body, machine, self.menu_length)
         for tiling in (way for asked in menu for way in reductions(body, asked)):
             program = self.program(kernel, body, tiling)
-            if program is not None and footprint_bytes(program) > machine.onchip_bytes:
+            if program is not None and taken_bytes(program, machine) > machine.onchip_bytes:
                 tiling = replace(tiling, depth=1)
                 program = self.program(kernel, body, tiling)
             if program is not None:

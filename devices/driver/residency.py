@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from emu.ir.group import Decision
 from emu.ir.machine import Machine
-from emu.ir.regions import Frame, Interval, Span, covered, footprint_bytes, within
+from emu.ir.regions import Frame, Interval, Span, covered, taken_bytes, within
 from emu.ir.schedule import Binding, Schedule
 from emu.ir.tile import Axis, Gather, Load, Placed, Store, TileProgram, View
 
@@ -98,7 +98,7 @@ def _said(schedule: Schedule, one: _Candidate, why: str) -> Decision:
 def _room(schedule: Schedule, machine: Machine) -> list[int]:
     """On-chip bytes of a core that the buffers of each launch leave."""
     programs = [binding.program for binding in schedule.bindings]
-    taken = [0 if program is None else footprint_bytes(program) for program in programs]
+    taken = [0 if program is None else taken_bytes(program, machine) for program in programs]
     return [machine.onchip_bytes - size for size in taken]
 
 

@@ -191,6 +191,9 @@ def test_a_gpu_needs_limits_of_threads(tmp_path: Path) -> None:
 def test_an_array_device_needs_a_matrix_unit(tmp_path: Path) -> None:
     path = changed(tmp_path, "gpu", r"\[limits\](?s:.*?)\n\n", "")
     text = path.read_text().replace('"gpu"', '"npu"', 1)
+    engines = re.search(r"\[dma\](?s:.*?)\n\n", (FOLDER / "npu.toml").read_text())
+    assert engines is not None
+    text = text.replace("[link]", engines[0] + "[link]")
     text = re.sub(r"\[memory\.l2\](?s:.*?)\n\n", "", text)
     unit = r"\[\[compute.units\]\]\nname +=.\"matrix\"(?s:.*?)\n\n(?s:.*?)\n\n"
     path.write_text(re.sub(unit, "", text))
