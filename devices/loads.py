@@ -1,26 +1,55 @@
 """The loads of a GPU kernel: what they keep in flight, and what a core's port takes of them."""
 
+from collections import Counter
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Generic
 
-from emu.devices.rates import Rates
+from emu.devices.rates import Number, Rates
 from emu.ir.regions import room_bytes
-from emu.ir.tile import Gather, TileProgram
+from emu.ir.tile import Gather, Load, TileProgram
 
 ASYNC_BYTES = 4  # the narrowest load that goes to shared memory without a register
 
 
+@dataclass(frozen=True)
+class InFlight(Generic[Number]):
+    """What requests in flight sustain, in bytes per ps: those of one tile, and those of a core."""
+
+    tile: Number
+    core: Number
+
+    def of(self, tiles: int, cores: int) -> Number:
+        """What the requests of so many tiles on each of some cores sustain."""
+        return cores * min(tiles * self.tile, self.core)
+
+
 @lru_cache(maxsize=16384)
-def in_flight_bytes(program: TileProgram) -> Fraction:
-    """The bytes that the requests of one tile ask for at once: see ``Waves.in_flight``."""
+def in_flight_bytes(program: TileProgram, lanes: int, tiles: int) -> InFlight[Fraction]:
+    """The bytes that one tile, and a core of so many ``lanes`` that holds ``tiles``, asks for.
+
+    A tile has the next stages of its buffers in flight, or what its lanes ask for if that is more:
+    each asks for all that one iteration loads before it waits. A core queues one request a lane
+    that it has room for (Nsight Compute calls a wait for that queue "LG throttle"). A gather asks
+    for its rows only when their index is there, a second latency.
+    """
     staged = sum(
         (b.depth - 1) * room_bytes(program, b)
         for b in program.buffers
         if program.views[b.value].loaded
     )
-    lanes = program.threads * program.load_width_bytes
+    width = program.load_width_bytes
+    asked = program.threads * width * together(program)
     in_turn = 2 if any(isinstance(p.statement, Gather) for p in program.statements) else 1
-    return Fraction(max(lanes, staged), in_turn)
+    core = max(lanes * width, tiles * staged)
+    return InFlight(Fraction(max(asked, staged), in_turn), Fraction(core, in_turn))
+
+
+def together(program: TileProgram) -> int:
+    """How many values one iteration of a loop loads at most, each without waiting for another."""
+    loops = Counter(p.loops for p in program.statements if isinstance(p.statement, Load))
+    return max(loops.values(), default=1)
 
 
 def port_rate(program: TileProgram, rates: Rates, multiplies: bool) -> Fraction:

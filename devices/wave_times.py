@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from emu.devices.deals import Deal
+from emu.devices.loads import InFlight
 from emu.devices.rates import Number, Speeds
 
 ROUGHNESS = 1e-12  # far over the relative error of some twenty operations on floats, 2^-53 each
@@ -16,7 +17,7 @@ class WaveTimes(Generic[Number]):
     Bytes are ``received`` by cores, cross the shared cache (``through``), and are ``fetched`` from
     device memory. ``staged_ps`` is what sets up and drains, ``tile_ps`` what a core computes on a
     full tile, ``stepping_ps`` of it on its reduction, and at least ``alone`` times as much with the
-    few warps of one tile. ``in_flight`` are the bytes per ps that the requests of one tile sustain.
+    few warps of one tile. ``in_flight`` is what requests sustain.
     ``sums`` are the bytes of the sums of a part of a tile, which a core adds to others in
     ``adding_ps``, ``cached`` those that the shared cache holds; a kernel starts in ``start_ps``.
     """
@@ -30,7 +31,7 @@ class WaveTimes(Generic[Number]):
     tile_ps: Number
     stepping_ps: Number
     alone: Number
-    in_flight: Number
+    in_flight: InFlight[Number]
     steps: int
     sums: int
     adding_ps: Number
@@ -44,7 +45,7 @@ class WaveTimes(Generic[Number]):
         Each resource alone: the operations, the memory with all the requests that the cores can
         have in flight, the shared cache, the ports.
         """
-        sustained = cores * self.occupancy * self.in_flight
+        sustained = self.in_flight.of(self.occupancy, cores)
         alone = self.alone * self.tile_ps / self.steps
         computing = max(self.tiles / cores * self.tile_ps, alone)
         slowest = max(self.resources(self.tiles, computing, self.tiles / cores, sustained))
@@ -67,13 +68,13 @@ class WaveTimes(Generic[Number]):
     def in_a_wave(self, tiles: int, cores: int) -> tuple[Number, ...]:
         """What each resource takes for one wave of ``tiles`` on ``cores``."""
         per_core = -(-tiles // cores)
-        sustained = cores * min(per_core, self.occupancy) * self.in_flight
+        sustained = self.in_flight.of(min(per_core, self.occupancy), cores)
         computing = self.tile_ps * max(per_core, self.alone)
         return self.resources(tiles, computing, per_core, sustained)
 
     def least_deal_ps(self, tiles: int, cores: int) -> Number:
         """A bound on a wave whose steps are dealt to all cores, in whatever way."""
-        sustained = cores * self.occupancy * self.in_flight
+        sustained = self.in_flight.of(self.occupancy, cores)
         share = tiles * self.one / cores
         moving = max(self.resources(tiles, share * self.tile_ps, share, sustained))
         return moving + self.speeds.latency_ps
@@ -87,11 +88,11 @@ class WaveTimes(Generic[Number]):
     def in_a_deal(self, deal: Deal, cores: int) -> tuple[Number, ...]:
         """What each resource takes until every worker has its sums."""
         per_core = -(-deal.workers // cores)
-        working = min(cores, deal.workers) * min(per_core, self.occupancy)
+        working = self.in_flight.of(min(per_core, self.occupancy), min(cores, deal.workers))
         stepping, beside = self.of_a_core(deal, cores)
         computing = stepping * self.stepping_ps + beside * (self.tile_ps - self.stepping_ps)
         moving = per_core * deal.each * self.one / deal.steps
-        return self.resources(deal.tiles, computing, moving, working * self.in_flight)
+        return self.resources(deal.tiles, computing, moving, working)
 
     def of_a_core(self, deal: Deal, cores: int) -> tuple[Number, Number]:
         """For how many full tiles a core goes through reductions, and does what is beside them."""

@@ -13,7 +13,7 @@ from math import ceil
 
 from emu.devices.datasheet import Datasheet
 from emu.devices.deals import Deal, deals, steps_of, sums_of
-from emu.devices.loads import in_flight_bytes
+from emu.devices.loads import InFlight, in_flight_bytes
 from emu.devices.occupancy import occupancy
 from emu.devices.rates import Number, Rates, Speeds
 from emu.devices.terms import Phase, Term, fixed_ps, positive
@@ -163,6 +163,7 @@ class Waves:
         fetched, through, received = self.bytes.sizes
         full = self.units.full_tile
         speeds = replace(speeds, port=number(self.bytes.port))
+        asked = self.asked
         return WaveTimes(
             tiles=number(self.tiles),
             occupancy=self.occupancy,
@@ -173,7 +174,9 @@ class Waves:
             tile_ps=number(full.cycles) / speeds.clock,
             stepping_ps=number(full.stepping) / speeds.clock,
             alone=number(self.alone),
-            in_flight=number(in_flight_bytes(self.program)) / speeds.latency_ps,
+            in_flight=InFlight(
+                number(asked.tile) / speeds.latency_ps, number(asked.core) / speeds.latency_ps
+            ),
             steps=steps_of(self.program),
             sums=self.sums.bytes,
             adding_ps=number(self.adding_ps),
@@ -281,19 +284,16 @@ class Waves:
         )
 
     def in_flight(self, tiles: int, cores: int) -> Fraction:
-        """Bytes per ps that requests in flight sustain: bytes in flight / latency (Little's law).
-
-        A tile, or a part of one, has one request per lane in flight, or all next stages of its
-        buffers if more. A gather asks for its rows only when their index is there, a second
-        latency.
-        """
+        """Bytes per ps that requests in flight sustain, by Little's law: bytes over latency."""
         per_core = min(-(-tiles // cores), self.occupancy)
-        return min(cores, tiles) * per_core * self.tile_in_flight
+        return self.exact.in_flight.of(per_core, min(cores, tiles))
 
     @cached_property
-    def tile_in_flight(self) -> Fraction:
-        """Bytes per ps that the requests of one tile sustain."""
-        return in_flight_bytes(self.program) / self.rates.latency_ps
+    def asked(self) -> InFlight[Fraction]:
+        """Bytes that tiles, or parts of them, and cores ask for at once."""
+        limits = self.sheet.limits
+        lanes = 0 if limits is None else limits.max_threads_per_core
+        return in_flight_bytes(self.program, lanes, self.occupancy)
 
 
 def _phase(
