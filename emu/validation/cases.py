@@ -35,6 +35,8 @@ COUNTER_COLUMNS = {
     "weight shift": "weight_shift_pct",
     "non-matrix": "non_matrix_pct",
 }
+# Sizes of ops in the order of a workload's shape: batch, then rows, columns and depth for most.
+SIZES = {"conv": "BCOHKS", "attention": "BHSD"}
 PRODUCTS = ("matmul", "batched_matmul")  # rows of these count as GEMM, whatever file has them
 
 
@@ -205,15 +207,15 @@ def _whole_tiles(size: float) -> int:
 def op_workload(row: Row) -> tuple[int, Workload]:
     """How often which workload is the op of a row; raises BadValues for none that is known."""
     sizes = {k: int(v) for k, v in re.findall(r"\b([A-Za-z]+)=(\d+)", row["shape"])}
-    op = row["op"]
+    op = row["op"].replace(" ", "_")
     if "GPT-3" in row["shape"]:
         return _gpt3(row)
     if "Llama" in row["shape"]:
         return 1, _llama(row, sizes.get("T", 0))
     if op not in OPS or not sizes:
-        raise row.error("op", f"'{op}' with shape '{row['shape']}' is none of {', '.join(OPS)}")
-    order = ("B", "M", "N", "K")
-    return 1, (op, tuple(sizes[name] for name in order if name in sizes))
+        said = f"'{row['op']}' with shape '{row['shape']}'"
+        raise row.error("op", f"{said} is none of {', '.join(OPS)}")
+    return 1, (op, tuple(sizes[name] for name in SIZES.get(op, "BMNK") if name in sizes))
 
 
 def _llama(row: Row, tokens: int) -> Workload:

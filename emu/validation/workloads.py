@@ -85,6 +85,36 @@ def add(shape: Shape) -> Model:
     return draft.finish({"y": shape})
 
 
+def relu(shape: Shape) -> Model:
+    """Each element of one input, 0 if it is below."""
+    draft = Draft("relu")
+    return draft.finish({draft.node("Relu", "y", draft.input("x", shape)): shape})
+
+
+def conv(shape: Shape) -> Model:
+    """A square convolution of a ``shape`` (B, C, O, H, K, S): K x K at stride S of H x H images."""
+    batch, channels, features, size, kernel, stride = shape
+    draft = Draft("conv")
+    weight = draft.weight("w", (features, channels, kernel, kernel), fan_in(channels * kernel**2))
+    side, padding = (kernel, kernel), (kernel // 2,) * 4
+    attrs = {"kernel_shape": side, "strides": (stride, stride), "pads": padding}
+    draft.node("Conv", "y", draft.input("x", (batch, channels, size, size)), weight, **attrs)
+    made = (size + 2 * (kernel // 2) - kernel) // stride + 1
+    return draft.finish({"y": (batch, features, made, made)})
+
+
+def attention(shape: Shape) -> Model:
+    """Attention without a mask of a ``shape`` (B, H, S, D): H heads of D over S positions."""
+    batch, heads, length, size = shape
+    draft = Draft("attention")
+    query, value = (draft.input(name, (batch, heads, length, size)) for name in ("q", "v"))
+    key = draft.input("k", (batch, heads, size, length))  # as its product reads it
+    scores = draft.node("MatMul", "scores", query, key)
+    scaled = draft.node("Mul", "scaled", scores, draft.number("scale", size**-0.5))
+    draft.node("MatMul", "y", draft.node("Softmax", "shares", scaled, axis=-1), value)
+    return draft.finish({"y": (batch, heads, length, size)})
+
+
 def silu_mul(shape: Shape) -> Model:
     """gate * sigmoid(gate) * up of two inputs [M,N] (Shazeer 2020, SwiGLU)."""
     draft = Draft("silu_mul")
@@ -187,6 +217,9 @@ OPS: Mapping[str, Callable[[Shape], Model]] = MappingProxyType(
         "rmsnorm": rmsnorm,
         "gelu": gelu,
         "add": add,
+        "relu": relu,
+        "conv": conv,
+        "attention": attention,
         "silu_mul": silu_mul,
         "rope": rope,
         "embedding": embedding,
@@ -211,8 +244,18 @@ def model_of(workload: Workload) -> Model:
 
 
 def op_graph(workload: Workload, dtype: str) -> Graph:
-    """The graph of one op whose inputs and outputs lie in memory in ``dtype`` as all the rest."""
-    graph = to_graph(model_of(workload), {})
+    """The graph of one op whose inputs and outputs lie in memory in ``dtype`` as all the rest.
+
+    Images lie as NHWC, as products of 16 bits on a matrix unit read and make them.
+    """
+    graph = _in_dtype(to_graph(model_of(workload), {}), dtype)
+    if workload[0] != "conv":
+        return graph
+    return replace(graph, types={v: replace(t, layout="nhwc") for v, t in graph.types.items()})
+
+
+def _in_dtype(graph: Graph, dtype: str) -> Graph:
+    """A graph with its inputs and outputs in the element type of its products."""
     factors = DTYPES[dtype].factors
     if factors == "f32":
         return graph

@@ -33,6 +33,12 @@ def add_body(rows: int = 1024, columns: int = 256) -> Body:
     return Body((BodyNode("Add", (0, 1), (2,)),), (image,) * 3, 2, frozenset(), (2,))
 
 
+def relu_body(rows: int = 1024, columns: int = 256) -> Body:
+    """One op of one operand, element by element."""
+    image = tensor(rows, columns)
+    return Body((BodyNode("Relu", (0,), (1,)),), (image,) * 2, 1, frozenset(), (1,))
+
+
 def softmax_body(rows: int = 512, columns: int = 128) -> Body:
     """One softmax over rows."""
     image = tensor(rows, columns)

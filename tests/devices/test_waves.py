@@ -14,7 +14,7 @@ from emu.devices.tile_cost import Shares
 from emu.ir.body import Body, BodyNode
 from emu.ir.count import count
 from emu.kernels.tiling import Tiling
-from tests.devices.programs import add_body, matmul_body, program_of, tensor
+from tests.devices.programs import add_body, matmul_body, program_of, relu_body, tensor
 
 GPU = GpuDevice(load_datasheet("gpu"))
 LATENCY = 391_000  # ps from the first request to the first byte
@@ -83,16 +83,28 @@ def test_a_sum_bound_by_memory_takes_its_bytes_at_the_rate_of_the_memory() -> No
 
 def test_narrow_loads_keep_too_few_bytes_in_flight() -> None:
     tiling = Tiling((1, 32), cores=0, threads=32, depth=1)
-    wide = program_of(add_body(16384, 1024), replace(tiling, load_width_bytes=16))
-    narrow = program_of(add_body(16384, 1024), replace(tiling, load_width_bytes=4))
+    wide = program_of(relu_body(16384, 1024), replace(tiling, load_width_bytes=16))
+    narrow = program_of(relu_body(16384, 1024), replace(tiling, load_width_bytes=4))
 
     # 32 tiles a core with 32 lanes each: bytes in flight over the latency is the bandwidth
     held = GPU.waves(narrow).occupancy
     sustained = Fraction(108 * held * 32 * 4, LATENCY)
     assert held == 32
     assert sustained < Fraction(1555, 1000)
-    assert GPU.price(narrow) >= 3 * 16384 * 1024 * 4 / sustained
+    assert GPU.price(narrow) >= 2 * 16384 * 1024 * 4 / sustained
     assert GPU.price(narrow) > GPU.price(wide)
+
+
+def test_a_lane_asks_for_all_that_it_needs_before_it_waits() -> None:
+    """A tile of 256 lanes: twice the bytes of one operand. A full core: one request a lane."""
+    tiling = Tiling((1, 1024), cores=0, threads=256, depth=1, load_width_bytes=4)
+    one, two = (program_of(body(64, 1024), tiling) for body in (relu_body, add_body))
+    found = [GPU.waves(program).in_flight(64, 64) for program in (one, two)]
+    assert found == [Fraction(64 * n * 256 * 4, LATENCY) for n in (1, 2)]
+
+    full = program_of(add_body(4096, 1024), tiling)
+    assert GPU.waves(full).occupancy == 8
+    assert GPU.waves(full).in_flight(864, 108) == Fraction(108 * 2048 * 4, LATENCY)
 
 
 def test_blocks_of_tiles_cover_what_fits_the_shared_cache() -> None:

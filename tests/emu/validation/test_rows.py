@@ -8,7 +8,9 @@ from emu.devices.datasheet import device_names
 from emu.ir.errors import BadValues, UnknownName
 from emu.validation.cases import cases_of
 from emu.validation.rows import package_rows, read_rows
+from emu.validation.workloads import Workload, op_graph
 
+HEAD = "op,dtype,shape,device,time_us,method,source\n"
 GEMM = "device,dtype,M,N,K,library,time_us_derived,source\n"
 OP = "op,dtype,shape,device,time_us,method,source,stack\n"
 
@@ -53,6 +55,33 @@ def test_other_rows_name_a_chip_and_a_stack_of_the_table(tmp_path: Path) -> None
         "conditioned",
         ("softmax", (64, 128)),
     )
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "workload"),
+    [
+        ("conv", "B=1 C=3 O=64 H=224 K=7 S=2", ("conv", (1, 3, 64, 224, 7, 2))),
+        ("attention", "B=8 H=16 S=384 D=64", ("attention", (8, 16, 384, 64))),
+        ("batched matmul", "B=96 M=2048 N=128 K=64", ("batched_matmul", (96, 2048, 128, 64))),
+        ("relu", "N=1024", ("relu", (1024,))),
+    ],
+)
+def test_a_kernel_in_a_graph_is_priced_by_the_sizes_of_its_row(
+    op: str, shape: str, workload: Workload, tmp_path: Path
+) -> None:
+    methods = ('"graph of kernels, operands in turn"', '"graph of kernels, same operands"')
+    lines = [f"{op},fp16,{shape},h100_sxm,5.0,{method},my own bench\n" for method in methods]
+    cold, warm = cases_of(read_rows(written(tmp_path, HEAD + "".join(lines))), device_names())
+    assert (cold.status, cold.workload) == ("conditioned", workload)
+    assert "every launch of emu finds empty" in warm.never
+
+
+def test_a_convolution_of_a_row_runs_on_the_matrix_unit_and_makes_what_torch_makes() -> None:
+    """32 images of 28 x 28: 7.4 GFLOP, which the lanes of an H100 take 55 us for."""
+    graph = op_graph(("conv", (32, 128, 128, 28, 3, 1)), "fp16")
+    assert {t.layout for t in graph.types.values()} == {"nhwc"}
+    assert graph.types[graph.outputs[0]].dims == (32, 128, 28, 28)
+    assert op_graph(("conv", (1, 3, 64, 224, 7, 2)), "fp32").types["y"].dims == (1, 64, 112, 112)
 
 
 def test_rows_of_a_device_without_a_datasheet_are_not_priced(tmp_path: Path) -> None:
