@@ -11,12 +11,12 @@ import typer
 from emu import cli_chips, cli_stacks, cli_sweep
 from emu.answer import USAGE, answer, failed
 from emu.flags import (
-    BatchFlags,
     LimitsFlag,
     LookFlags,
     ModelFlags,
     RungFlags,
     SetFlag,
+    SizeFlags,
     StackFlags,
     limits_of,
     spread,
@@ -59,6 +59,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
         "run resnet50 --stack my-stack.toml --no-values",
         "run mlp --stack cuda-like --batches 1,8,1,16",
         "run mlp --stack rbln-like --batches 1,5,20 --buckets 1,8",
+        "run decoder --stack rbln-like --lengths 4,12,30 --buckets 8,32",
         "run resnet50 --no-values --trace resnet50.json",
         "run model.onnx --dim N=4 --inputs in.npz --outputs out.npz",
         "run gpt2 --threads 4 --no-check",
@@ -74,7 +75,7 @@ def run(
     shape: ModelFlags,
     stack: StackFlags,
     look: LookFlags,
-    batch: BatchFlags,
+    sizes: SizeFlags,
     executor: Annotated[
         str, typer.Option(help="fast, or tiles: interpret every tile program literally.")
     ] = "fast",
@@ -103,11 +104,11 @@ def run(
     """Run a model: latency, utilisation, traffic, energy, coverage, values, and the ledger."""
     from emu import commands
 
-    if batch.asked:
-        from emu.lockin import batches_run
+    if sizes.asked:
+        from emu.lockin import sizes_run
 
         asked, check = commands.Request(model, shape, stack), not (no_values or no_check)
-        batches_run.run(asked, on, batch, _given(context), check, json)
+        sizes_run.run(asked, on, sizes, _given(context), check, json)
         return
     bring = None
     if on is not None:

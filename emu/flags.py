@@ -153,22 +153,26 @@ class LookFlags:
 
 
 @dataclass(frozen=True)
-class BatchFlags:
-    """What batches are run on a stack, and the buckets that they are run in."""
+class SizeFlags:
+    """What batches or lengths are run on a stack, and the buckets that they are run in."""
 
     batches: Annotated[
         str | None,
         typer.Option("--batches", help="On a --stack, with its batch left open: N,N,..."),
     ] = None
+    lengths: Annotated[
+        str | None,
+        typer.Option("--lengths", help="On a --stack, with its sequences left open: N,N,..."),
+    ] = None
     buckets: Annotated[
         str | None,
-        typer.Option("--buckets", help="With --batches: the batches to compile for, N,N,..."),
+        typer.Option("--buckets", help="The batches or lengths to compile for ahead, N,N,..."),
     ] = None
 
     @property
     def asked(self) -> bool:
         """Whether any is said."""
-        return self.batches is not None or self.buckets is not None
+        return any(said is not None for said in (self.batches, self.lengths, self.buckets))
 
 
 @dataclass(frozen=True)

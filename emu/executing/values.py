@@ -12,6 +12,7 @@ from emu.executing.execute import execute
 from emu.executing.reference import onnx_outputs, onnxruntime_outputs
 from emu.executing.walk import Walk
 from emu.ir.errors import BadOption, NoOracle
+from emu.ir.graph import Graph
 from emu.ir.held import canonical
 from emu.ir.passes.lower_precision import SCALE_AT
 from emu.ir.place import at
@@ -80,14 +81,19 @@ def checked(compiled: Compiled, inputs: Mapping[str, Array], outputs: Mapping[st
 
 
 def tolerance_of(compiled: Compiled) -> float:
+    """The error that is allowed for a compiled model, in the dtype that it is compiled to."""
+    return allowed_error(compiled.stack.compiler.dtype, compiled.graph)
+
+
+def allowed_error(dtype: str, graph: Graph) -> float:
     """The error that is allowed: that of the dtype, or of the roughest that the model computes in.
 
     For a model that is quantised it is that of int8.
     """
-    names = {compiled.stack.compiler.dtype}
-    if any(node.op in SCALE_AT for node in compiled.graph.nodes):
+    names = {dtype}
+    if any(node.op in SCALE_AT for node in graph.nodes):
         names.add("int8")
-    made = {type.dtype for type in compiled.graph.types.values()}
+    made = {type.dtype for type in graph.types.values()}
     names |= {name for name, kind in DTYPES.items() if kind.factors in made & set(REALS)}
     return max(DTYPES[name].tolerance for name in names)
 

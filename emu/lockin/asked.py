@@ -1,54 +1,81 @@
 """What the flags of `emu swap`, `emu lockin` and `emu readiness` ask for, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from emu.commands import Request, shape_of
 from emu.flags import StackFlags, limits_of
 from emu.foreign import is_path
 from emu.ir.errors import BadOption, UnknownName
 from emu.ir.graph import Graph
+from emu.lockin.dimension import BATCH, Dimension
 from emu.lockin.flags import ProgramFlags, TryFlags
 from emu.lockin.outcome import Bench
 from emu.lockin.parts import SLOTS, Bundle, Catalogue, Part, misfit, title
 from emu.lockin.source import Source
 from emu.lockin.stacked import known_stack
 from emu.lockin.trial import Laboratory
+from emu.models.dims import input_types
 from emu.models.model import Model
 from emu.models.reader import to_graph
+from emu.models.zoo import zoo_models
 from emu.pipeline import open_model
-
-BATCH = "batch"  # the dimension, or the setting of a zoo model, that a program may leave open
 
 
 def opened_in(catalogue: Catalogue, flags: ProgramFlags) -> tuple[Model, Laboratory]:
     """The model that flags name, and a laboratory that tries stacks on it."""
     asked = Request(flags.model, flags.shape, StackFlags())
-    return opened(catalogue, asked, flags.host_read, flags.symbolic_batch)
+    return opened(catalogue, asked, flags.host_read, BATCH if flags.symbolic_batch else None)
 
 
 def opened(
-    catalogue: Catalogue, asked: Request, host_read: bool = False, open_batch: bool = False
+    catalogue: Catalogue,
+    asked: Request,
+    host_read: bool = False,
+    left_open: Dimension | None = None,
+    size: int = 1,
 ) -> tuple[Model, Laboratory]:
     """A model, and a laboratory for the program that it is.
 
-    With ``host_read`` that reads a value in its middle, with ``open_batch`` it leaves its batch
-    open.
+    With ``host_read`` that reads a value in its middle. A dimension may be ``left_open``, which a
+    file has at first in that ``size`` unless it is told another; raises BadOption if it has none.
     """
     settings, dims = shape_of(asked)
-    limits = limits_of(asked.shape.limits, asked.shape.more)
-    model = open_model(asked.model, settings, limits)
-    if open_batch and is_path(asked.model):
-        dims = {BATCH: 1, **dims}
+    model = open_model(asked.model, settings, limits_of(asked.shape.limits, asked.shape.more))
+    symbols = () if left_open is None else (_called(asked, model, left_open),)
+    if is_path(asked.model):
+        dims = {**dict.fromkeys(symbols, size), **dims}
     graph = to_graph(model, dims)
     reads = (graph.nodes[len(graph.nodes) // 2].output,) if host_read else ()
-    symbols = (BATCH,) if open_batch else ()
+    of_size = models(asked, model, symbols)
 
-    def bound(batch: int) -> Graph:
-        if is_path(asked.model):
-            return to_graph(model, {**dims, BATCH: batch})
-        return to_graph(open_model(asked.model, {**settings, BATCH: batch}), dims)
+    def bound(size: int) -> Graph:
+        known = dict.fromkeys(symbols, size) if is_path(asked.model) else {}
+        return to_graph(of_size(size), {**dims, **known})
 
     return model, Laboratory(catalogue, Source(graph, reads, symbols, bound))
+
+
+def models(asked: Request, model: Model, symbols: tuple[str, ...]) -> Callable[[int], Model]:
+    """The model with ``symbols`` of a size: a file as it is, or the zoo's with that setting."""
+    if is_path(asked.model):
+        return lambda size: model
+    settings, _ = shape_of(asked)
+    return lambda size: open_model(asked.model, {**settings, **dict.fromkeys(symbols, size)})
+
+
+def _called(asked: Request, model: Model, dimension: Dimension) -> str:
+    """What a model calls a dimension; raises BadOption, with what it has, if it has none."""
+    if is_path(asked.model):
+        kind, shapes = "dimension", [type.shape for type in input_types(model).values()]
+        known = list(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
+    else:
+        kind, zoo = "setting", {one.name: one.settings for one in zoo_models()}
+        known = list(zoo[asked.model])
+    found = next((name for name in known if name in dimension.calls), None)
+    if found is None:
+        wanted, has = " or ".join(dimension.calls), ", ".join(known) or "numbers only"
+        raise BadOption(f"{asked.model} has no {kind} {wanted} to leave open; it has {has}")
+    return found
 
 
 def bench_of(laboratory: Laboratory, stack: str, flags: TryFlags) -> Bench:

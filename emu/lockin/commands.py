@@ -15,11 +15,11 @@ from emu.ir.errors import BadOption, EmuError
 from emu.ir.replacing import replacing
 from emu.lockin.as_json import lockin_json, swap_json
 from emu.lockin.asked import bench_of, opened_in, replacements
-from emu.lockin.batches import Batch, batch_json, batches_text, parse_batches, run_batches
 from emu.lockin.catalogue import FOLDER, load_catalogue
 from emu.lockin.compare import Compared, compared
 from emu.lockin.cost import Mover, leaving
 from emu.lockin.cost_report import cost_json, cost_text
+from emu.lockin.dimension import BATCH
 from emu.lockin.disarm import Disarmed, Worlds
 from emu.lockin.flags import TryFlags
 from emu.lockin.graph import dot_text
@@ -29,6 +29,7 @@ from emu.lockin.prices import load_prices
 from emu.lockin.report import cell_table, outcome_text, stack_text
 from emu.lockin.session import Session
 from emu.lockin.shared import Shared
+from emu.lockin.sizes import SizeRun, parse_sizes, run_sizes, size_json, sizes_text
 from emu.lockin.stacked import catalogue_of, known_stack
 from emu.pool import finished
 from emu.progress import progress
@@ -59,7 +60,7 @@ def swap(
     stack: str, replaced: tuple[str, ...], flags: TryFlags, after: After, as_json: bool
 ) -> None:
     """Try one substitution and print what came of it; raises EmuError if values differ."""
-    batches = () if after.batches is None else parse_batches(after.batches)
+    batches = () if after.batches is None else parse_sizes(after.batches, BATCH.flag)
     flags = replace(flags, symbolic_batch=flags.symbolic_batch or bool(batches))
     catalogue, stack = catalogue_of(stack)
     base = known_stack(catalogue, stack)
@@ -72,24 +73,26 @@ def swap(
     runs = _both(bench, outcome, batches) if batches else {}
     if as_json:
         said = swap_json(stack, outcome, types, flags.model, check.said)
-        ran = {"batches": {n: [batch_json(run) for run in found] for n, found in runs.items()}}
+        ran = {"batches": {n: [size_json(run) for run in found] for n, found in runs.items()}}
         print(json_text.dumps({**said, **(ran if batches else {})}))
     else:
         named, anywhere = f"{stack} on {flags.model}", bench.anywhere(outcome)
         print("\n".join(outcome_text(named, outcome, types, anywhere, str(check))))
         if runs:
-            print("\n".join(("", *batches_text(runs))))
+            print("\n".join(("", *sizes_text(runs))))
     if check.check is not None and not check.check.ok:
         raise EmuError(f"the values are not as {check.check}")
 
 
-def _both(bench: Bench, outcome: Outcome, batches: tuple[int, ...]) -> dict[str, tuple[Batch, ...]]:
+def _both(
+    bench: Bench, outcome: Outcome, batches: tuple[int, ...]
+) -> dict[str, tuple[SizeRun, ...]]:
     """The batches on the stack as it was, and with other parts, as far as each of them runs."""
     after = {**bench.base, **outcome.replaced, **dict(outcome.cofactors)}
     tried = {} if outcome.kind == "native-failure" else {"before": bench.base}
     if outcome.ratio is not None or outcome.cofactors:
         tried["after"] = after
-    return {n: run_batches(Session(c, bench.laboratory), batches) for n, c in tried.items()}
+    return {n: run_sizes(Session(c, bench.laboratory), batches) for n, c in tried.items()}
 
 
 def lockin(stack: str | None, flags: TryFlags, dot: Path | None, as_json: bool) -> None:

@@ -88,19 +88,20 @@ class Session:
         eager = self.choice["front_end"][0].fact("mode") == "eager"
         return bool(self.laboratory.source.symbols) and not eager
 
-    def segments(self, batch: int | None = None) -> tuple[Segment, ...]:
-        """What is run of a batch, that of the source if none is said; compiled when first met.
+    def segments(self, size: int | None = None) -> tuple[Segment, ...]:
+        """What is run of a size of the open dimension, that of the source if none is said.
 
-        Raises DynamicShape for another batch if the program leaves none open.
+        It is compiled when first met. Raises DynamicShape for another size if the program leaves no
+        dimension open.
         """
         source = self.laboratory.source
-        bound = source if batch is None else source.of_batch(batch)
+        bound = source if size is None else source.of_size(size)
         return self.programs(Shape.of(bound))
 
-    def run(self, inputs: Mapping[str, Array] | None = None, batch: int | None = None) -> Ran:
+    def run(self, inputs: Mapping[str, Array] | None = None, size: int | None = None) -> Ran:
         """Run the program once; without ``inputs`` only the calls are made, and no value is."""
         met, missed = self.programs.misses, self.cache.misses
-        segments = self.segments(batch)
+        segments = self.segments(size)
         compile = partial(self._compile, self._of_libraries(segments))
         catalogue, outputs = self.laboratory.catalogue, self.laboratory.source.graph.outputs
         played = Playing(segments, self.choice, catalogue, self.chip, compile).play(outputs, inputs)

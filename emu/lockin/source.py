@@ -24,14 +24,14 @@ class Source:
     bound: Callable[[int], Graph] | None = field(default=None, compare=False)
     dtype: str = ""
 
-    def of_batch(self, batch: int) -> "Source":
-        """The program with its batch bound, by ``bound``, to another number.
+    def of_size(self, size: int) -> "Source":
+        """The program with its open dimension bound, by ``bound``, to another number.
 
         Raises DynamicShape if it leaves none open.
         """
         if not self.symbols or self.bound is None:
-            raise DynamicShape("the program is run", "shapes as numbers", f"a batch of {batch}")
-        return replace(self, graph=self.bound(batch))
+            raise DynamicShape("the program is run", "shapes as numbers", f"a dimension of {size}")
+        return replace(self, graph=self.bound(size))
 
     @cached_property
     def bodies(self) -> Mapping[str, Body]:

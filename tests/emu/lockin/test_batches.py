@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emu.cli import main
 from emu.ir.types import Array
-from emu.lockin import batches
+from emu.lockin import sizes
 from emu.lockin.catalogue import load_catalogue
 from emu.models.model import Model
 
@@ -117,7 +117,7 @@ def test_wrong_values_are_noticed_after_the_table(
         del inputs
         return {value.name: np.zeros((1, 10), np.float32) for value in model.proto.graph.output}
 
-    monkeypatch.setattr(batches, "onnxruntime_outputs", zeros)
+    monkeypatch.setattr(sizes, "onnxruntime_outputs", zeros)
     assert main(["run", "mlp", "--stack", "cuda-like", "--batches", "1"]) == 1
     seen = capsys.readouterr()
     assert "NOT as onnxruntime" in seen.out

@@ -9,9 +9,11 @@ import pytest
 
 from emu.cli import main
 from emu.ir.errors import BadOption
-from emu.lockin.batches import run_batches
-from emu.lockin.buckets import MOST_RUNS, Buckets, Rows, as_text
+from emu.lockin.buckets import Buckets, as_text
 from emu.lockin.catalogue import load_catalogue
+from emu.lockin.dimension import BATCH
+from emu.lockin.pieces import Rows
+from emu.lockin.sizes import run_sizes
 from emu.lockin.source import Source
 from emu.lockin.trial import Laboratory
 from emu.models.inputs import random_inputs
@@ -30,7 +32,7 @@ def graph(batch: int, model: str = "mlp") -> Any:
 def opened(*sizes: int, stack: str = "rbln-like", model: str = "mlp") -> Buckets:
     bound = partial(graph, model=model)
     laboratory = Laboratory(KNOWN, Source(bound(1), (), ("batch",), bound))
-    return Buckets.of(KNOWN.stacks[stack], laboratory, sizes)
+    return Buckets(KNOWN.stacks[stack], laboratory, sizes)
 
 
 def told(capsys: Capture, *arguments: str) -> list[dict[str, Any]]:
@@ -88,14 +90,14 @@ def test_outputs_are_those_of_the_batch_and_of_no_padding() -> None:
 
 def test_driver_compiles_portable_code_of_a_bucket_once() -> None:
     found = opened(2, stack="oneapi-like")
-    first, again = run_batches(found, (5, 2))
+    first, again = run_sizes(found, (5, 2))
     assert first.recompiles >= again.recompiles == 0
     assert first.buckets == (2, 2, 2)
 
 
 def test_calls_and_bytes_of_the_runs_add_up() -> None:
     found = opened(2)
-    once, twice = found.run(batch=2), found.run(batch=4)
+    once, twice = found.run(size=2), found.run(size=4)
     assert once.calls
     assert twice.calls == {p: {f: 2 * n for f, n in c.items()} for p, c in once.calls.items()}
     assert twice.ledger == {cause: 2 * ps for cause, ps in once.ledger.items()}
@@ -103,19 +105,21 @@ def test_calls_and_bytes_of_the_runs_add_up() -> None:
 
 
 def test_rows_that_are_several_for_one_of_a_batch_stay_together() -> None:
-    rows = Rows(1, 2)
+    rows, fixed = Rows((0, 2)), Rows((0, 0))
     array = np.arange(12).reshape(2, 6)
-    padded = rows.padded(array, 1, 3, 3)
+    padded = rows.padded(rows.cut(array, 1, 0), 1)
     np.testing.assert_array_equal(padded, [[2, 3, 4, 5, 0, 0], [8, 9, 10, 11, 0, 0]])
-    np.testing.assert_array_equal(rows.taken(padded, 2), array[:, 2:])
-    np.testing.assert_array_equal(Rows(None).padded(array, 0, 1, 9), array)
+    np.testing.assert_array_equal(rows.cut(padded, 0, 1), array[:, 2:])
+    np.testing.assert_array_equal(rows.joined([array[:, :2], array[:, 2:]]), array)
+    for same in (fixed.padded(array, 9), fixed.cut(array, 1, 1), fixed.joined([array, array])):
+        np.testing.assert_array_equal(same, array)
 
 
 def test_a_value_that_does_not_grow_by_whole_rows_is_refused() -> None:
     made = opened(1)
     squared = Source(graph(1), (), ("batch",), lambda batch: graph(batch * batch))
-    found = Buckets(made.choice, Laboratory(KNOWN, squared), made.sessions)
-    with pytest.raises(BadOption, match="does not grow by whole rows with the batch"):
+    found = Buckets(made.choice, Laboratory(KNOWN, squared), made.sizes)
+    with pytest.raises(BadOption, match="does not grow by whole rows from bucket to bucket"):
         found.run(random_inputs(graph(4), 0), 2)
 
 
@@ -124,10 +128,10 @@ def test_a_value_that_does_not_grow_by_whole_rows_is_refused() -> None:
     [
         (("--batches", "1", "--buckets", "x"), "--buckets x: write whole numbers"),
         (("--batches", "1", "--buckets", ""), "--buckets : write whole numbers"),
-        (("--buckets", "1"), "--buckets 1: goes with --batches N,N,..."),
+        (("--buckets", "1"), "--buckets 1: goes with --batches N,N,... or --lengths N,N,..."),
         (
             ("--batches", "999999999", "--buckets", "1,8"),
-            f"a batch of 999,999,999 is over {MOST_RUNS:,} runs of the largest, 8",
+            f"a batch of 999,999,999 is over {BATCH.most_parts:,} runs of the largest, 8",
         ),
         (("--batches", "1", "--buckets", "1", "--threads", "2"), "--threads: does not go with"),
     ],

@@ -170,7 +170,7 @@ def symbolic() -> Source:
 
 def test_a_dynamic_compiler_compiles_once_for_each_shape() -> None:
     session = Session(CUDA, Laboratory(KNOWN, symbolic()))
-    runs = [session.run(batch=batch) for batch in (1, 4, 1, 8, 4, None)]
+    runs = [session.run(size=batch) for batch in (1, 4, 1, 8, 4, None)]
     assert [ran.compiles for ran in runs] == [1, 1, 0, 1, 0, 0]
     assert session.programs.misses == 3
     each_ps = round(CUDA["compiler"][0].fact("recompile_us") * 1_000_000)
@@ -183,7 +183,7 @@ def test_each_batch_has_its_own_values() -> None:
     for batch in (2, 3):
         inputs = random_inputs(graph(batch), 0)
         alone = Session(CUDA, Laboratory(KNOWN, Source(graph(batch)))).run(inputs)
-        ran = session.run(inputs, batch=batch)
+        ran = session.run(inputs, size=batch)
         for name, value in alone.outputs.items():
             assert ran.outputs[name].shape[0] == batch
             np.testing.assert_array_equal(ran.outputs[name], value)
@@ -192,14 +192,14 @@ def test_each_batch_has_its_own_values() -> None:
 def test_a_program_of_fixed_shapes_is_compiled_before_it_runs_and_takes_no_other() -> None:
     session = Session(CUDA, UNBROKEN)
     assert session.run().compiles == 0
-    with pytest.raises(DynamicShape, match="have shapes as numbers, need a batch of 4"):
-        session.run(batch=4)
+    with pytest.raises(DynamicShape, match="have shapes as numbers, need a dimension of 4"):
+        session.run(size=4)
 
 
 def test_without_a_compiler_no_shape_is_compiled() -> None:
     eager = {**CUDA, "front_end": (KNOWN.parts["front_end"]["pytorch-cuda-like"],)}
     session = Session(eager, Laboratory(KNOWN, symbolic()))
-    assert [session.run(batch=batch).compiles for batch in (1, 4)] == [0, 0]
+    assert [session.run(size=batch).compiles for batch in (1, 4)] == [0, 0]
 
 
 def test_what_the_flags_leave_open_is_bound_by_the_setting_of_a_zoo_model_or_the_file(
@@ -207,11 +207,11 @@ def test_what_the_flags_leave_open_is_bound_by_the_setting_of_a_zoo_model_or_the
 ) -> None:
     flags = TryFlags("mlp", symbolic_batch=True)
     source = opened_in(KNOWN, flags)[1].source
-    assert source.of_batch(4).graph.types[graph().inputs[0]].shape[0] == 4
+    assert source.of_size(4).graph.types[graph().inputs[0]].shape[0] == 4
     path = model_file(tmp_path / "open.onnx", "Relu", ["batch", 4])
     flags = TryFlags(path, dim=["batch=2"], symbolic_batch=True)
     source = opened_in(KNOWN, flags)[1].source
-    assert [t.shape[0] for s in (source, source.of_batch(3)) for t in s.graph.types.values()] == [
+    assert [t.shape[0] for s in (source, source.of_size(3)) for t in s.graph.types.values()] == [
         *(2, 2),
         *(3, 3),
     ]
