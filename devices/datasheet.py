@@ -291,7 +291,8 @@ def _check_kind(sheet: Datasheet, at: At) -> None:
     if sheet.network is not None:
         check_network(sheet.network, sheet.kind, at.to("network"))
     check_dma(sheet.dma, sheet.kind, at.to("dma"))
-    check_buffer(sheet.unified_buffer, sheet.kind, at.to("unified_buffer"))
+    onchip_kib = sheet.memory.onchip.capacity_kib
+    check_buffer(sheet.unified_buffer, sheet.kind, onchip_kib, at.to("unified_buffer"))
     for key, block in (("weight_fifo", sheet.weight_fifo), ("accumulators", sheet.accumulators)):
         if block is not None:
             check_array_only(sheet.kind, at.to(key))

@@ -37,10 +37,13 @@ class UnifiedBuffer:
     source: str
 
 
-def check_buffer(buffer: UnifiedBuffer | None, kind: str, at: At) -> None:
-    """Raise DatasheetError unless a systolic array, and only that, has a unified buffer."""
+def check_buffer(buffer: UnifiedBuffer | None, kind: str, onchip_kib: float, at: At) -> None:
+    """Raise DatasheetError unless a systolic array, and only that, has banks that fit on chip."""
     if (buffer is None) == (kind == "systolic"):
         raise at.error(f"a systolic array needs it and no other kind has it, not a {kind}")
+    if buffer is not None and buffer.bank_kib > onchip_kib:
+        why = f"{buffer.bank_kib:g} is over memory.onchip.capacity_kib, {onchip_kib:g}"
+        raise at.to("bank_kib").error(why)
 
 
 def check_array_only(kind: str, at: At) -> None:

@@ -108,12 +108,11 @@ def _box(type: TensorType, taken: tuple[Taken, ...]) -> Box:
     """The box of a slice: its dimensions as blocks, in the order in which they are stored."""
     apart = run = type.itemsize
     grain, steps = 0, list[tuple[int, int]]()
-    left = [one.count for one in taken]
     block = [1] * len(taken)  # elements of a dimension in the blocks inside of the next
     for axis, extent in extents(STORED[type.layout].map, type.dims):
         one, inside = taken[axis], block[axis]
         outermost = inside == type.granule[axis]
-        count = -(-left[axis] // inside) if outermost else extent
+        count = -(-one.count // inside) if outermost else extent
         between = apart * (one.step if outermost else 1)
         if outermost and one.grain:
             grain = gcd(grain, apart * (one.grain // inside if one.grain % inside == 0 else 1))

@@ -2,11 +2,13 @@
 
 import json as json_text
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 from emu.devices.datasheet import Datasheet, datasheet_figures, device_names, load_datasheet
+from emu.devices.units import Unit
 from emu.table import COLUMNS, table
 
 PEAKS = {"f32": "f32", "f16": "16 bit", "bf16": "16 bit", "f8E4M3FN": "f8", "i8": "i8"}
@@ -103,15 +105,16 @@ def _mark(sheet: Datasheet, key: str) -> str:
     return "sources disagree" if key in sheet.conflict else "source"
 
 
-def _sources(sheet: Datasheet) -> Iterator[tuple[str, str]]:
-    """Every block with what its figures come from."""
-    memory = sheet.memory
-    yield "compute", sheet.compute.source
-    yield from ((f"compute.units.{unit.name}", unit.source) for unit in sheet.compute.units)
-    yield "memory.dram", memory.dram.source
-    yield "memory.onchip", memory.onchip.source
-    optional = (("memory.l2", memory.l2), ("limits", sheet.limits), ("board", sheet.board))
-    yield from ((name, block.source) for name, block in optional if block is not None)
-    blocks = {"link": sheet.link, "host": sheet.host, "launch": sheet.launch}
-    yield from ((name, block.source) for name, block in blocks.items())
-    yield "energy", sheet.energy.source
+def _sources(block: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Every block inside of one, by its place, with what its figures come from."""
+    for field in fields(block):
+        value, place = getattr(block, field.name), f"{where}{field.name}"
+        parts = value if isinstance(value, tuple) else (value,)
+        for part in parts:
+            if not is_dataclass(part) or part == field.default:
+                continue
+            here = f"{place}.{part.name}" if isinstance(part, Unit) else place
+            source = getattr(part, "source", None)
+            if source is not None:
+                yield here, source
+            yield from _sources(part, f"{here}.")

@@ -1,5 +1,6 @@
 """Engines that set up descriptors and move whole bursts, by hand and against every start."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import gcd
 from pathlib import Path
@@ -13,6 +14,7 @@ from emu.devices.datasheet import FOLDER, load_datasheet
 from emu.devices.dma import burst_bytes, descriptors
 from emu.devices.slices import Slice, Taken, slice_of
 from emu.devices.tile_cost import Shares, TileCost
+from emu.ir.body import Body
 from emu.ir.errors import DatasheetError
 from emu.ir.tile import Load, TileProgram
 from emu.ir.types import TensorType
@@ -111,7 +113,7 @@ def test_an_engine_takes_the_longer_of_its_descriptors_and_its_bursts() -> None:
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_more_to_set_up_and_longer_bursts_are_never_faster(body: type) -> None:
+def test_more_to_set_up_and_longer_bursts_are_never_faster(body: Callable[[], Body]) -> None:
     shape = body().types[-1].dims
     program = program_of(body(), Tiling(tuple(max(1, n // 4) for n in shape), cores=16))
     for key, figures in (

@@ -65,3 +65,8 @@ def test_only_a_systolic_array_has_a_unified_buffer(tmp_path: Path) -> None:
     path.write_text(gpu.replace("[link]", text[start:end] + "[link]"))
     with pytest.raises(DatasheetError, match="unified_buffer: a systolic array needs it and no"):
         load_datasheet(path)
+
+
+def test_a_bank_is_no_larger_than_the_memory_that_it_is_a_part_of() -> None:
+    with pytest.raises(DatasheetError, match="bank_kib: 99999 is over memory"):
+        load_datasheet("systolic", (("unified_buffer.bank_kib", 99_999),))

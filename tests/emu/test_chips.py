@@ -1,12 +1,13 @@
 """What emu says about chips: facts side by side, one datasheet, what-ifs on a run."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from emu.cli import main
-from emu.devices.datasheet import CHIPS, device_names
+from emu.devices.datasheet import CHIPS, FOLDER, device_names
 from emu.pipeline import compile
 
 
@@ -41,6 +42,16 @@ def test_a_datasheet_is_shown_with_what_is_assumed_and_where_sources_disagree(
     found = json.loads(said(capsys, "show-device", "gpu", "--json"))
     assert found["schema"] == "emu.device/1"
     assert found["figures"]["compute.cores"] == 108
+
+
+@pytest.mark.parametrize("name", ["npu", "tpu_v1", "a100_sxm80"])
+def test_the_source_of_every_block_is_shown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "show-device", name)
+    folder = FOLDER if name == "npu" else CHIPS
+    blocks = tomllib.loads((folder / f"{name}.toml").read_text())
+    named = {key for key, block in blocks.items() if "source" in block and isinstance(block, dict)}
+    assert {"compute", "link", "energy"} < named
+    assert {key for key in named if f"\n{key}: " not in text} == set()
 
 
 def test_a_run_can_ask_what_if_a_fact_was_another(capsys: pytest.CaptureFixture[str]) -> None:
