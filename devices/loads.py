@@ -8,7 +8,7 @@ from typing import Generic
 
 from emu.devices.rates import Number, Rates
 from emu.ir.regions import room_bytes
-from emu.ir.tile import Gather, Load, TileProgram
+from emu.ir.tile import Compute, Gather, Load, TileProgram
 
 ASYNC_BYTES = 4  # the narrowest load that goes to shared memory without a register
 
@@ -29,10 +29,11 @@ class InFlight(Generic[Number]):
 def in_flight_bytes(program: TileProgram, lanes: int, tiles: int) -> InFlight[Fraction]:
     """The bytes that one tile, and a core of so many ``lanes`` that holds ``tiles``, asks for.
 
-    A tile has the next stages of its buffers in flight, or what its lanes ask for if that is more:
-    each asks for all that one iteration loads before it waits. A core queues one request a lane
-    that it has room for (Nsight Compute calls a wait for that queue "LG throttle"). A gather asks
-    for its rows only when their index is there, a second latency.
+    A tile has the next stages of its buffers in flight, or one request a lane if that is more.
+    Lanes that compute on registers and stage nothing ask for all that one iteration loads before
+    they wait. A core queues one request a lane that it has room for (Nsight Compute calls a wait
+    for that queue "LG throttle"). A gather asks for its rows only when their index is there, a
+    second latency.
     """
     staged = sum(
         (b.depth - 1) * room_bytes(program, b)
@@ -40,16 +41,23 @@ def in_flight_bytes(program: TileProgram, lanes: int, tiles: int) -> InFlight[Fr
         if program.views[b.value].loaded
     )
     width = program.load_width_bytes
-    asked = program.threads * width * together(program)
+    asked = max(program.threads * width, together_bytes(program))
     in_turn = 2 if any(isinstance(p.statement, Gather) for p in program.statements) else 1
     core = max(lanes * width, tiles * staged)
     return InFlight(Fraction(max(asked, staged), in_turn), Fraction(core, in_turn))
 
 
-def together(program: TileProgram) -> int:
-    """How many values one iteration of a loop loads at most, each without waiting for another."""
-    loops = Counter(p.loops for p in program.statements if isinstance(p.statement, Load))
-    return max(loops.values(), default=1)
+def together_bytes(program: TileProgram) -> int:
+    """What lanes ask for in one iteration at most, for registers: a request of each slice."""
+    computes = (p.statement for p in program.statements if isinstance(p.statement, Compute))
+    if any(statement.kind == "matrix" for statement in computes):
+        return 0
+    lanes, asked = program.threads * program.load_width_bytes, Counter[tuple[int, ...]]()
+    for placed in program.statements:
+        if isinstance(placed.statement, Load):
+            size = room_bytes(program, program.buffers[placed.statement.buffer])
+            asked[placed.loops] += min(lanes, size)
+    return max(asked.values(), default=0)
 
 
 def port_rate(program: TileProgram, rates: Rates, multiplies: bool) -> Fraction:

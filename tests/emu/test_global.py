@@ -69,9 +69,10 @@ def test_a_chain_that_does_not_fit_says_how_much_it_needs() -> None:
 
 
 def with_room(folder: Path, kib: int, gb_s: int = 300) -> Path:
-    """The systolic chip with so much on-chip memory, and so fast a device memory."""
+    """The systolic chip with so much on-chip memory, in fine banks, and so fast a device memory."""
     text = (FOLDER / "systolic.toml").read_text("utf-8")
-    roomy = re.sub(r"(capacity_kib\s*=) \d+", rf"\1 {kib}", text)
+    fine = re.sub(r"(bank_kib =) \d+", r"\1 1", text)
+    roomy = re.sub(r"(capacity_kib\s*=) \d+", rf"\1 {kib}", fine)
     file = folder / f"room{kib}.toml"
     file.write_text(re.sub(r"(?m)^(bandwidth_gb_s  =) 300", rf"\1 {gb_s}", roomy), "utf-8")
     return file
