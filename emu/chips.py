@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, cast
 
 from emu.devices.datasheet import Datasheet, datasheet_figures, device_names, load_datasheet
 from emu.devices.units import Unit
@@ -109,8 +109,7 @@ def _sources(block: Any, where: str = "") -> Iterator[tuple[str, str]]:
     """Every block inside of one, by its place, with what its figures come from."""
     for field in fields(block):
         value, place = getattr(block, field.name), f"{where}{field.name}"
-        parts = value if isinstance(value, tuple) else (value,)
-        for part in parts:
+        for part in cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,):
             if not is_dataclass(part) or part == field.default:
                 continue
             here = f"{place}.{part.name}" if isinstance(part, Unit) else place
