@@ -204,7 +204,8 @@ class TileProgram:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.views, self.loops, self.buffers, self.steps))
+        parts = self.views, self.loops, self.buffers, self.steps
+        return hash((*parts, self.threads, self.load_width_bytes, self.split))
 
     @cached_property
     def statements(self) -> "tuple[Placed, ...]":
