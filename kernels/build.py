@@ -23,7 +23,16 @@ def build(body: Body, tiling: Tiling, name: str) -> TileProgram:
     # cores only whether every tile is parallel.
     said = replace(tiling, tile=(), order=(), cores=min(tiling.cores, 1))
     # Libraries write the same under names of their own: what they share is found equal at once.
-    return replace(_written(body, said, cut), name=name)
+    return _named(_written(body, said, cut), name)
+
+
+@lru_cache(maxsize=16384)
+def _named(program: TileProgram, name: str) -> TileProgram:
+    """A program under a name: equal ones are one object, which is found in tables at once.
+
+    What is equal but for its name has the same parts, so that comparing looks into none of them.
+    """
+    return replace(program, name=name)
 
 
 @lru_cache(maxsize=16384)
@@ -36,4 +45,4 @@ def _written(body: Body, tiling: Tiling, cut: Cut) -> TileProgram:
     builder = Builder(body, tiling, cut, _sliced(body, cut.axes))
     for number in range(len(body.nodes)):
         builder.node(number)
-    return builder.program("")
+    return _named(builder.program(""), "")
