@@ -17,7 +17,7 @@ from emu.devices.tile_shapes import Shape, Tile, moved_view, shape_in, stream, w
 from emu.ir.count import count
 from emu.ir.ops import Work
 from emu.ir.regions import Interval, Run, runs, trips
-from emu.ir.tile import Compute, Nest, Step, TileProgram
+from emu.ir.tile import Compute, Fill, Nest, Step, TileProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class Course:
         self.program = program
         self.first_alone = first_alone
         self.streams: dict[tuple[int, int, int], int] = {}
+        self.repeated: dict[int, Fraction] = {}
 
     @cached_property
     def walked(self) -> tuple[Items, tuple[Part, ...]]:
@@ -153,6 +154,14 @@ class Course:
         )
 
     @cached_property
+    def charged(self) -> tuple[tuple[int, int], ...]:
+        """By statement, the view that it moves bytes of and its node, each -1 for none."""
+        statements = (placed.statement for placed in self.program.statements)
+        return tuple(
+            (moved_view(self.program, s), -1 if isinstance(s, Fill) else s.node) for s in statements
+        )
+
+    @cached_property
     def wholes(self) -> dict[int, Tile]:
         """By statement, what it would compute if nothing were cut."""
         return {
@@ -173,7 +182,7 @@ class Course:
 
     def keeps(self, number: int) -> bool:
         """Whether what a statement moves stays on chip."""
-        view = moved_view(self.program, self.program.statements[number].statement)
+        view, _ = self.charged[number]
         return view >= 0 and self.program.views[view].kept
 
     def tiles(self, number: int) -> Iterator[tuple[Tile, int]]:
@@ -188,12 +197,14 @@ class Course:
 
     def moved_again(self, view: int) -> Fraction:
         """The share of the bytes of a view that are moved a second time."""
-        counts = count(self.program)
-        if view in counts.stored:
-            moved, once = counts.stored[view], self.program.views[view].type.bytes
-        else:
-            moved, once = counts.loaded[view], counts.unique[view]
-        return 1 - Fraction(min(once, moved), moved)
+        if view not in self.repeated:
+            counts = count(self.program)
+            if view in counts.stored:
+                moved, once = counts.stored[view], self.program.views[view].type.bytes
+            else:
+                moved, once = counts.loaded[view], counts.unique[view]
+            self.repeated[view] = 1 - Fraction(min(once, moved), moved)
+        return self.repeated[view]
 
     def alike(self, number: int, buffer: int) -> int:
         """How many cores move the same slice with a buffer: those of loops that it follows not."""

@@ -43,7 +43,7 @@ class Kinds:
             part.number,
             self.resource(statement),
             busy,
-            *self.took(statement, busy),
+            *self.took(part.number, busy),
             *self.latency(part.number),
             self.preload(place),
             self.queue_part(part, statement, busy),
@@ -55,43 +55,42 @@ class Kinds:
         if found is None:
             return None
         number = self.cost.course.parts[place].number
-        statement = self.program.statements[number].statement
         folds, (shift, lead, last) = found
         shifting, stream = (
-            Kind(number, resource, event, *self.took(statement, event))
+            Kind(number, resource, event, *self.took(number, event))
             for resource, event in ((PRELOAD, shift), (MATRIX, last))
         )
-        return Preload(shifting, stream, *self.took(statement, lead), folds.count)
+        return Preload(shifting, stream, *self.took(number, lead), folds.count)
 
     def queue_part(self, part: Part, statement: Statement, busy: Event) -> Queued | None:
         """What of a load waits for the queue of weights, if it goes through one."""
         if not isinstance(statement, Load) or statement.buffer not in self.queued:
             return None
         first, over = queue_parts(self.cost, part, busy)
-        return Queued(*self.took(statement, first), *self.took(statement, over))
+        return Queued(*self.took(part.number, first), *self.took(part.number, over))
 
     @cached_property
     def queued(self) -> frozenset[int]:
         """The buffers whose loads go through a queue of weights."""
         return queued_buffers(self.cost)
 
-    def took(self, statement: Statement, event: Event) -> tuple[int, int]:
-        """How long an event takes, and the path of it alone."""
-        return event.ps(self.free), self.step(statement, event)
+    def took(self, number: int, event: Event) -> tuple[int, int]:
+        """How long an event of a statement takes, and the path of it alone.
+
+        What takes no time leaves no trace.
+        """
+        ps = event.ps(self.free)
+        if not ps:
+            return 0, 0
+        key = *self.cost.course.charged[number], event
+        return ps, 1 << (DIGIT * self.charged.setdefault(key, len(self.charged)))
 
     def latency(self, number: int) -> tuple[int, int]:
         """How long the result of a statement is on its way, and the path of that."""
         if number not in self.latencies:
             statement = self.program.statements[number].statement
-            self.latencies[number] = self.took(statement, self.cost.latency(statement))
+            self.latencies[number] = self.took(number, self.cost.latency(statement))
         return self.latencies[number]
-
-    def step(self, statement: Statement, event: Event) -> int:
-        """The path of one event alone; what takes no time leaves no trace."""
-        if isinstance(statement, Fill) or event.ps(self.free) == 0:
-            return 0
-        key = self.cost.moved_view(statement), statement.node, event
-        return 1 << (DIGIT * self.charged.setdefault(key, len(self.charged)))
 
     def resource(self, statement: Statement) -> int:
         """The resource that a statement holds, -1 for none."""

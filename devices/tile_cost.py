@@ -118,7 +118,9 @@ class TileCost:
         """What the units take, shared between chips with the same ones."""
         sheet = self.rates.sheet
         known = unit_costs(sheet.name, sheet.compute, sheet.memory.onchip, self.array_model)
-        return known.setdefault(self.program, UnitCost())
+        if self.program not in known:
+            known[self.program] = UnitCost()
+        return known[self.program]
 
     def busy(self, place: int) -> Event:
         """For how long the part at a place of the course holds its resource."""
@@ -143,9 +145,9 @@ class TileCost:
         unit = self.unit(statement) if isinstance(statement, Compute) else None
         if unit is None or not self.native:
             return NO_EVENT
-        cycles = Fraction((unit.rows or 1) + (unit.columns or 1) - 2)
-        drain = Term("fill_drain", cycles, self.rates.clock)
-        return self.rates.event("drain", lambda: one(drain))
+        cycles = (unit.rows or 1) + (unit.columns or 1) - 2
+        clock = self.rates.clock
+        return self.rates.event("drain", lambda: one(Term("fill_drain", Fraction(cycles), clock)))
 
     def unit(self, statement: Compute) -> Unit | None:
         """The matrix unit, if it runs this statement: in its element type and, a conv, layout."""

@@ -108,11 +108,11 @@ def _read(program: TileProgram, operand: Operand, out: Frame, frame: Frame) -> T
 def moved_view(program: TileProgram, statement: Statement) -> int:
     """The view that a statement moves bytes of, -1 if it moves none."""
     match statement:
-        case Load(buffer, _):
+        case Load(buffer=buffer):
             return program.buffers[buffer].value
-        case Gather(table, _, _, _):
+        case Gather(table=table):
             return table
-        case Store(_, view, _):
+        case Store(view=view):
             return view
         case _:
             return -1
