@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -29,6 +30,8 @@ Settings: TypeAlias = tuple[tuple[str, str], ...]
 REFUSALS = (CapacityError, ContractError, Unsupported)
 FIGURES = ("latency_ps", "energy_pj", "dynamic_pj", "static_pj", "dram_bytes", "peak_bytes")
 GIB = 2**30
+ALL_EVERY = 100  # points between two looks through all that a process keeps
+_points = count(1)
 
 
 def price(model: str, point: Point, reprice: bool) -> Result:
@@ -47,9 +50,10 @@ def price(model: str, point: Point, reprice: bool) -> Result:
 
 @contextmanager
 def _keeping_garbage() -> Generator[None, None, None]:
-    """Collect no garbage within a point: most of what it makes is kept until it is priced.
+    """Collect no garbage within a point, and once behind it, of what it made, sometimes of all.
 
-    To look through that again and again takes nearly as long as to price it.
+    Most of that is kept until it is priced, so that to look through it again and again takes nearly
+    as long as to price it.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -58,6 +62,7 @@ def _keeping_garbage() -> Generator[None, None, None]:
     finally:
         if collecting:
             gc.enable()
+            gc.collect(1 if next(_points) % ALL_EVERY else 2)
 
 
 def _figures(compiled: Compiled) -> Result:
