@@ -53,16 +53,17 @@ def _keeping_garbage() -> Generator[None, None, None]:
     """Collect no garbage within a point, and once behind it, of what it made, sometimes of all.
 
     Most of that is kept until it is priced, so that to look through it again and again takes nearly
-    as long as to price it.
+    as long as to price it. Chips that are no longer kept and what is known of them hold each other,
+    so a long sweep would take ever more memory in a process that collects nothing.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.collect(1 if next(_points) % ALL_EVERY else 2)
         if collecting:
             gc.enable()
-            gc.collect(1 if next(_points) % ALL_EVERY else 2)
 
 
 def _figures(compiled: Compiled) -> Result:

@@ -1,5 +1,6 @@
 """Sweeps: every point once, whatever kills them, and the same bytes in the end."""
 
+import gc
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from emu.devices.datasheet import Datasheet, datasheet_path, load_datasheet
 from emu.ir.errors import BadOption, DatasheetError, UnknownName
 from emu.pipeline import compile
 from emu.sweeps import command as sweeping
+from emu.sweeps import point as pricing
 from emu.sweeps.journal import LINES, journal
 from emu.sweeps.pareto import front, must_be_figures
 from emu.sweeps.parquet import FILE
@@ -265,3 +267,21 @@ def test_without_pyarrow_or_a_cluster_it_says_what_is_missing(
         sweeping.sweep("mlp", AXES, sweeping.SweepFlags(tmp_path / "s", dask="tcp://x:1"))
     with pytest.raises(BadOption, match="--workers 0"):
         sweeping.sweep("mlp", AXES, sweeping.SweepFlags(tmp_path / "s", workers=0))
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_points_leave_no_garbage_in_a_process_that_collects_none(
+    collects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More chips than are kept: those that are not hold what is known of them, and each other."""
+    monkeypatch.setattr(pricing, "ALL_EVERY", 1)
+    asked = [{"device": "npu", "device.memory.dram.latency_ns": str(n)} for n in range(100, 120)]
+    gc.collect()
+    if not collects:
+        gc.disable()
+    try:
+        assert all(price("mlp", point, False)["latency_ps"] for point in asked)
+        assert gc.collect() < 1000
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()
