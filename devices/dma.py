@@ -30,8 +30,10 @@ class Dma:
 
 def check_dma(dma: Dma | None, kind: str, at: At) -> None:
     """Raise DatasheetError unless a chip whose schedule is fixed, and only that, has engines."""
-    if (dma is None) == (kind == "npu"):
-        raise at.error(f"an npu needs it and no other kind has it, not a {kind}")
+    if dma is None and kind == "npu":
+        raise at.error("is missing: an npu needs it")
+    if dma is not None and kind != "npu":
+        raise at.error(f"only an npu has it, not a {kind}")
 
 
 @lru_cache(maxsize=65536)

@@ -39,9 +39,12 @@ class UnifiedBuffer:
 
 def check_buffer(buffer: UnifiedBuffer | None, kind: str, onchip_kib: float, at: At) -> None:
     """Raise DatasheetError unless a systolic array, and only that, has banks that fit on chip."""
-    if (buffer is None) == (kind == "systolic"):
-        raise at.error(f"a systolic array needs it and no other kind has it, not a {kind}")
-    if buffer is not None and buffer.bank_kib > onchip_kib:
+    if buffer is None and kind == "systolic":
+        raise at.error("is missing: a systolic array needs it")
+    if buffer is None:
+        return
+    check_array_only(kind, at)
+    if buffer.bank_kib > onchip_kib:
         why = f"{buffer.bank_kib:g} is over memory.onchip.capacity_kib, {onchip_kib:g}"
         raise at.to("bank_kib").error(why)
 

@@ -59,11 +59,11 @@ def test_only_a_systolic_array_has_a_unified_buffer(tmp_path: Path) -> None:
     text = (FOLDER / "systolic.toml").read_text()
     start, end = text.index("[unified_buffer]"), text.index("[link]")
     path.write_text(text[:start] + text[end:])
-    with pytest.raises(DatasheetError, match="unified_buffer: a systolic array needs it"):
+    with pytest.raises(DatasheetError, match="unified_buffer: is missing: a systolic array"):
         load_datasheet(path)
     gpu = (FOLDER / "gpu.toml").read_text()
     path.write_text(gpu.replace("[link]", text[start:end] + "[link]"))
-    with pytest.raises(DatasheetError, match="unified_buffer: a systolic array needs it and no"):
+    with pytest.raises(DatasheetError, match="unified_buffer: only a systolic array has one"):
         load_datasheet(path)
 
 
