@@ -195,10 +195,8 @@ class _CoreClock(Clock):
         """When a launch is issued and started, and the on-chip memory that it needs is free."""
         issued, starting = self.issue(index)
         opened = issued.after(starting, index)
-        taken = taken_bytes(program, self.chip.machine) + sum(
-            keep.size for keep in self.kept.values()
-        )
-        room = self.chip.machine.onchip_bytes - taken
+        kept = sum(keep.size for keep in self.kept.values())
+        room = self.chip.machine.onchip_bytes - taken_bytes(program, self.chip.machine) - kept
         while self.alive and sum(size for size, _ in self.alive) > room:
             _, end = self.alive.pop(0)
             opened = later(opened, end)

@@ -167,7 +167,7 @@ class TileCost:
     def moved(self, number: int, statement: Load | Gather | Store, mine: Slice) -> Event:
         """Moving a slice between device memory and every active core, or through the port."""
         view = self.moved_view(statement)
-        again, cause = self.moved_again(number, view), self.shares.cause(view)
+        again, cause = self.course.moved_again(view), self.shares.cause(view)
         lies = self.program.views[view]
         if lies.kept:
             alike = self.course.alike(number, statement.buffer)
@@ -206,15 +206,9 @@ class TileCost:
         described = () if own else self.rates.described(mine)
         return (Phase((*alternatives, positive(described))),)
 
-    def moved_again(self, number: int, view: int) -> Fraction:
-        """The share of the bytes that a statement moves that had been moved before."""
-        if number not in self.repeated:
-            self.repeated[number] = self.course.moved_again(view)
-        return self.repeated[number]
-
     @cached_property
     def repeated(self) -> dict[int, Fraction]:
-        """By statement, the share of its bytes or operations that is done again."""
+        """By statement, the share of its operations that is done again."""
         return {}
 
     def compute(self, part: Part, statement: Compute, tile: Tile) -> Event:
